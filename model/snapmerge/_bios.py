@@ -1,0 +1,208 @@
+"""The core of device-mapper: bios enter a device, are split, mapped piece by piece, and end.
+
+Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``, ``dm_io_dec_pending`` in dm.c.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from . import _copyout, _merge, _origin, _snapshot, _storeio
+from ._bio import Bio, Op
+from ._draft import Draft
+from ._errors import MachineError
+from ._state import (
+    SUBMITTER,
+    CopyJob,
+    DeviceBio,
+    LinearTarget,
+    MergeFlush,
+    OriginTarget,
+    Piece,
+    Rest,
+    SnapshotTarget,
+    StoreIo,
+    Target,
+)
+
+__all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", "send"]
+
+
+def send(d: Draft, id: int, bio: Bio) -> None:
+    """Sends a bio to a disk or device on behalf of work ``id``, which ``complete`` will hear of."""
+    if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
+        complete(d, id, "EIO")
+    elif bio.where in d.disks:
+        d.io(id, bio)
+    else:
+        enter(d, DeviceBio(bio, parent=id))
+
+
+def enter(d: Draft, work: DeviceBio) -> None:
+    """A bio arrives at a mapped device, which may be holding I/O back."""
+    id = d.begin(work)
+    device = d.device(work.bio.where)
+    if device.held:
+        d.put_device(replace(device, deferred=(*device.deferred, id)))
+    elif not device.live:
+        _bio_ended(d, id, replace(work, error="EIO"))
+    else:
+        d.put_device(replace(device, busy=device.busy + 1))
+        _process(d, id, work)
+
+
+def release_deferred(d: Draft, name: str) -> None:
+    """Lets in the bios that were held back, in their order.  Source: ``dm_wq_work``."""
+    device = d.device(name)
+    if device.held or not device.deferred:
+        return
+    d.put_device(replace(device, deferred=(), busy=device.busy + len(device.deferred)))
+    for id in device.deferred:
+        work = d.work[id]
+        if isinstance(work, DeviceBio):
+            _process(d, id, work)
+
+
+def _process(d: Draft, id: int, work: DeviceBio) -> None:
+    if work.bio.op is Op.FLUSH or work.bio.preflush:
+        _send_flushes(d, id, work)
+    else:
+        _map_first(d, id, work.bio)
+
+
+def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
+    """An empty flush to every target, as often as it wants one: a merge wants two."""
+    targets = [d.targets[t] for t in d.device(work.bio.where).live]
+    numbers = [(t.id, n) for t in targets for n in range(2 if _merges(t) else 1)]
+    d.change(id, replace(work, remaining=len(numbers)))
+    for target, number in numbers:
+        map_piece(d, d.begin(Piece(id, target, Bio(Op.FLUSH, work.bio.where), number)))
+
+
+def _merges(target: Target) -> bool:
+    return isinstance(target, SnapshotTarget) and target.merge is not None
+
+
+def _map_first(d: Draft, id: int, bio: Bio) -> None:
+    """Maps as much of the bio as one target takes in one go; the rest is queued to be mapped later."""
+    target = _target_at(d, bio)
+    count = min(bio.count, target.line.start + target.line.length - bio.sector, _take(d, target, bio))
+    number_of = _clones(target, bio)
+    rest = count < bio.count
+    work = d.work[id]
+    if not isinstance(work, DeviceBio):
+        raise MachineError(f"work {id} is no bio: {work}")
+    d.change(id, replace(work, remaining=work.remaining + max(number_of, 1) + rest))
+    if rest:
+        d.requeue(d.begin(Rest(id, bio.without(count))))
+    if number_of == 0:
+        piece_ended(d, d.begin(Piece(id, target.id, bio)), "EOPNOTSUPP")
+    for number in range(number_of):
+        map_piece(d, d.begin(Piece(id, target.id, bio.first(count), number)))
+
+
+def _target_at(d: Draft, bio: Bio) -> Target:
+    for id in d.device(bio.where).live:
+        target = d.targets[id]
+        if target.line.start <= bio.sector < target.line.start + target.line.length:
+            return target
+    raise MachineError(f"{bio.where} has no target at sector {bio.sector}")
+
+
+def _take(d: Draft, target: Target, bio: Bio) -> int:
+    """How many sectors from the bio's start one piece may have.  Source: ``max_io_len``, ``dm_accept_partial_bio``."""
+    if isinstance(target, SnapshotTarget) and target.io_max and bio.op is not Op.DISCARD:
+        return target.io_max - (bio.sector - target.line.start) % target.io_max
+    if isinstance(target, OriginTarget) and bio.is_write:
+        return target.boundary - bio.sector % target.boundary
+    return bio.count
+
+
+def _clones(target: Target, bio: Bio) -> int:
+    """How many pieces a target wants of the same sectors; 0: it does not take such a bio.  ``num_discard_bios``."""
+    if bio.op is not Op.DISCARD:
+        return 1
+    match target:
+        case SnapshotTarget(features=features):
+            return features.zeroes + features.passdown
+        case OriginTarget():
+            return 0
+        case LinearTarget():
+            return 1
+
+
+def map_piece(d: Draft, id: int) -> None:
+    """Lets the piece's target decide where it goes."""
+    piece = d.piece(id)
+    target = d.targets[piece.target]
+    match target:
+        case LinearTarget(lower=lower, offset=offset, line=line):
+            send(d, id, piece.bio.to(lower, piece.bio.sector - line.start + offset))
+        case OriginTarget():
+            _origin.map_origin(d, id, target, piece)
+        case SnapshotTarget(merge=None):
+            d.rules.map_snapshot(d, id, target, piece)
+        case SnapshotTarget():
+            d.rules.map_merge(d, id, target, piece)
+        case _:
+            assert_never(target)
+
+
+def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
+    """Something that was asked for is done, well or badly."""
+    work = d.work[id]
+    match work:
+        case Piece(full=True):
+            _copyout.full_written(d, id, work, error)
+        case Piece():
+            piece_ended(d, id, error)
+        case Rest(parent, bio):
+            d.end(id)
+            _map_first(d, parent, bio)
+            _count_down(d, parent, None)
+        case CopyJob():
+            _copyout.copy_step(d, id, work, error)
+        case StoreIo():
+            _storeio.step_done(d, id, work, error, data)
+        case MergeFlush(target):
+            d.end(id)
+            _merge.flushed(d, d.snapshot(target), error)
+        case DeviceBio():
+            raise MachineError(f"a bio ends when its pieces have: {work}")
+        case _:
+            assert_never(work)
+
+
+def piece_ended(d: Draft, id: int, error: str | None) -> None:
+    """A piece has ended; what was tracked for it no longer is.  Source: ``snapshot_end_io``."""
+    piece = d.piece(id)
+    d.end(id)
+    if piece.chunk is not None and not piece.full:
+        _snapshot.untrack(d, piece.target, piece.chunk)
+    _count_down(d, piece.parent, error)
+
+
+def _count_down(d: Draft, id: int, error: str | None) -> None:
+    work = d.work[id]
+    if not isinstance(work, DeviceBio):
+        raise MachineError(f"work {id} is no bio: {work}")
+    work = replace(work, remaining=work.remaining - 1, error=work.error or error)
+    d.change(id, work)
+    if work.remaining == 0:
+        _bio_ended(d, id, work)
+
+
+def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
+    if work.bio.preflush and work.error is None:
+        work = replace(work, bio=replace(work.bio, preflush=False))
+        d.change(id, work)
+        if work.bio.count:
+            _map_first(d, id, work.bio)
+            return
+    d.end(id)
+    device = d.device(work.bio.where)
+    if device.live:
+        d.put_device(replace(device, busy=device.busy - 1))
+    if work.parent == SUBMITTER:
+        d.end_bio(work.token, work.error)
+    else:
+        complete(d, work.parent, work.error)

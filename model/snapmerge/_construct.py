@@ -1,0 +1,275 @@
+"""Constructing tables: the checks of every target's constructor, in the kernel's order, and the load of a store.
+
+Source: ``dm_table_add_target``, ``snapshot_ctr``, ``origin_ctr``, ``linear_ctr``, ``__validate_exception_handover``,
+``read_header`` and ``persistent_read_metadata``; sections 1.2, 3.3 and 6.3 of the reference.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from . import _devices, _origin, _storeio
+from ._codec import MAGIC, VERSION, Header, decode_header, decode_records
+from ._draft import Draft
+from ._exceptions import insert
+from ._layout import area_location
+from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, StoreIo, StoreStep, Target
+from ._store import DEFAULT_CHUNK_SIZE, Persistent
+from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store
+
+__all__ = ["advance_load", "finish_load", "load_step", "sharing_cow"]
+
+_NOT_READ = "Failed to read snapshot metadata"
+_NO_MERGE = "Snapshot exception store does not support snapshot-merge."
+
+
+def advance_load(d: Draft, request: Load) -> None:
+    """Constructs the targets that are left, until one must read its metadata, one is refused, or all are there."""
+    request = _current(d, request)
+    for line in request.lines[len(request.built) :]:
+        id = d.new_target()
+        try:
+            loading = _construct(d, id, request, line)
+        except BadTable as bad:
+            _refuse(d, request, bad)
+            return
+        if loading:
+            return
+        request = replace(request, built=(*request.built, id))
+        d.change_request(request)
+    try:
+        _check_sizes(d, request)
+    except BadTable as bad:
+        _refuse(d, request, bad)
+        return
+    _devices.table_loaded(d, request)
+
+
+def _current(d: Draft, request: Load) -> Load:
+    return next(r for r in d.requests if isinstance(r, Load) and r.token == request.token)
+
+
+def _refuse(d: Draft, request: Load, bad: BadTable) -> None:
+    """The table is refused: what was built of it goes, nothing else has changed."""
+    for id in reversed(request.built):
+        _devices.destroy(d, id)
+    d.end_request(request, bad.errno, bad.text)
+
+
+def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
+    """Constructs one target; True: it is still reading its metadata.  Raises BadTable."""
+    end = sum(before.length for before in request.lines[: len(request.built)])
+    if line.length == 0:
+        raise BadTable("zero-length target")
+    if line.target not in TARGETS:
+        raise BadTable(f"{line.target}: unknown target type")
+    try:
+        if line.start != end:
+            raise BadTable("Gap in table")
+        if line.target == "linear":
+            return _construct_linear(d, id, request.device, line)
+        if line.target == "snapshot-origin":
+            return _construct_origin(d, id, request.device, line)
+        return _construct_snapshot(d, id, request, line)
+    except BadTable as bad:
+        raise BadTable(f"{line.target}: {bad.text}", bad.errno) from None
+
+
+def _open(d: Draft, device: str, name: str, problem: str) -> str:
+    """The disk or device of this name.  A device can't be below itself.  Source: ``dm_get_device``."""
+    if name == device:
+        raise BadTable(problem)
+    if name not in d.disks and name not in d.devices:
+        raise BadTable(problem, "ENODEV")
+    return name
+
+
+def _construct_linear(d: Draft, id: int, device: str, line: TableLine) -> bool:
+    if len(line.args) != 2:
+        raise BadTable("Invalid argument count")
+    offset = line.args[1]
+    if not (offset.isascii() and offset.isdecimal()) or len(offset) > 18:
+        raise BadTable("Invalid device sector")
+    lower = _open(d, device, line.args[0], "Device lookup failed")
+    d.put(LinearTarget(id, device, line, lower, int(offset)))
+    return False
+
+
+def _construct_origin(d: Draft, id: int, device: str, line: TableLine) -> bool:
+    if len(line.args) != 1:
+        raise BadTable("origin: incorrect number of arguments")
+    lower = _open(d, device, line.args[0], "Cannot get target device")
+    d.put(OriginTarget(id, device, line, lower))
+    return False
+
+
+def _construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> bool:
+    device = request.device
+    if len(line.args) < 4:
+        raise BadTable("requires 4 or more arguments")
+    features = parse_features(line.args[4:])
+    origin = _open(d, device, line.args[0], "Cannot get origin device")
+    cow = _open(d, device, line.args[1], "Cannot get COW device")
+    if cow == origin:
+        raise BadTable("COW device cannot be the same as origin device")
+    store = parse_store(line.args[2], line.args[3])
+    if store is None:
+        raise BadTable("Couldn't create exception store")
+    merge = Merge() if line.target == "snapshot-merge" else None
+    if merge is not None and not isinstance(store, Persistent):
+        raise BadTable(_NO_MERGE)
+    table_size = request.lines[-1].start + request.lines[-1].length
+    snap = SnapshotTarget(id, device, line, origin, cow, features, store, table_size, merge)
+    handover = _wants_handover(d, snap)
+    d.put(snap)
+    _origin.register(d, snap)
+    if handover:
+        d.put(replace(snap, store=replace(store, chunk_size=0)))
+        return False
+    if isinstance(store, Persistent):
+        d.put(replace(snap, store=replace(store, chunk_size=store.chunk_size or DEFAULT_CHUNK_SIZE)))
+        _storeio.read(d, d.snapshot(id), StoreStep.READ_HEADER, 0)
+        return True
+    if store.chunk_size == 0:
+        _devices.destroy(d, id)
+        raise BadTable("Chunk size not set")
+    d.put(replace(snap, io_max=store.chunk_size))
+    return False
+
+
+def sharing_cow(d: Draft, snap: SnapshotTarget) -> tuple[SnapshotTarget | None, SnapshotTarget | None, int]:
+    """The active and the inactive snapshot on the same origin and COW device, if any, and how many there are."""
+    source = destination = None
+    same = [s for s in d.snapshots_of(snap.origin) if s.cow == snap.cow]
+    for other in same:
+        if other.active:
+            source = other
+        else:
+            destination = other
+    return source, destination, len(same)
+
+
+def _wants_handover(d: Draft, snap: SnapshotTarget) -> bool:
+    """Whether the new target takes its exceptions over from an active one.  Raises BadTable."""
+    source, destination, count = sharing_cow(d, snap)
+    if count == 2 or destination is not None:
+        raise BadTable("Snapshot cow pairing for exception table handover failed")
+    if source is None or snap.merge is None:
+        return source is not None
+    if any(s.merge is not None for s in d.snapshots_of(snap.origin)):
+        raise BadTable("A snapshot is already merging.")
+    if not isinstance(source.store, Persistent):
+        raise BadTable(_NO_MERGE)
+    return True
+
+
+def _check_sizes(d: Draft, request: Load) -> None:
+    """No target may reach beyond the end of what is below it.  Source: ``device_area_is_invalid``."""
+    for id in request.built:
+        target = d.targets[id]
+        lower, start = _extent(target)
+        if start + target.line.length > d.size(lower):
+            where = f"start={start}, len={target.line.length}, dev_size={d.size(lower)}"
+            raise BadTable(f"{lower} too small for target: {where}")
+
+
+def _extent(target: Target) -> tuple[str, int]:
+    """What is below a target, and from which sector of it on."""
+    match target:
+        case LinearTarget(lower=lower, offset=offset):
+            return lower, offset
+        case OriginTarget(lower=lower) | SnapshotTarget(origin=lower):
+            return lower, 0
+        case _:
+            assert_never(target)
+
+
+# --- loading a store (3.3) ---------------------------------------------------------------------------------------
+
+
+def load_step(d: Draft, snap: SnapshotTarget, io: StoreIo, error: str | None, data: bytes) -> None:
+    """One I/O of the load has ended; begins the next, or ends the load."""
+    store = snap.store
+    if error is not None or not isinstance(store, Persistent):
+        _load_failed(d, snap, "EIO")
+    elif io.step is StoreStep.READ_HEADER:
+        _header_read(d, snap, store, decode_header(data))
+    elif io.step is StoreStep.NEW_HEADER:
+        _storeio.write(d, snap, StoreStep.NEW_AREA, store.area_sector, store.zeroes)
+    elif io.step is StoreStep.NEW_AREA:
+        d.rules.finish_load(d, snap)
+    else:
+        _area_loaded(d, snap, store, data)
+
+
+def _header_read(d: Draft, snap: SnapshotTarget, store: Persistent, header: Header) -> None:
+    if header.magic == 0:
+        snap = replace(snap, store=store.blank())
+        d.put(snap)
+        _storeio.write_header(d, snap, StoreStep.NEW_HEADER)
+        return
+    if header.magic != MAGIC:
+        d.log("persistent snapshot: Invalid or corrupt snapshot")
+        _load_failed(d, snap, "ENXIO")
+        return
+    if header.chunk_size != store.chunk_size and not is_chunk_size(header.chunk_size):
+        _load_failed(d, snap, "EINVAL")
+        return
+    if header.version != VERSION:
+        d.log(f"persistent snapshot: unable to handle snapshot disk version {header.version}")
+        _load_failed(d, snap, "EINVAL")
+        return
+    if store.supplied and header.chunk_size != store.chunk_size:
+        sizes = f"chunk size {header.chunk_size} in device metadata overrides table chunk size of {store.chunk_size}."
+        d.log(f"persistent snapshot: {sizes}")
+    store = replace(store, chunk_size=header.chunk_size, valid=header.valid != 0)
+    snap = replace(snap, store=store)
+    d.put(snap)
+    if store.valid:
+        _read_area(d, snap, store, 0)
+        return
+    d.log("snapshots: Snapshot is marked invalid.")
+    d.put(replace(snap, valid=False))
+    d.rules.finish_load(d, d.snapshot(snap.id))
+
+
+def _read_area(d: Draft, snap: SnapshotTarget, store: Persistent, area: int) -> None:
+    at = area_location(area, store.per_area) * store.chunk_size
+    _storeio.read(d, snap, StoreStep.READ_AREA, at, area)
+
+
+def _area_loaded(d: Draft, snap: SnapshotTarget, store: Persistent, data: bytes) -> None:
+    records = decode_records(data)
+    completed = snap.completed
+    for old, new in records:
+        completed = insert(completed, old, new)
+    store = store.load(data, records)
+    snap = replace(snap, completed=completed, store=store)
+    if store.full:
+        store = replace(store, area=store.area + 1, committed=0)
+        d.put(replace(snap, store=store))
+        _read_area(d, d.snapshot(snap.id), store, store.area)
+    else:
+        d.put(snap)
+        d.rules.finish_load(d, snap)
+
+
+def finish_load(d: Draft, snap: SnapshotTarget) -> None:
+    """The store is loaded; the constructor goes on."""
+    store = snap.store
+    if isinstance(store, Persistent):
+        store = store.loaded()
+    d.put(replace(snap, store=store, io_max=store.chunk_size))
+    request = _loading(d, snap)
+    request = replace(request, built=(*request.built, snap.id))
+    d.change_request(request)
+    advance_load(d, request)
+
+
+def _loading(d: Draft, snap: SnapshotTarget) -> Load:
+    return next(r for r in d.requests if isinstance(r, Load) and r.device == snap.device)
+
+
+def _load_failed(d: Draft, snap: SnapshotTarget, errno: str) -> None:
+    request = _loading(d, snap)
+    _devices.destroy(d, snap.id)
+    _refuse(d, request, BadTable(f"{snap.line.target}: {_NOT_READ}", errno))

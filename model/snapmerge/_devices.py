@@ -1,0 +1,390 @@
+"""What a user asks of devices: create, load, suspend, resume, remove, message.
+
+Some of it takes time: such a request stays in the stack, and ``progress`` lets it go on as soon as it can.
+Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``snapshot_preresume``, ``snapshot_resume``,
+``snapshot_merge_resume``, ``snapshot_dtr``; sections 4.10, 6.3 and 6.4 of the reference.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from . import _bios, _construct, _merge, _origin
+from ._draft import Draft
+from ._events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
+from ._exceptions import NO_EXCEPTIONS
+from ._state import (
+    SUBMITTER,
+    Device,
+    DeviceBio,
+    LinearTarget,
+    Load,
+    OriginTarget,
+    Phase,
+    Removing,
+    Resuming,
+    SnapshotTarget,
+    Suspending,
+    Target,
+)
+from ._table import parse_table
+
+__all__ = [
+    "create",
+    "destroy",
+    "hand_over",
+    "load",
+    "message",
+    "progress",
+    "remove",
+    "resume",
+    "suspend",
+    "table_loaded",
+]
+
+_UNKNOWN = "ENXIO"
+
+
+def create(d: Draft, token: int, name: str) -> None:
+    """A new device has no table, and holds no I/O back, for there is nowhere that it could go."""
+    if name in d.devices:
+        d.reply(token, "EBUSY")
+        return
+    d.put_device(Device(name))
+    d.reply(token)
+
+
+def load(d: Draft, event: LoadTable) -> None:
+    """Begins to construct an inactive table."""
+    lines = parse_table(event.table)
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+        return
+    request = Load(event.token, event.device, lines)
+    d.requests = (*d.requests, request)
+    _construct.advance_load(d, request)
+
+
+def table_loaded(d: Draft, request: Load) -> None:
+    """A table is constructed: it is the inactive one now, in place of another."""
+    device = d.device(request.device)
+    d.put_device(replace(device, inactive=request.built))
+    for id in device.inactive:
+        destroy(d, id)
+    d.end_request(request)
+
+
+def suspend(d: Draft, event: SuspendDevice) -> None:
+    """Begins to suspend a device: its merges stop first, then the I/O in flight is waited for."""
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+    elif d.device(event.device).suspended:
+        d.reply(event.token)
+    else:
+        d.requests = (*d.requests, Suspending(event.token, event.device))
+        _stop_merges(d, event.device)
+
+
+def resume(d: Draft, event: ResumeDevice) -> None:
+    """Begins to resume a device, with the inactive table if there is one."""
+    device = d.devices.get(event.device)
+    if device is None:
+        d.reply(event.token, _UNKNOWN)
+    elif not device.inactive and not device.live:
+        d.reply(event.token, "EINVAL")
+    elif not device.inactive and not device.suspended:
+        d.reply(event.token)
+    else:
+        d.requests = (*d.requests, Resuming(event.token, event.device))
+        if not device.suspended:
+            _stop_merges(d, event.device)
+
+
+def remove(d: Draft, event: RemoveDevice) -> None:
+    """Begins to remove a device, unless somebody has it open."""
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+    elif _in_use(d, event.device):
+        d.reply(event.token, "EBUSY")
+    else:
+        d.requests = (*d.requests, Removing(event.token, event.device))
+        _stop_merges(d, event.device)
+
+
+def _in_use(d: Draft, name: str) -> bool:
+    """Whether a table refers to the device, or a bio of a user's is in it."""
+    below = {n for t in d.targets.values() for n in _lower(t)}
+    bios = (w for w in d.work.values() if isinstance(w, DeviceBio))
+    return name in below or any(w.parent == SUBMITTER and w.bio.where == name for w in bios)
+
+
+def _lower(target: Target) -> tuple[str, ...]:
+    match target:
+        case LinearTarget(lower=lower) | OriginTarget(lower=lower):
+            return (lower,)
+        case SnapshotTarget(origin=origin, cow=cow):
+            return origin, cow
+        case _:
+            assert_never(target)
+
+
+def message(d: Draft, event: SendMessage) -> None:
+    """None of the targets takes messages."""
+    device = d.devices.get(event.device)
+    if device is None or not device.live:
+        d.reply(event.token, _UNKNOWN)
+    else:
+        d.reply(event.token, "EINVAL", "core: Target type does not support messages")
+
+
+# --- requests that take time -------------------------------------------------------------------------------------
+
+
+def progress(d: Draft) -> None:
+    """Lets every request go on that can, until none can."""
+    while any(_advance(d, token) for token in [r.token for r in d.requests]):
+        pass
+
+
+def _advance(d: Draft, token: int) -> bool:
+    """Takes one step of a request; False: it has ended, or must wait."""
+    request = next((r for r in d.requests if r.token == token), None)
+    match request:
+        case None | Load():
+            return False
+        case Suspending():
+            return _advance_suspending(d, request)
+        case Resuming():
+            return _advance_resuming(d, request)
+        case Removing():
+            return _advance_removing(d, request)
+        case _:
+            assert_never(request)
+
+
+def _advance_suspending(d: Draft, request: Suspending) -> bool:
+    if not d.device(request.device).suspended:
+        return _come_to_rest(d, request.device)
+    d.end_request(request)
+    return True
+
+
+def _come_to_rest(d: Draft, name: str) -> bool:
+    """One step towards suspension: merges idle, then I/O held back, then none in flight."""
+    device = d.device(name)
+    if not device.resting:
+        if not _merges_idle(d, device.live):
+            return False
+        d.put_device(replace(device, resting=True, held=device.held + 1))
+        return True
+    if device.busy:
+        return False
+    d.put_device(replace(device, suspended=True, resting=False))
+    for id in device.live:
+        target = d.targets[id]
+        if isinstance(target, OriginTarget):
+            d.put(replace(target, acting=False))
+    return True
+
+
+def _stop_merges(d: Draft, name: str) -> None:
+    for id in d.device(name).live:
+        if isinstance(target := d.targets[id], SnapshotTarget) and target.merge is not None:
+            d.rules.stop_merge(d, id)
+
+
+def _merges_idle(d: Draft, ids: tuple[int, ...]) -> bool:
+    """Whether the merges among these targets have stopped; the wish to stop is fulfilled then."""
+    merges = [t for id in ids if isinstance(t := d.targets[id], SnapshotTarget) and t.merge is not None]
+    if any(_merge.merge_of(t).phase is not Phase.IDLE for t in merges):
+        return False
+    for target in merges:
+        d.put(replace(target, merge=replace(_merge.merge_of(target), stopping=False)))
+    return True
+
+
+def _advance_resuming(d: Draft, request: Resuming) -> bool:
+    device = d.device(request.device)
+    if not request.swapped:
+        if not device.suspended:
+            return _come_to_rest(d, request.device)
+        return _swap(d, request)
+    if request.waiting is not None:
+        phase = _merge.merge_of(d.snapshot(request.waiting)).phase
+        if phase in (Phase.READING, Phase.PROTECTING, Phase.DRAINING):
+            return False
+        d.change_request(replace(request, waiting=None))
+        return True
+    if request.left:
+        return _resume_target(d, request)
+    if device.suspended:
+        d.put_device(replace(device, suspended=False, held=device.held - 1))
+        _bios.release_deferred(d, request.device)
+        return True
+    return _destroy_old(d, request)
+
+
+def _swap(d: Draft, request: Resuming) -> bool:
+    """Makes the inactive table live, and asks its targets whether they can be resumed."""
+    device = d.device(request.device)
+    old: tuple[int, ...] = ()
+    if device.inactive:
+        old = device.live
+        device = replace(device, live=device.inactive, inactive=())
+        d.put_device(device)
+    request = replace(request, swapped=True, old=old, left=device.live)
+    d.change_request(request)
+    problem = next(filter(None, (_preresume(d, d.targets[id]) for id in device.live)), None)
+    if problem is not None:
+        for id in old:
+            destroy(d, id)
+        d.end_request(request, "EINVAL", f"snapshots: {problem}")
+    return True
+
+
+def _preresume(d: Draft, target: Target) -> str | None:
+    """Why a target can't be resumed now.  Source: ``snapshot_preresume``."""
+    if not isinstance(target, SnapshotTarget):
+        return None
+    source, destination, _ = _construct.sharing_cow(d, target)
+    if source is None or destination is None:
+        return None
+    if source.id == target.id:
+        return "Unable to resume snapshot source until handover completes."
+    if not d.device(source.device).suspended:
+        return "Unable to perform snapshot handover until source is suspended."
+    return None
+
+
+def _resume_target(d: Draft, request: Resuming) -> bool:
+    """Resumes the next target.  A snapshot needs the device that acts as its origin to be quiet for a moment."""
+    target = d.targets[request.left[0]]
+    if isinstance(target, OriginTarget):
+        d.put(replace(target, acting=True, boundary=_origin.minimum_chunk_size(d, target.lower)))
+    elif isinstance(target, SnapshotTarget):
+        return _resume_snapshot(d, request, target)
+    d.change_request(replace(request, left=request.left[1:]))
+    return True
+
+
+def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> bool:
+    if request.quiet is None and (quiet := _acting_origin(d, target)) is not None:
+        _hold(d, request, quiet)
+        return True
+    if request.quiet is not None:
+        if d.device(request.quiet).busy or not _is_idle(d, request.restart):
+            return False
+    source, destination, _ = _construct.sharing_cow(d, target)
+    if source is not None and destination is not None:
+        d.rules.hand_over(d, source, destination)
+    request = _let_go(d, request)
+    target = d.snapshot(target.id)
+    _origin.register(d, target)
+    merges = target.merge is not None
+    io_max = _origin.minimum_chunk_size(d, target.origin) if merges else target.io_max
+    d.put(replace(target, active=True, io_max=io_max))
+    if merges:
+        _merge.start_merge(d, target.id)
+    d.change_request(replace(request, left=request.left[1:], waiting=target.id if merges else None))
+    return True
+
+
+def _acting_origin(d: Draft, snap: SnapshotTarget) -> str | None:
+    """The other device through which the origin is written: a live ``snapshot-origin``, or else a ``snapshot-merge``."""
+    origins = (t for _, t in sorted(d.targets.items()) if isinstance(t, OriginTarget))
+    name = next((t.device for t in origins if t.acting and t.lower == snap.origin), None)
+    if name is None:
+        name = next((s.device for s in reversed(d.snapshots_of(snap.origin)) if s.merge is not None), None)
+    return None if name == snap.device else name
+
+
+def _hold(d: Draft, request: Resuming, quiet: str) -> None:
+    """Holds back the I/O of the origin's device, and stops its merge if one runs.  ``dm_internal_suspend_fast``."""
+    device = d.device(quiet)
+    d.put_device(replace(device, held=device.held + 1))
+    merging = [t for id in device.live if isinstance(t := d.targets[id], SnapshotTarget) and t.merge is not None]
+    running = next((t.id for t in merging if _merge.merge_of(t).phase is not Phase.IDLE), None)
+    if running is not None:
+        d.rules.stop_merge(d, running)
+    d.change_request(replace(request, quiet=quiet, restart=running))
+
+
+def _is_idle(d: Draft, id: int | None) -> bool:
+    return id is None or _merges_idle(d, (id,))
+
+
+def _let_go(d: Draft, request: Resuming) -> Resuming:
+    """The device that was held goes on, and so does its merge."""
+    if request.quiet is None:
+        return request
+    if request.restart is not None:
+        _merge.start_merge(d, request.restart)
+    device = d.device(request.quiet)
+    d.put_device(replace(device, held=device.held - 1))
+    _bios.release_deferred(d, request.quiet)
+    return replace(request, quiet=None, restart=None)
+
+
+def hand_over(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
+    """Exceptions and store move to the new target; the old one is dead from now on.  ``__handover_exceptions``."""
+    store = replace(source.store, overflow=destination.store.overflow)
+    d.put(
+        replace(
+            destination,
+            completed=source.completed,
+            store=store,
+            io_max=store.chunk_size,
+            valid=source.valid,
+            overflowed=source.overflowed,
+        )
+    )
+    d.put(replace(source, completed=NO_EXCEPTIONS, store=destination.store, valid=False))
+
+
+# --- the end of targets and devices ------------------------------------------------------------------------------
+
+
+def destroy(d: Draft, id: int) -> bool:
+    """Destroys a target; False: it must be asked again, for something of it is still under way (4.10)."""
+    target = d.targets.get(id)
+    if target is None:
+        return True
+    if isinstance(target, SnapshotTarget):
+        source, destination, _ = _construct.sharing_cow(d, target)
+        if destination is not None and source is not None and source.id == id and id in d.registered_ids(target.origin):
+            d.put(replace(destination, valid=False))
+            d.log("snapshots: Cancelling snapshot handover.")
+        if not _is_idle(d, id if target.merge is not None else None):
+            return False
+        _origin.unregister(d, target)
+        if target.pending or target.dropping:
+            return False
+    d.targets = d.targets.delete(id)
+    return True
+
+
+def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
+    """Destroys the targets that the request leaves behind; then it has ended."""
+    left = tuple(id for id in request.old if not destroy(d, id))
+    if not left:
+        if isinstance(request, Removing):
+            d.devices = d.devices.delete(request.device)
+        d.end_request(request)
+        return True
+    d.change_request(replace(request, old=left))
+    return False
+
+
+def _advance_removing(d: Draft, request: Removing) -> bool:
+    device = d.device(request.device)
+    if device.inactive:
+        for id in device.inactive:
+            destroy(d, id)
+        d.put_device(replace(device, inactive=()))
+        return True
+    if not device.suspended:
+        return _come_to_rest(d, request.device)
+    if device.live:
+        d.change_request(replace(request, old=device.live))
+        d.put_device(replace(device, live=()))
+        return True
+    return _destroy_old(d, request)

@@ -1,0 +1,179 @@
+"""One step in the making: the stack as it will be, the effects so far, and the rules in force.
+
+The transitions read like the kernel's functions because they change a ``Draft``; the stack itself never changes.  A draft
+is thrown away when a step raises, so an illegal event leaves nothing behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ._bio import Bio
+from ._errors import MachineError
+from ._events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue
+from ._state import Device, Piece, Request, SnapshotTarget, Stack, Target, Work
+
+__all__ = ["Draft", "Rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who makes the transitions that matter.  The machine's own are ``MAINLINE``; a *defect* is these with one replaced."""
+
+    map_snapshot: "Callable[[Draft, int, SnapshotTarget, Piece], None]"
+    map_merge: "Callable[[Draft, int, SnapshotTarget, Piece], None]"
+    origin_write: "Callable[[Draft, str, int, int | None], bool]"
+    write_area: "Callable[[Draft, SnapshotTarget], None]"
+    publish: "Callable[[Draft, SnapshotTarget], None]"
+    invalidate: "Callable[[Draft, SnapshotTarget, str], None]"
+    finish_load: "Callable[[Draft, SnapshotTarget], None]"
+    hand_over: "Callable[[Draft, SnapshotTarget, SnapshotTarget], None]"
+    stop_merge: "Callable[[Draft, int], None]"
+    next_run: "Callable[[Draft, int], None]"
+    protect: "Callable[[Draft, SnapshotTarget], None]"
+    drain: "Callable[[Draft, SnapshotTarget], None]"
+    flush_origin: "Callable[[Draft, SnapshotTarget], None]"
+    commit_merge: "Callable[[Draft, SnapshotTarget], None]"
+    release_run: "Callable[[Draft, SnapshotTarget], None]"
+    fail_merge: "Callable[[Draft, SnapshotTarget, str], None]"
+    area_read: "Callable[[Draft, SnapshotTarget, str | None, bytes], None]"
+    commit_done: "Callable[[Draft, SnapshotTarget, str | None], None]"
+    status: "Callable[[SnapshotTarget, int], str]"
+
+
+class Draft:
+    """A stack being changed.  One lives for one step."""
+
+    __slots__ = ("devices", "disks", "effects", "registered", "requests", "rules", "targets", "work")
+
+    def __init__(self, stack: Stack, rules: Rules) -> None:
+        self.disks = stack.disks
+        self.devices = stack.devices
+        self.targets = stack.targets
+        self.registered = stack.registered
+        self.work = stack.work
+        self.requests = stack.requests
+        self.rules = rules
+        self.effects: list[Effect] = []
+
+    def frozen(self) -> Stack:
+        """The stack that came out."""
+        return Stack(self.disks, self.devices, self.targets, self.registered, self.work, self.requests)
+
+    # --- effects ---
+
+    def log(self, text: str) -> None:
+        """Says a line in the kernel's log."""
+        self.effects.append(Log(text))
+
+    def reply(self, token: int, errno: str | None = None, text: str | None = None) -> None:
+        """Answers a request."""
+        self.effects.append(Reply(token, errno, text))
+
+    def fetch(self, id: int) -> None:
+        """Asks for the bytes of a metadata read."""
+        self.effects.append(Fetch(id))
+
+    # --- devices and targets ---
+
+    def device(self, name: str) -> Device:
+        """The device of this name, which must exist."""
+        return self.devices[name]
+
+    def put_device(self, device: Device) -> None:
+        """Puts a changed device in its place."""
+        self.devices = self.devices.set(device.name, device)
+
+    def size(self, name: str) -> int:
+        """The size in sectors of a disk, or of a device by its live table."""
+        if name in self.disks:
+            return self.disks[name]
+        live = self.devices[name].live
+        if not live:
+            return 0
+        line = self.targets[live[-1]].line
+        return line.start + line.length
+
+    def put(self, target: Target) -> None:
+        """Puts a changed target in its place."""
+        self.targets = self.targets.set(target.id, target)
+
+    def snapshot(self, id: int) -> SnapshotTarget:
+        """The ``snapshot`` or ``snapshot-merge`` of this id."""
+        target = self.targets[id]
+        if not isinstance(target, SnapshotTarget):
+            raise MachineError(f"target {id} is no snapshot: {target}")
+        return target
+
+    def snapshots_of(self, origin: str) -> list[SnapshotTarget]:
+        """The snapshots registered on an origin, largest chunks first."""
+        return [self.snapshot(id) for id in self.registered.get(origin, ())]
+
+    def registered_ids(self, origin: str) -> tuple[int, ...]:
+        """The ids of the snapshots registered on an origin."""
+        return self.registered.get(origin, ())
+
+    def new_target(self) -> int:
+        """A free target id."""
+        return _free(self.targets)
+
+    def raise_event(self, device: str) -> None:
+        """Counts an event of a device.  Source: ``dm_table_event``."""
+        there = self.devices.get(device)
+        if there is not None:
+            self.put_device(replace(there, events=there.events + 1))
+
+    # --- work ---
+
+    def begin(self, work: Work) -> int:
+        """Enters something that is under way; its id."""
+        id = _free(self.work)
+        self.work = self.work.set(id, work)
+        return id
+
+    def change(self, id: int, work: Work) -> None:
+        """Replaces what is under way under this id."""
+        self.work = self.work.set(id, work)
+
+    def end(self, id: int) -> Work:
+        """Takes out what was under way."""
+        work = self.work[id]
+        self.work = self.work.delete(id)
+        return work
+
+    def piece(self, id: int) -> Piece:
+        """The piece of this id."""
+        work = self.work[id]
+        if not isinstance(work, Piece):
+            raise MachineError(f"work {id} is no piece: {work}")
+        return work
+
+    def requeue(self, id: int) -> None:
+        """Lets another thread go on with this."""
+        self.effects.append(Requeue(id))
+
+    def io(self, id: int, bio: Bio) -> None:
+        """Sends a bio to a disk."""
+        self.effects.append(Io(id, bio))
+
+    def end_bio(self, token: int, error: str | None) -> None:
+        """Tells the submitter that its bio has ended."""
+        self.effects.append(EndBio(token, error))
+
+    # --- requests ---
+
+    def change_request(self, request: Request) -> None:
+        """Replaces the request with the same token."""
+        self.requests = tuple(request if r.token == request.token else r for r in self.requests)
+
+    def end_request(self, request: Request, errno: str | None = None, text: str | None = None) -> None:
+        """Takes out a request, and answers it."""
+        self.requests = tuple(r for r in self.requests if r.token != request.token)
+        self.reply(request.token, errno, text)
+
+
+def _free(table: object) -> int:
+    """The smallest number that is not a key."""
+    id = 0
+    while id in table:  # type: ignore[operator]
+        id += 1
+    return id

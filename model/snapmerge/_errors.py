@@ -1,0 +1,39 @@
+"""The errors, and who is at fault.
+
+    SnapmergeError
+    ├── OperationError      the caller asked for what makes no sense here: an unknown name, a bad range
+    ├── EventError          the driver of the machine sent an event that can't happen now
+    ├── TraceError          a trace line is not in the grammar
+    └── MachineError        the machine broke its own rules: a defect of snapmerge
+
+What an *implementation* does wrong is never an exception: it is a ``Divergence``, a value.
+"""
+
+__all__ = ["EventError", "MachineError", "OperationError", "SnapmergeError", "TraceError"]
+
+
+class SnapmergeError(Exception):
+    """The base of all errors of this package; never raised itself."""
+
+
+class OperationError(SnapmergeError):
+    """The caller asked for something that makes no sense here.  Nothing has changed."""
+
+
+class EventError(SnapmergeError):
+    """The driver of the machine sent an event that can't happen now.  Nothing has changed."""
+
+
+class MachineError(SnapmergeError):
+    """The machine broke one of its own rules."""
+
+
+class TraceError(SnapmergeError):
+    """A line is not in the grammar of traces.
+
+    Attributes: ``line`` the line's number from 1 on (0: unknown), ``column`` from 1 on (0: the whole line), ``reason``.
+    """
+
+    def __init__(self, reason: str, *, line: int = 0, column: int = 0) -> None:
+        self.reason, self.line, self.column = reason, line, column
+        super().__init__(f"line {line}: {reason}" if line else reason)

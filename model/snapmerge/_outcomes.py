@@ -1,0 +1,78 @@
+"""What a user of device-mapper can see: the outcome of an operation."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ._payload import Seen
+
+__all__ = ["Blocked", "Count", "Data", "Died", "Done", "Errno", "Failed", "Line", "Outcome", "Records"]
+
+Errno = Literal[
+    "EIO", "ENXIO", "ENOMEM", "EBUSY", "EEXIST", "ENODEV", "ENOENT", "EINVAL", "ENOSPC", "EOPNOTSUPP", "EACCES"
+]
+"""An error number, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It succeeded, and there is nothing to see.  Also the outcome of ``start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It failed.  ``text`` is the kernel's own message, None when there is none or it was not looked for."""
+
+    errno: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """It has not ended, and will not until something else is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What was read: one entry a sector."""
+
+    sectors: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A status or a table; "" when the device has no live table."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A counter."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A persistent store as its disk has it.
+
+    ``kind`` is ``store`` when the magic is there, ``new`` when its four bytes are zero, else ``foreign``; the rest
+    counts for a ``store`` only.  ``chunk_size`` in sectors; ``records`` are (old chunk, new chunk), in the
+    order of the disk, up to the first terminator.
+    """
+
+    kind: Literal["store", "new", "foreign"]
+    valid: int = 0
+    version: int = 0
+    chunk_size: int = 0
+    records: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The implementation is no more: a panic, a hang, an exit.  ``text`` is its last word."""
+
+    text: str
+
+
+Outcome = Done | Failed | Blocked | Data | Line | Count | Records | Died

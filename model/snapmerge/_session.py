@@ -1,0 +1,417 @@
+"""Operations carried out on worlds: what a user does, step by step, with the environment's moves in between.
+
+A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule; ``outcomes`` takes
+every schedule, the canonical one first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+from immutables import Map
+
+from . import _operations as op
+from ._bio import Bio, Buffer, Op
+from ._codec import read_store
+from ._disk import Disk, Sectors, Unknown
+from ._draft import Rules
+from ._errors import EventError, OperationError
+from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SubmitBio, SuspendDevice
+from ._machine import MAINLINE
+from ._outcomes import Blocked, Count, Data, Done, Failed, Line, Outcome
+from ._payload import as_seen, data_bytes, tags_from
+from ._state import SnapshotTarget
+from ._status import status_line, table_line
+from ._store import Persistent
+from ._world import World, add_disk, advance, cut_power, happen, known, likely, moves, settle, start_world, user_buffer
+
+__all__ = ["NOW", "Raw", "Session", "Task", "begin", "operate", "outcomes", "poll"]
+
+NOW: Final = -1
+"""The key of an operation that was not begun by ``start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a read has given, with what nobody knows yet."""
+
+    sectors: Sectors
+
+    def seen(self) -> Data | None:
+        """As an outcome; None while something in it is unknown."""
+        if any(isinstance(s, Unknown) for s in self.sectors):
+            return None
+        return Data(tuple(as_seen(s) for s in self.sectors if not isinstance(s, Unknown)))
+
+
+Result = Outcome | Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An operation under way; ``stage``: what it waits for; ``failed``: how it will end once all is cleaned up."""
+
+    operation: op.Plain
+    token: int
+    stage: str = "only"
+    failed: Failed | None = None
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A world and the operations under way in it, by their keys."""
+
+    world: World
+    tasks: Map[int, Task] = Map()
+
+    @staticmethod
+    def new(rules: Rules = MAINLINE) -> "Session":
+        """A session in an empty world."""
+        return Session(start_world(rules))
+
+
+# --- to begin an operation ---------------------------------------------------------------------------------------
+
+
+def begin(session: Session, key: int, operation: op.Plain) -> Session:
+    """Begins an operation under a key that is free.  Raises OperationError when it makes no sense here."""
+    if key in session.tasks:
+        raise OperationError(f"the key {key} is in use; finish it first")
+    token = min(set(range(len(session.tasks) + 1)) - {t.token for t in session.tasks.values()})
+    try:
+        return _begin(session, key, operation, token)
+    except EventError as error:
+        raise OperationError(str(error)) from None
+
+
+def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Session:
+    world = session.world
+    match operation:
+        case op.Write() | op.Read() | op.Discard() | op.Flush():
+            return _begin_io(session, key, operation, token)
+        case op.Create(device):
+            if device in world.disks:
+                raise OperationError(f"{device} is a disk; a device needs another name")
+            return _ask(session, key, Task(operation, token, "create"), CreateDevice(token, device))
+        case op.Load(device, table):
+            return _ask(session, key, Task(operation, token), LoadTable(token, device, table))
+        case op.Resume(device):
+            return _ask(session, key, Task(operation, token), ResumeDevice(token, device))
+        case op.Suspend(device):
+            return _ask(session, key, Task(operation, token), SuspendDevice(token, device))
+        case op.Remove(device):
+            return _ask(session, key, Task(operation, token), RemoveDevice(token, device))
+        case op.Message(device, text):
+            return _ask(session, key, Task(operation, token), SendMessage(token, device, text))
+        case op.Settle(device):
+            return Session(world, session.tasks.set(key, Task(operation, token, "settle")))
+        case op.Crash():
+            return Session(cut_power(world), Map({key: Task(operation, token, result=Done())}))
+        case op.Reset():
+            return Session(start_world(world.rules), Map({key: Task(operation, token, result=Done())}))
+        case op.Disk() | op.Fault() | op.Heal():
+            return _done(session, key, operation, token, _change_disk(world, operation), Done())
+        case op.Status() | op.Table() | op.Events():
+            return _done(session, key, operation, token, world, _look(world, operation))
+        case op.Metadata(name):
+            disk = _disk(world, name)
+            return _done(session, key, operation, token, world, _metadata(disk))
+        case _:
+            assert_never(operation)
+
+
+def _ask(session: Session, key: int, task: Task, event: Event) -> Session:
+    return Session(happen(session.world, event), session.tasks.set(key, task))
+
+
+def _done(session: Session, key: int, operation: op.Plain, token: int, world: World, result: Result) -> Session:
+    return Session(world, session.tasks.set(key, Task(operation, token, result=result)))
+
+
+def _disk(world: World, name: str) -> Disk:
+    disk = world.disks.get(name)
+    if disk is None:
+        raise OperationError(f"there is no disk {name}")
+    return disk
+
+
+def _change_disk(world: World, operation: op.Disk | op.Fault | op.Heal) -> World:
+    if isinstance(operation, op.Disk):
+        return add_disk(world, operation.name, operation.size)
+    disk = _disk(world, operation.disk)
+    if isinstance(operation, op.Fault):
+        _check_inside(operation.disk, operation.sector, operation.count, disk.size)
+        disk = replace(disk, faults=(*disk.faults, (operation.kind, operation.sector, operation.count)))
+    else:
+        disk = replace(disk, faults=())
+    return replace(world, disks=world.disks.set(operation.disk, disk))
+
+
+def _check_inside(name: str, sector: int, count: int, size: int) -> None:
+    if sector + count > size:
+        raise OperationError(f"sectors {sector} to {sector + count} are not inside {name}, which has {size}")
+
+
+def _look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
+    device = world.stack.devices.get(operation.device)
+    if device is None:
+        return Failed("ENXIO")
+    match operation:
+        case op.Status(name):
+            return Line(status_line(world.stack, world.rules, name))
+        case op.Table(name):
+            return Line(table_line(world.stack, name))
+        case op.Events():
+            return Count(device.events)
+        case _:
+            assert_never(operation)
+
+
+def _metadata(disk: Disk) -> Outcome:
+    def read(sector: int, count: int) -> bytes:
+        return data_bytes(likely(disk.read(sector, count)))
+
+    return read_store(read, disk.size)
+
+
+# --- I/O ---------------------------------------------------------------------------------------------------------
+
+
+def _begin_io(session: Session, key: int, io: op.Write | op.Read | op.Discard | op.Flush, token: int) -> Session:
+    world = session.world
+    if io.where in world.disks:
+        world, result = _disk_io(world, io)
+        return _done(session, key, io, token, world, result)
+    if io.where not in world.stack.devices:
+        raise OperationError(f"there is no device or disk {io.where}")
+    buffer = user_buffer(token)
+    if isinstance(io, op.Write):
+        world = replace(world, buffers=world.buffers.set(buffer.owner, tuple(tags_from(io.tag, io.count))))
+    event = SubmitBio(token, _bio(io, buffer))
+    return _ask(Session(world, session.tasks), key, Task(io, token, "io"), event)
+
+
+def _bio(io: op.Write | op.Read | op.Discard | op.Flush, buffer: Buffer) -> Bio:
+    match io:
+        case op.Flush(where):
+            return Bio(Op.FLUSH, where)
+        case op.Write(where, sector, count):
+            return Bio(Op.WRITE, where, sector, count, buffer)
+        case op.Read(where, sector, count):
+            return Bio(Op.READ, where, sector, count, buffer)
+        case op.Discard(where, sector, count):
+            return Bio(Op.DISCARD, where, sector, count)
+        case _:
+            assert_never(io)
+
+
+def _disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:
+    """I/O on a disk, around every mapping: at once."""
+    disk = world.disks[io.where]
+    result: Result = Done()
+    if isinstance(io, op.Flush):
+        if disk.fails("flush", 0, 0):
+            return world, Failed("EIO")
+        disk = disk.flush(disk.cached)
+        return replace(world, disks=world.disks.set(io.where, disk)), result
+    _check_inside(io.where, io.sector, io.count, disk.size)
+    failed = disk.fails("read" if isinstance(io, op.Read) else "write", io.sector, io.count)
+    match io:
+        case op.Read(_, sector, count):
+            result = Raw(disk.read(sector, count))
+        case op.Write(_, sector, count, tag):
+            disk = disk.write(sector, tags_from(tag, count))
+        case op.Discard(_, sector, count):
+            disk = disk.write(sector, (0,) * count)
+    return replace(world, disks=world.disks.set(io.where, disk)), Failed("EIO") if failed else result
+
+
+# --- to see it end -----------------------------------------------------------------------------------------------
+
+
+def poll(session: Session, key: int) -> tuple[Session, Result | None]:
+    """What the operation under this key has come to; None while it is under way.  What has ended is taken out."""
+    session = tend(session)
+    task = session.tasks[key]
+    world, result = _result(session.world, task)
+    if result is None:
+        return session, None
+    return Session(world, session.tasks.delete(key)), result
+
+
+def _result(world: World, task: Task) -> tuple[World, Result | None]:
+    if task.result is not None:
+        return world, task.result
+    if task.stage == "settle":
+        return world, Done() if _settled(world, task.operation) else None
+    if task.stage == "io":
+        return _io_result(world, task)
+    reply = world.replies.get(task.token)
+    if reply is None:
+        return world, None
+    world = replace(world, replies=world.replies.delete(task.token))
+    if task.failed is not None:
+        return world, task.failed
+    return world, Done() if reply.errno is None else Failed(reply.errno, reply.text)
+
+
+def _io_result(world: World, task: Task) -> tuple[World, Result | None]:
+    if task.token not in world.ended:
+        return world, None
+    error = world.ended[task.token]
+    owner = user_buffer(task.token).owner
+    sectors = world.buffers.get(owner, ())
+    buffers = world.buffers.delete(owner) if owner in world.buffers else world.buffers
+    ended = world.ended.delete(task.token)
+    world = World(world.stack, world.disks, world.flights, buffers, ended, world.replies, world.rules)
+    if error is not None:
+        return world, Failed(error)
+    return world, Raw(sectors) if isinstance(task.operation, op.Read) else Done()
+
+
+def _settled(world: World, operation: op.Plain) -> bool:
+    """Whether a user who polls the status would say that the device's merge is over."""
+    device = world.stack.devices.get(operation.device) if isinstance(operation, op.Settle) else None
+    if device is None:
+        raise OperationError(f"there is no device to settle: {operation}")
+    merges = (t for id in device.live if isinstance(t := world.stack.targets[id], SnapshotTarget) and t.merge)
+    for snap in merges:
+        over = not snap.valid or snap.overflowed or (snap.merge is not None and snap.merge.failed)
+        if not over and isinstance(snap.store, Persistent):
+            allocated, _, metadata = snap.store.usage(0)
+            if allocated != metadata:
+                return False
+    return True
+
+
+def tend(session: Session) -> Session:
+    """Lets operations of several steps take the next one: ``create`` with a table loads and resumes, or undoes."""
+    for key, task in sorted(session.tasks.items()):
+        if isinstance(task.operation, op.Create) and task.token in session.world.replies:
+            session = _next_stage(session, key, task, task.operation)
+    return session
+
+
+def _next_stage(session: Session, key: int, task: Task, create: op.Create) -> Session:
+    reply = session.world.replies[task.token]
+    if create.table is None or task.failed is not None or (task.stage == "resume" and reply.errno is None):
+        return session
+    if task.stage == "create" and reply.errno is not None:
+        return session
+    world = replace(session.world, replies=session.world.replies.delete(task.token))
+    event: Event
+    if reply.errno is not None:
+        task = replace(task, stage="remove", failed=Failed(reply.errno, reply.text))
+        event = RemoveDevice(task.token, create.device)
+    elif task.stage == "create":
+        task = replace(task, stage="load")
+        event = LoadTable(task.token, create.device, create.table)
+    else:
+        task = replace(task, stage="resume")
+        event = ResumeDevice(task.token, create.device)
+    return tend(_ask(Session(world, session.tasks), key, task, event))
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------
+
+
+def operate(session: Session, operation: op.Operation) -> tuple[Result, Session]:
+    """Carries an operation out by the canonical schedule; what it left in flight, is settled first.
+
+    Raises:
+        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+    """
+    session = _settled_session(session)
+    key, session = _enter(session, operation)
+    if key is None:
+        return Done(), session
+    while True:
+        session, result = poll(session, key)
+        if result is not None:
+            return result, session
+        if not session.world.flights:
+            return _blocked(operation), session
+        session = Session(advance(session.world), session.tasks)
+
+
+def _blocked(operation: op.Operation) -> Blocked:
+    if not isinstance(operation, op.Finish):
+        raise OperationError("it would block for ever; begin it with start")
+    return Blocked()
+
+
+def _settled_session(session: Session) -> Session:
+    while session.world.flights:
+        session = Session(settle(session.world), session.tasks)
+        if session.tasks:
+            session = tend(session)
+    return session
+
+
+def _enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
+    """Begins the operation; the key to poll, or None when there is nothing to wait for."""
+    match operation:
+        case op.Start(key, inner):
+            return None, begin(session, key, inner)
+        case op.Finish(key):
+            if key not in session.tasks:
+                raise OperationError(f"nothing was started with the key {key}")
+            return key, session
+        case _:
+            return NOW, begin(session, NOW, operation)
+
+
+def outcomes(session: Session, operation: op.Operation) -> Iterator[tuple[Result, Session]]:
+    """Every outcome that an operation can have, with the session that it leaves, over every schedule.
+
+    What is in flight may go on before the operation begins, and does so first: the canonical schedule comes first.
+    """
+    seen: set[tuple[int | None, Session]] = set()
+    stack: list[Iterator[tuple[int | None, Session]]] = [iter([(None, session)])]
+    while stack:
+        node = next(stack[-1], None)
+        if node is None:
+            stack.pop()
+            continue
+        if node in seen:
+            continue
+        seen.add(node)
+        key, here = node
+        if key is not None:
+            here, result = poll(here, key)
+            if result is not None:
+                yield result, here
+                continue
+            if not here.world.flights:
+                yield _blocked(operation), here
+                continue
+        stack.append(_next_nodes(key, tend(here), operation))
+        if key is None:
+            yield from _immediate(here, operation)
+
+
+def _next_nodes(key: int | None, session: Session, operation: op.Operation) -> Iterator[tuple[int | None, Session]]:
+    for world in moves(session.world):
+        yield key, Session(world, session.tasks)
+    if key is None:
+        for here in _known_enough(session, operation):
+            begun, after = _enter(here, operation)
+            if begun is not None:
+                yield begun, after
+
+
+def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session]:
+    """The session in every way in which what the operation must know of a disk can turn out."""
+    if not isinstance(operation, op.Metadata):
+        yield session
+        return
+    disk = _disk(session.world, operation.disk)
+    unknown = frozenset(c.where for c in disk.durable.values() if isinstance(c, Unknown))
+    for world in known(session.world, unknown):
+        yield Session(world, session.tasks)
+
+
+def _immediate(session: Session, operation: op.Operation) -> Iterator[tuple[Result, Session]]:
+    if isinstance(operation, op.Start):
+        yield Done(), _enter(session, operation)[1]

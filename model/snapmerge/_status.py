@@ -1,0 +1,56 @@
+"""Status and table lines: pure functions of the stack.  Source: ``snapshot_status``; section 4.7 of the reference."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from ._draft import Rules
+from ._state import LinearTarget, OriginTarget, SnapshotTarget, Stack, Target
+from ._table import TableLine, print_line
+
+__all__ = ["snapshot_status", "status_line", "table_line"]
+
+
+def status_line(stack: Stack, rules: Rules, device: str) -> str:
+    """``START LEN TARGET STATUS`` of every live target of a device, separated by ``; ``."""
+    return "; ".join(print_line(_status(stack, rules, stack.targets[id])) for id in stack.devices[device].live)
+
+
+def table_line(stack: Stack, device: str) -> str:
+    """``START LEN TARGET ARGS`` of every live target of a device, separated by ``; ``."""
+    return "; ".join(print_line(_table(stack.targets[id])) for id in stack.devices[device].live)
+
+
+def _status(stack: Stack, rules: Rules, target: Target) -> TableLine:
+    if not isinstance(target, SnapshotTarget):
+        return replace(target.line, args=())
+    total = stack.disks.get(target.cow) or _device_size(stack, target.cow)
+    return replace(target.line, args=(rules.status(target, total),))
+
+
+def _device_size(stack: Stack, name: str) -> int:
+    line = stack.targets[stack.devices[name].live[-1]].line
+    return line.start + line.length
+
+
+def snapshot_status(snap: SnapshotTarget, total: int) -> str:
+    """The status words of a snapshot or a merge; ``total``: the size of its COW device in sectors."""
+    if not snap.valid:
+        return "Invalid"
+    if snap.merge is not None and snap.merge.failed:
+        return "Merge failed"
+    if snap.overflowed:
+        return "Overflow"
+    allocated, total, metadata = snap.store.usage(total)
+    return f"{allocated}/{total} {metadata}"
+
+
+def _table(target: Target) -> TableLine:
+    match target:
+        case LinearTarget(line=line, lower=lower, offset=offset):
+            return replace(line, args=(lower, str(offset)))
+        case OriginTarget(line=line, lower=lower):
+            return replace(line, args=(lower,))
+        case SnapshotTarget(line=line, origin=origin, cow=cow, store=store, features=features):
+            return replace(line, args=(origin, cow, store.letters, str(store.chunk_size), *features.words))
+        case _:
+            assert_never(target)

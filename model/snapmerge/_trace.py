@@ -1,0 +1,395 @@
+"""Traces: operations and outcomes as lines of text, both ways.
+
+The grammar is ``specs/trace.md``.  A line is ``OPERATION`` or ``OPERATION -> OUTCOME``; ``parse(print(x)) == x`` for
+every operation and outcome, and printing is canonical.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, assert_never, get_args
+
+from . import _operations as op
+from ._errors import TraceError
+from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
+from ._payload import TAG_MAX, Digest, Seen
+from ._units import Sector, Sectors
+
+__all__ = [
+    "OPERATION_WORDS",
+    "Step",
+    "operation_word",
+    "parse_operation",
+    "parse_outcome",
+    "parse_trace",
+    "print_operation",
+    "print_outcome",
+    "print_trace",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a trace; ``outcome`` is None when nothing was recorded."""
+
+    operation: op.Operation
+    outcome: Outcome | None = None
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
+_WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
+_UNSAFE: Final = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # lone surrogates are not UTF-8
+
+
+def _words(text: str) -> list[str]:
+    """Splits at blanks; "..." is one word, in which a backslash takes the next character as it is."""
+    words, at = [], 0
+    text = text.rstrip()  # blanks at the front stay: columns count from the line's start
+    while at < len(text):
+        match = _WORD.match(text, at)
+        if match is None:
+            rest = text[at:].lstrip()
+            raise TraceError(f'unfinished quoted text: {rest}; it ends with "', column=len(text) - len(rest) + 1)
+        quoted, bare = match.groups()
+        words.append(bare if quoted is None else _unescape(quoted))
+        at = match.end()
+    return words
+
+
+def _unescape(text: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        word = match[1]
+        return chr(int(word[1:], 16)) if len(word) == 5 else _ESCAPES.get(word, word)
+
+    return re.sub(r"\\(u[0-9a-f]{4}|.)", one, text)
+
+
+def _quote(text: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        char = match[0]
+        return "\\" + char if char in '\\"' else f"\\u{ord(char):04x}"
+
+    return f'"{_UNSAFE.sub(one, text)}"'
+
+
+def _name(word: str) -> str:
+    if not _NAME.match(word):
+        raise TraceError(f"not a name: {word!r}; a name is a letter, then letters, digits, '_', '.', '-'")
+    return word
+
+
+def _number(word: str) -> int:
+    if not (word.isascii() and word.isdecimal()) or len(word) > 18:
+        raise TraceError(f"not a number: {word!r}; write it in decimal digits, at most 18")
+    return int(word)
+
+
+def _sector(word: str) -> Sector:
+    return Sector(_number(word))
+
+
+def _count(word: str) -> Sectors:
+    if (count := _number(word)) == 0:
+        raise TraceError("a count of sectors is 1 or more")
+    return Sectors(count)
+
+
+def _tag(word: str) -> int:
+    if not word.startswith("#") or (tag := _number(word[1:])) > TAG_MAX:
+        raise TraceError(f"not a tag: {word!r}; a tag is # and a number below 2**32")
+    return tag
+
+
+# --- operations --------------------------------------------------------------------------------------------------
+
+
+def _write(where: str, sector: str, count: str, tag: str) -> op.Write:
+    write = op.Write(_name(where), _sector(sector), _count(count), _tag(tag))
+    if write.tag + write.count - 1 > TAG_MAX:
+        raise TraceError(f"the last tag of the write is beyond {TAG_MAX}")
+    return write
+
+
+def _suspend(device: str, *rest: str) -> op.Suspend:
+    if rest not in ((), ("noflush",)):
+        raise TraceError(f"after the device there may be 'noflush', not {' '.join(rest)!r}")
+    return op.Suspend(_name(device), noflush=bool(rest))
+
+
+def _fault(disk: str, kind: str, sector: str, count: str) -> op.Fault:
+    for known in get_args(op.FaultKind):
+        if kind == known:
+            return op.Fault(_name(disk), known, _sector(sector), _count(count))
+    raise TraceError(f"unknown kind of fault: {kind!r}; it is read, write or flush")
+
+
+def _create(device: str, table: str | None = None) -> op.Create:
+    return op.Create(_name(device), table)
+
+
+def _start(key: str, *words: str) -> op.Start:
+    inner = _operation(list(words))
+    if isinstance(inner, op.Start | op.Finish):
+        raise TraceError("start takes an operation that is neither start nor finish")
+    return op.Start(_number(key), inner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    usage: str
+    least: int
+    most: int
+    make: Callable[..., op.Operation]
+
+
+_FORMS: Final[dict[str, _Form]] = {
+    form.usage.split()[0]: form
+    for form in (
+        _Form("disk NAME SECTORS", 2, 2, lambda n, s: op.Disk(_name(n), _count(s))),
+        _Form('create DEVICE ["TABLE"]', 1, 2, _create),
+        _Form('load DEVICE "TABLE"', 2, 2, lambda d, t: op.Load(_name(d), t)),
+        _Form("resume DEVICE", 1, 1, lambda d: op.Resume(_name(d))),
+        _Form("suspend DEVICE [noflush]", 1, 2, _suspend),
+        _Form("remove DEVICE", 1, 1, lambda d: op.Remove(_name(d))),
+        _Form('message DEVICE "TEXT"', 2, 2, lambda d, t: op.Message(_name(d), t)),
+        _Form("write WHERE SECTOR COUNT #TAG", 4, 4, _write),
+        _Form("read WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Read(_name(w), _sector(s), _count(c))),
+        _Form("flush WHERE", 1, 1, lambda w: op.Flush(_name(w))),
+        _Form("discard WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Discard(_name(w), _sector(s), _count(c))),
+        _Form("status DEVICE", 1, 1, lambda d: op.Status(_name(d))),
+        _Form("table DEVICE", 1, 1, lambda d: op.Table(_name(d))),
+        _Form("events DEVICE", 1, 1, lambda d: op.Events(_name(d))),
+        _Form("settle DEVICE", 1, 1, lambda d: op.Settle(_name(d))),
+        _Form("metadata DISK", 1, 1, lambda d: op.Metadata(_name(d))),
+        _Form("fault DISK read|write|flush SECTOR COUNT", 4, 4, _fault),
+        _Form("heal DISK", 1, 1, lambda d: op.Heal(_name(d))),
+        _Form("crash", 0, 0, op.Crash),
+        _Form("reset", 0, 0, op.Reset),
+        _Form("start KEY OPERATION", 2, 99, _start),
+        _Form("finish KEY", 1, 1, lambda k: op.Finish(_number(k))),
+    )
+}
+
+OPERATION_WORDS: Final = frozenset(_FORMS)
+"""The first words of all operations."""
+
+
+def _operation(words: list[str]) -> op.Operation:
+    form = _FORMS.get(words[0]) if words else None
+    if form is None:
+        what = f"unknown operation: {words[0]!r}" if words else "no operation"
+        raise TraceError(f"{what}; one of {', '.join(_FORMS)}")
+    if not form.least <= len(words) - 1 <= form.most:
+        raise TraceError(f"{words[0]} is written: {form.usage}")
+    return form.make(*words[1:])
+
+
+def parse_operation(text: str) -> op.Operation:
+    """The operation that ``text`` writes.  Raises TraceError."""
+    return _operation(_words(text))
+
+
+def print_operation(operation: op.Operation) -> str:
+    """The canonical line of an operation."""
+    match operation:
+        case op.Disk(name, size):
+            return f"disk {name} {size}"
+        case op.Create(device, None):
+            return f"create {device}"
+        case op.Create(device, str(table)) | op.Load(device, table):
+            return f"{operation_word(operation)} {device} {_quote(table)}"
+        case op.Message(device, text):
+            return f"message {device} {_quote(text)}"
+        case op.Suspend(device, noflush):
+            return f"suspend {device} noflush" if noflush else f"suspend {device}"
+        case op.Write(where, sector, count, tag):
+            return f"write {where} {sector} {count} #{tag}"
+        case op.Read(where, sector, count) | op.Discard(where, sector, count):
+            return f"{operation_word(operation)} {where} {sector} {count}"
+        case op.Fault(disk, kind, sector, count):
+            return f"fault {disk} {kind} {sector} {count}"
+        case op.Start(key, inner):
+            return f"start {key} {print_operation(inner)}"
+        case op.Finish(key):
+            return f"finish {key}"
+        case op.Crash() | op.Reset():
+            return operation_word(operation)
+        case op.Flush(name) | op.Metadata(name) | op.Heal(name):
+            return f"{operation_word(operation)} {name}"
+        case op.Resume(name) | op.Remove(name) | op.Status(name) | op.Table(name) | op.Events(name) | op.Settle(name):
+            return f"{operation_word(operation)} {name}"
+        case op.Create():
+            raise TypeError(operation)
+        case _:
+            assert_never(operation)
+
+
+def operation_word(operation: op.Operation) -> str:
+    """The first word of an operation's line: its kind."""
+    return type(operation).__name__.lower()
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+
+
+def _print_seen(sectors: tuple[Seen, ...]) -> Iterator[str]:
+    """Run-length code: ``#t``, ``#txN`` (N times t), ``#t+N`` (t, t+1, ... N of them), ``~digest``, ``~digestxN``."""
+    at, most = 0, _SECTORS_MAX  # a longer run is written as several: parsing refuses it
+    while at < len(sectors):
+        first = sectors[at]
+        equal = ascending = 1
+        while equal < most and at + equal < len(sectors) and sectors[at + equal] == first:
+            equal += 1
+        if isinstance(first, Digest):
+            yield f"~{first}" + (f"x{equal}" if equal > 1 else "")
+            at += equal
+            continue
+        while ascending < most and at + ascending < len(sectors) and sectors[at + ascending] == first + ascending:
+            ascending += 1
+        length = max(equal, ascending)
+        yield f"#{first}" + ("" if length == 1 else f"x{equal}" if equal > 1 else f"+{ascending}")
+        at += length
+
+
+_RUN: Final = re.compile(r"(?:#(\d{1,10})|~([0-9a-f]{16}))(?:([x+])([1-9]\d{0,8}))?\Z", re.ASCII)
+_SECTORS_MAX: Final = 1 << 20
+
+
+def _parse_run(word: str) -> tuple[Seen, ...]:
+    match = _RUN.match(word)
+    if match is None or (match[2] and match[3] == "+"):
+        raise TraceError(f"not a run of sectors: {word!r}; write #TAG, #TAGxN, #TAG+N, ~DIGEST or ~DIGESTxN")
+    length = int(match[4] or 1)
+    if length > _SECTORS_MAX:
+        raise TraceError(f"a run of {length} sectors is too long; at most {_SECTORS_MAX}")
+    if match[2]:
+        return (Digest(match[2]),) * length
+    tag = int(match[1])
+    if tag + (length - 1 if match[3] == "+" else 0) > TAG_MAX:
+        raise TraceError(f"a tag beyond {TAG_MAX} in {word!r}")
+    return tuple(range(tag, tag + length)) if match[3] == "+" else (tag,) * length
+
+
+def _print_records(seen: Records) -> str:
+    if seen.kind != "store":
+        return seen.kind
+    head = f"store valid={seen.valid} version={seen.version} chunk_size={seen.chunk_size}"
+    return " ".join([head, *(f"{old}>{new}" for old, new in seen.records)])
+
+
+_HEAD: Final = re.compile(
+    r"valid=(\d{1,10}) version=(\d{1,10}) chunk_size=(\d{1,10})((?: \d{1,20}>\d{1,20})*)\Z", re.ASCII
+)
+
+
+def _parse_records(words: list[str]) -> Records:
+    match = _HEAD.match(" ".join(words))
+    if match is None:
+        raise TraceError("metadata is written: store valid=V version=V chunk_size=SECTORS [OLD>NEW ...]")
+    pairs = (pair.split(">") for pair in match[4].split())
+    records = tuple((int(old), int(new)) for old, new in pairs)
+    return Records("store", int(match[1]), int(match[2]), int(match[3]), records)
+
+
+def print_outcome(outcome: Outcome) -> str:
+    """The canonical text of an outcome."""
+    match outcome:
+        case Done():
+            return "ok"
+        case Blocked():
+            return "blocked"
+        case Failed(errno, text):
+            return f"error {errno}" + ("" if text is None else f" {_quote(text)}")
+        case Data(sectors):
+            return " ".join(_print_seen(sectors))
+        case Line(text):
+            return _quote(text)
+        case Count(value):
+            return str(value)
+        case Records():
+            return _print_records(outcome)
+        case Died(text):
+            return f"died {_quote(text)}"
+        case _:
+            assert_never(outcome)
+
+
+_ERRNO: Final = re.compile(r"E[A-Z0-9]{1,20}\Z")
+
+
+def _parse_failed(words: list[str]) -> Failed:
+    if not 1 <= len(words) <= 2 or not _ERRNO.match(words[0]):
+        raise TraceError('a failure is written: error ERRNO ["TEXT"], with ERRNO by name, as in EIO')
+    return Failed(words[0], words[1] if len(words) == 2 else None)
+
+
+def parse_outcome(text: str) -> Outcome:
+    """The outcome that ``text`` writes.  Raises TraceError."""
+    if text.lstrip().startswith('"'):
+        return _parse_line(text)
+    match _words(text):
+        case ["ok"]:
+            return Done()
+        case ["blocked"]:
+            return Blocked()
+        case ["new" | "foreign" as kind]:
+            return Records("new") if kind == "new" else Records("foreign")
+        case ["store", *rest]:
+            return _parse_records(rest)
+        case ["error", *rest]:
+            return _parse_failed(rest)
+        case ["died", message]:
+            return Died(message)
+        case [first, *rest] if first[0] in "#~":
+            return Data(tuple(seen for word in (first, *rest) for seen in _parse_run(word)))
+        case [word]:
+            return Count(_number(word))
+        case _:
+            raise TraceError(f"not an outcome: {text.strip()!r}")
+
+
+def _parse_line(text: str) -> Line:
+    words = _words(text)
+    if len(words) != 1:
+        raise TraceError(f"a line is one quoted text, not {len(words)} words")
+    return Line(words[0])
+
+
+# --- whole traces ------------------------------------------------------------------------------------------------
+
+_QUOTED_OR_ARROW: Final = re.compile(r'"(?:[^"\\]|\\.)*"|( -> )')
+
+
+def _split(line: str) -> tuple[str, str | None]:
+    """The operation's and the outcome's part, each in its column; an arrow inside quotes is none."""
+    for match in _QUOTED_OR_ARROW.finditer(line):
+        if match[1]:
+            return line[: match.start()], " " * match.end() + line[match.end() :]
+    return line, None
+
+
+def parse_trace(text: str) -> tuple[Step, ...]:
+    """The steps of a trace; blank lines and lines that begin with ``#`` are skipped.  Raises TraceError."""
+    steps = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            operation, outcome = _split(line)
+            steps.append(Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome)))
+        except TraceError as error:
+            raise TraceError(error.reason, line=number, column=error.column) from None
+    return tuple(steps)
+
+
+def print_trace(steps: Iterable[Step]) -> str:
+    """The text of a trace, a line a step, ending in a newline."""
+    return "".join(f"{_print_step(step)}\n" for step in steps)
+
+
+def _print_step(step: Step) -> str:
+    line = print_operation(step.operation)
+    return line if step.outcome is None else f"{line} -> {print_outcome(step.outcome)}"

@@ -1,0 +1,359 @@
+"""The world: the machine closed by everything around it, so that all that is left open is *what happens next*.
+
+A world is a stack, its disks, and what is in flight between them.  ``moves`` gives every next thing that the environment may
+do; ``settle`` does the canonical ones (what the processor does before what disks do, first in, first out) until nothing
+is in flight.  Nondeterminism is here, explicit, and nowhere else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+from immutables import Map
+
+from ._bio import Bio, Buffer, Op
+from ._disk import Disk, Mark, Sectors, Unknown
+from ._draft import Rules
+from ._events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, Reply, Requeue
+from ._machine import MAINLINE, step
+from ._operations import FaultKind
+from ._payload import Content, contents, data_bytes
+from ._state import EMPTY, Stack
+
+__all__ = [
+    "Flight",
+    "World",
+    "add_disk",
+    "advance",
+    "bind",
+    "crashes",
+    "cut_power",
+    "fail",
+    "finish",
+    "happen",
+    "known",
+    "likely",
+    "moves",
+    "settle",
+    "start_world",
+    "user_buffer",
+]
+
+_NO_MARK: Final[Mark] = Map()
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """An effect under way.  ``flushing``: the flush of it, or before it, is; ``mark``: what that will make durable."""
+
+    effect: Io | Fetch | Requeue
+    flushing: bool = False
+    mark: Mark = _NO_MARK
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All there is.  ``flights`` in the order in which they were sent; ``buffers`` by owner; ``ended`` and ``replies``
+    by token: what has ended and was not collected.
+    """
+
+    stack: Stack = EMPTY
+    disks: Map[str, Disk] = Map()
+    flights: tuple[Flight, ...] = ()
+    buffers: Map[int, Sectors] = Map()
+    ended: Map[int, str | None] = Map()
+    replies: Map[int, Reply] = Map()
+    rules: Rules = MAINLINE
+
+
+def start_world(rules: Rules = MAINLINE) -> World:
+    """A world with nothing in it."""
+    return World(rules=rules)
+
+
+def user_buffer(token: int) -> Buffer:
+    """The buffer of a submitter's bio; those of the machine's own have numbers from 0 on."""
+    return Buffer(-1 - token)
+
+
+def add_disk(world: World, name: str, size: int) -> World:
+    """The world with one disk more, zero-filled."""
+    world = happen(world, AddDisk(name, size))
+    return replace(world, disks=world.disks.set(name, Disk(size)))
+
+
+def happen(world: World, event: Event) -> World:
+    """The world after an event, with what the machine asked for in flight."""
+    stack, effects = step(world.stack, event, world.rules)
+    return _absorb(world, stack, effects)
+
+
+def _absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
+    flights, ended, replies = list(world.flights), world.ended, world.replies
+    for effect in effects:
+        match effect:
+            case Io(_, bio) if bio.op is Op.FLUSH or bio.preflush:
+                flights.append(Flight(effect, flushing=True, mark=world.disks[bio.where].cached))
+            case Io() | Fetch() | Requeue():
+                flights.append(Flight(effect))
+            case EndBio(token, error):
+                ended = ended.set(token, error)
+            case Reply():
+                replies = replies.set(effect.token, effect)
+            case Log():
+                pass
+            case _:
+                assert_never(effect)
+    return World(stack, world.disks, tuple(flights), world.buffers, ended, replies, world.rules)
+
+
+# --- what may happen next ----------------------------------------------------------------------------------------
+
+
+def moves(world: World, *, faults: bool = False) -> Iterator[World]:
+    """Every world that may come next, the canonical one first; ``faults``: disks may fail, too.
+
+    Power cuts are not among them: ``crashes`` gives what those leave.
+    """
+    for flight in _in_canonical_order(world):
+        for here in _known_enough(world, flight):
+            yield finish(here, flight)
+        if faults and isinstance(flight.effect, Io):
+            yield fail(world, flight)
+
+
+def _known_enough(world: World, flight: Flight) -> Iterator[World]:
+    """The world in every way in which what the machine is about to read can turn out."""
+    if not isinstance(flight.effect, Fetch):
+        yield world
+        return
+    unknown = frozenset(c.where for c in world.buffers[flight.effect.id] if isinstance(c, Unknown))
+    yield from known(world, unknown)
+
+
+def _in_canonical_order(world: World) -> list[Flight]:
+    return sorted(world.flights, key=lambda flight: isinstance(flight.effect, Io))
+
+
+def settle(world: World) -> World:
+    """The world when nothing is in flight any more, by the canonical schedule."""
+    while world.flights:
+        world = advance(world)
+    return world
+
+
+def advance(world: World) -> World:
+    """The world after its canonical next move; something must be in flight."""
+    first = world.flights[0]
+    if isinstance(first.effect, Io):
+        first = next((f for f in world.flights if not isinstance(f.effect, Io)), first)
+    return finish(world, first)
+
+
+def finish(world: World, flight: Flight) -> World:
+    """The world after this effect has been carried out, as the disks' faults have it."""
+    effect = flight.effect
+    match effect:
+        case Requeue(id):
+            return _report(world, flight, Finished(id))
+        case Fetch(id):
+            world, data = _fetched(world, id)
+            return _report(world, flight, Finished(id, data=data))
+        case Io(_, bio):
+            return _flushed(world, flight, bio) if flight.flushing else _moved(world, flight, bio)
+        case _:
+            assert_never(effect)
+
+
+def fail(world: World, flight: Flight) -> World:
+    """The world after this effect has failed without a trace."""
+    return _report(world, flight, Finished(flight.effect.id, "EIO"))
+
+
+def _fetched(world: World, id: int) -> tuple[World, bytes]:
+    """The bytes in a buffer; where nobody knows, the newest candidate is it from now on."""
+    for content in world.buffers[id]:
+        if isinstance(content, Unknown):
+            world = bind(world, content, content.candidates[0])
+    return world, data_bytes(likely(world.buffers[id]))
+
+
+def likely(sectors: Sectors) -> Iterator[Content]:
+    """The contents; where nobody knows, the newest candidates."""
+    return (s.candidates[0] if isinstance(s, Unknown) else s for s in sectors)
+
+
+def _flushed(world: World, flight: Flight, bio: Bio) -> World:
+    disk = world.disks[bio.where]
+    if disk.fails("flush", 0, 0):
+        return _report(world, flight, Finished(flight.effect.id, "EIO"))
+    world = _trim_marks(world, flight, bio.where)
+    world = replace(world, disks=world.disks.set(bio.where, disk.flush(flight.mark)))
+    if bio.op is Op.FLUSH:
+        return _report(world, replace(flight, mark=_NO_MARK), Finished(flight.effect.id))
+    rest = Flight(flight.effect)
+    return replace(world, flights=tuple(rest if f.effect == flight.effect else f for f in world.flights))
+
+
+def _trim_marks(world: World, flight: Flight, where: str) -> World:
+    """Other flushes of the disk have less to do once this one is done; its own mark is dropped."""
+
+    def trimmed(other: Flight) -> Flight:
+        if other.effect == flight.effect:
+            return replace(other, mark=_NO_MARK)
+        if not isinstance(other.effect, Io) or other.effect.bio.where != where or not other.mark:
+            return other
+        mark = other.mark
+        for at, done in flight.mark.items():
+            rest = mark.get(at, ())[len(done) :]
+            mark = mark.set(at, rest) if rest else mark.delete(at) if at in mark else mark
+        return replace(other, mark=mark)
+
+    return replace(world, flights=tuple(map(trimmed, world.flights)))
+
+
+def _moved(world: World, flight: Flight, bio: Bio) -> World:
+    """Data has moved between a disk and a buffer."""
+    disk = world.disks[bio.where]
+    kind: FaultKind = "read" if bio.op is Op.READ else "write"
+    error = "EIO" if disk.faults and disk.fails(kind, bio.sector, bio.count) else None
+    if kind == "write":
+        disk = disk.write(bio.sector, _payload(world, bio), durable=bio.fua)
+        disks = world.disks.set(bio.where, disk)
+        world = World(world.stack, disks, world.flights, world.buffers, world.ended, world.replies, world.rules)
+        if bio.fua:
+            world = _forget_in_marks(world, bio)
+    elif error is None and isinstance(bio.payload, Buffer):
+        world = _fill(world, bio.payload, disk.read(bio.sector, bio.count))
+    return _report(world, flight, Finished(flight.effect.id, error))
+
+
+def _forget_in_marks(world: World, bio: Bio) -> World:
+    """What was written durably needs no flush any more."""
+    if not any(f.mark for f in world.flights):
+        return world
+
+    def without(flight: Flight) -> Flight:
+        mark = flight.mark
+        if isinstance(flight.effect, Io) and flight.effect.bio.where == bio.where:
+            for at in range(bio.sector, bio.sector + bio.count):
+                mark = mark.delete(at) if at in mark else mark
+        return replace(flight, mark=mark)
+
+    return replace(world, flights=tuple(map(without, world.flights)))
+
+
+def _payload(world: World, bio: Bio) -> Sectors:
+    payload = bio.payload
+    match payload:
+        case None:
+            return (0,) * bio.count
+        case bytes():
+            return tuple(contents(payload))
+        case Buffer(owner, offset):
+            return world.buffers[owner][offset : offset + bio.count]
+        case _:
+            assert_never(payload)
+
+
+def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
+    there = world.buffers.get(to.owner, ())
+    if to.offset > len(there):
+        there = (*there, *(0,) * (to.offset - len(there)))
+    filled = (*there[: to.offset], *sectors, *there[to.offset + len(sectors) :])
+    return replace(world, buffers=world.buffers.set(to.owner, filled))
+
+
+def _report(world: World, flight: Flight, event: Finished) -> World:
+    """Tells the machine; buffers of its own that nobody needs any more go."""
+    flights = tuple(f for f in world.flights if f.effect is not flight.effect)
+    stack, effects = step(world.stack, event, world.rules)
+    buffers = world.buffers
+    owner = _own_buffer(flight.effect)
+    if owner is not None and owner not in stack.work and owner in buffers:
+        buffers = buffers.delete(owner)
+    world = World(stack, world.disks, flights, buffers, world.ended, world.replies, world.rules)
+    return _absorb(world, stack, effects) if effects else world
+
+
+def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:
+    if isinstance(effect, Fetch):
+        return effect.id
+    if isinstance(effect, Io) and isinstance(effect.bio.payload, Buffer) and effect.bio.payload.owner >= 0:
+        return effect.bio.payload.owner
+    return None
+
+
+# --- power cuts --------------------------------------------------------------------------------------------------
+
+
+def cut_power(world: World) -> World:
+    """The world after a power cut: no devices, and disks whose uncertain sectors are ``Unknown`` until somebody looks."""
+    after = World(rules=world.rules)
+    for name in sorted(world.disks):
+        disk = world.disks[name]
+        writing = _being_written(world, name)
+        medium = disk.durable
+        for at in sorted({*disk.cached, *writing}):
+            candidates = disk.candidates(at, writing.get(at, ()))
+            medium = medium.set(at, candidates[0] if len(candidates) == 1 else _unknown(name, at, candidates))
+        after = add_disk(after, name, disk.size)
+        after = replace(after, disks=after.disks.set(name, Disk(disk.size, medium)))
+    return after
+
+
+def _unknown(name: str, at: int, candidates: Sectors) -> Unknown:
+    """One of these; a candidate that is itself unknown stands for its own candidates."""
+    flat = (c.candidates if isinstance(c, Unknown) else (c,) for c in candidates)
+    return Unknown((name, at), tuple(dict.fromkeys(c for cs in flat for c in cs)))
+
+
+def _being_written(world: World, name: str) -> dict[int, Sectors]:
+    """What is on its way to a disk, by sector: a write that has been sent may have arrived in any part."""
+    writing: dict[int, Sectors] = {}
+    for flight in world.flights:
+        effect = flight.effect
+        if isinstance(effect, Io) and not flight.flushing and effect.bio.where == name and effect.bio.is_write:
+            for at, content in enumerate(_payload(world, effect.bio), effect.bio.sector):
+                writing[at] = (*writing.get(at, ()), content)
+    return writing
+
+
+def crashes(world: World) -> Iterator[World]:
+    """Every world that a power cut may leave, each sector known; the one that keeps all comes first."""
+    yield from known(cut_power(world))
+
+
+def known(world: World, where: frozenset[tuple[str, int]] | None = None) -> Iterator[World]:
+    """The world in every way in which its unknown sectors (or just these) can turn out."""
+    unknown = next(
+        (
+            content
+            for name in sorted(world.disks)
+            for _, content in sorted(world.disks[name].durable.items())
+            if isinstance(content, Unknown) and (where is None or content.where in where)
+        ),
+        None,
+    )
+    if unknown is None:
+        yield world
+        return
+    for content in unknown.candidates:
+        yield from known(bind(world, unknown, content), where)
+
+
+def bind(world: World, unknown: Unknown, content: Content) -> World:
+    """The world in which the unknown content has turned out to be this."""
+
+    def one(there: Content | Unknown) -> Content | Unknown:
+        return content if there == unknown else there
+
+    def learnt(disk: Disk) -> Disk:
+        medium = Map({at: one(c) for at, c in disk.durable.items()})
+        cached = Map({at: tuple(map(one, cs)) for at, cs in disk.cached.items()})
+        return replace(disk, durable=medium, cached=cached)
+
+    disks = Map({name: learnt(disk) for name, disk in world.disks.items()})
+    buffers = Map({owner: tuple(map(one, sectors)) for owner, sectors in world.buffers.items()})
+    flights = tuple(replace(f, mark=Map({at: tuple(map(one, cs)) for at, cs in f.mark.items()})) for f in world.flights)
+    return replace(world, disks=disks, buffers=buffers, flights=flights)
