@@ -5,7 +5,7 @@ from ._codec import read_store
 from ._disk import Disk as DiskState
 from ._disk import Unknown
 from ._draft import Rules
-from ._errors import EventError, MachineError, OperationError, SnapmergeError, TraceError
+from ._errors import EventError, MachineError, OperationError, SnapmergeError, TraceError, WouldBlock
 from ._events import (
     AddDisk,
     CreateDevice,
@@ -57,7 +57,7 @@ from ._oracle import Divergence, Oracle, Undecided, Verdict
 from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data_bytes, sector_bytes, tags_from
 from ._port import Capabilities, Implementation
-from ._session import Raw, Session, operate, outcomes
+from ._session import Raw, Result, Session, operate, outcomes
 from ._state import Stack
 from ._status import status_line, table_line
 from ._trace import (
@@ -72,7 +72,7 @@ from ._trace import (
     print_trace,
 )
 from ._units import SECTOR_BYTES, Chunk, Sector, Sectors
-from ._world import World, advance, crashes, cut_power, fail, finish, happen, moves, settle, start_world
+from ._world import World, add_disk, advance, crashes, cut_power, decide, fail, finish, happen, moves, settle, start_world
 
 __all__ = [
     "MAINLINE",
@@ -133,6 +133,7 @@ __all__ = [
     "Reply",
     "Requeue",
     "Reset",
+    "Result",
     "Resume",
     "ResumeDevice",
     "Rules",
@@ -156,13 +157,16 @@ __all__ = [
     "Unknown",
     "Verdict",
     "World",
+    "WouldBlock",
     "Write",
+    "add_disk",
     "advance",
     "as_seen",
     "content_of",
     "contents",
     "crashes",
     "cut_power",
+    "decide",
     "data_bytes",
     "fail",
     "finish",

@@ -2,6 +2,7 @@
 
     SnapmergeError
     ├── OperationError      the caller asked for what makes no sense here: an unknown name, a bad range
+    │   └── WouldBlock      it makes sense, but would never end; begin it with ``start``
     ├── EventError          the driver of the machine sent an event that can't happen now
     ├── TraceError          a trace line is not in the grammar
     └── MachineError        the machine broke its own rules: a defect of snapmerge
@@ -9,7 +10,7 @@
 What an *implementation* does wrong is never an exception: it is a ``Divergence``, a value.
 """
 
-__all__ = ["EventError", "MachineError", "OperationError", "SnapmergeError", "TraceError"]
+__all__ = ["EventError", "MachineError", "OperationError", "SnapmergeError", "TraceError", "WouldBlock"]
 
 
 class SnapmergeError(Exception):
@@ -18,6 +19,10 @@ class SnapmergeError(Exception):
 
 class OperationError(SnapmergeError):
     """The caller asked for something that makes no sense here.  Nothing has changed."""
+
+
+class WouldBlock(OperationError):
+    """The operation would never end as things are; begun with ``start`` it can wait.  Nothing has changed."""
 
 
 class EventError(SnapmergeError):

@@ -4,7 +4,7 @@ A ``Session`` is a world and the operations under way in it.  ``operate`` takes 
 every schedule, the canonical one first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -15,7 +15,7 @@ from ._bio import Bio, Buffer, Op
 from ._codec import read_store
 from ._disk import Disk, Sectors, Unknown
 from ._draft import Rules
-from ._errors import EventError, OperationError
+from ._errors import EventError, OperationError, WouldBlock
 from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SubmitBio, SuspendDevice
 from ._machine import MAINLINE
 from ._outcomes import Blocked, Count, Data, Done, Failed, Line, Outcome
@@ -23,9 +23,9 @@ from ._payload import as_seen, data_bytes, tags_from
 from ._state import SnapshotTarget
 from ._status import status_line, table_line
 from ._store import Persistent
-from ._world import World, add_disk, advance, cut_power, happen, known, likely, moves, settle, start_world, user_buffer
+from ._world import World, add_disk, advance, cut_power, finish, happen, known, likely, moves, settle, start_world, user_buffer
 
-__all__ = ["NOW", "Raw", "Session", "Task", "begin", "operate", "outcomes", "poll"]
+__all__ = ["NOW", "Choose", "Raw", "Session", "Task", "begin", "operate", "outcomes", "poll"]
 
 NOW: Final = -1
 """The key of an operation that was not begun by ``start``."""
@@ -316,13 +316,17 @@ def _next_stage(session: Session, key: int, task: Task, create: op.Create) -> Se
 # --- schedules ---------------------------------------------------------------------------------------------------
 
 
-def operate(session: Session, operation: op.Operation) -> tuple[Result, Session]:
-    """Carries an operation out by the canonical schedule; what it left in flight, is settled first.
+Choose = Callable[[int], int]
+"""Chooses one of n: a number from 0 to n - 1."""
+
+
+def operate(session: Session, operation: op.Operation, choose: Choose | None = None) -> tuple[Result, Session]:
+    """Carries an operation out by the canonical schedule, in which all that is in flight ends first; or as is chosen.
 
     Raises:
         OperationError: it makes no sense here, or would block and was not begun with ``start``.
     """
-    session = _settled_session(session)
+    session = _settled_session(session) if choose is None else _some_moves(session, choose)
     key, session = _enter(session, operation)
     if key is None:
         return Done(), session
@@ -332,12 +336,26 @@ def operate(session: Session, operation: op.Operation) -> tuple[Result, Session]
             return result, session
         if not session.world.flights:
             return _blocked(operation), session
-        session = Session(advance(session.world), session.tasks)
+        session = Session(_next_world(session.world, choose), session.tasks)
+
+
+def _next_world(world: World, choose: Choose | None) -> World:
+    if choose is None:
+        return advance(world)
+    flights = world.flights
+    return finish(world, flights[choose(len(flights))])
+
+
+def _some_moves(session: Session, choose: Choose) -> Session:
+    """Lets some of what is in flight go on."""
+    while session.world.flights and choose(4):
+        session = tend(Session(_next_world(session.world, choose), session.tasks))
+    return session
 
 
 def _blocked(operation: op.Operation) -> Blocked:
     if not isinstance(operation, op.Finish):
-        raise OperationError("it would block for ever; begin it with start")
+        raise WouldBlock("it would block for ever; begin it with start")
     return Blocked()
 
 

@@ -5,7 +5,7 @@ do; ``settle`` does the canonical ones (what the processor does before what disk
 is in flight.  Nondeterminism is here, explicit, and nowhere else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -28,6 +28,7 @@ __all__ = [
     "bind",
     "crashes",
     "cut_power",
+    "decide",
     "fail",
     "finish",
     "happen",
@@ -178,6 +179,13 @@ def _fetched(world: World, id: int) -> tuple[World, bytes]:
     return world, data_bytes(likely(world.buffers[id]))
 
 
+def decide(world: World, choose: Callable[[int], int]) -> World:
+    """The world when each unknown sector has turned out to be the candidate that is chosen."""
+    while (unknown := _first_unknown(world)) is not None:
+        world = bind(world, unknown, unknown.candidates[choose(len(unknown.candidates))])
+    return world
+
+
 def likely(sectors: Sectors) -> Iterator[Content]:
     """The contents; where nobody knows, the newest candidates."""
     return (s.candidates[0] if isinstance(s, Unknown) else s for s in sectors)
@@ -326,20 +334,20 @@ def crashes(world: World) -> Iterator[World]:
 
 def known(world: World, where: frozenset[tuple[str, int]] | None = None) -> Iterator[World]:
     """The world in every way in which its unknown sectors (or just these) can turn out."""
-    unknown = next(
-        (
-            content
-            for name in sorted(world.disks)
-            for _, content in sorted(world.disks[name].durable.items())
-            if isinstance(content, Unknown) and (where is None or content.where in where)
-        ),
-        None,
-    )
+    unknown = _first_unknown(world, where)
     if unknown is None:
         yield world
         return
     for content in unknown.candidates:
         yield from known(bind(world, unknown, content), where)
+
+
+def _first_unknown(world: World, where: frozenset[tuple[str, int]] | None = None) -> Unknown | None:
+    for name in sorted(world.disks):
+        for _, content in sorted(world.disks[name].durable.items(), key=lambda item: item[0]):
+            if isinstance(content, Unknown) and (where is None or content.where in where):
+                return content
+    return None
 
 
 def bind(world: World, unknown: Unknown, content: Content) -> World:

@@ -1,0 +1,190 @@
+"""The ``file`` adapter: the machine driven over real image files.
+
+Every disk is a file ``NAME.img`` of a directory, whose bytes are those that a kernel would have written to the disk.  A flush
+is an fsync.  Another process can open the directory later and go on: the disks are there, the devices are not, as
+after a reboot.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import snapmerge as sm
+from snapmerge import SECTOR_BYTES, Content, Session, Unknown, World, contents, data_bytes
+
+from ._memory import as_outcome, model_capabilities
+
+__all__ = ["Files"]
+
+
+class Image:
+    """An open image file, and what a power cut could take back: ``_before`` has what was durable, ``_since`` what came."""
+
+    def __init__(self, path: Path, size: int | None) -> None:
+        """Opens the image, or makes one of ``size`` sectors."""
+        flags = os.O_RDWR | os.O_CLOEXEC | (0 if size is None else os.O_CREAT | os.O_EXCL)
+        self.path = path
+        self._fd = os.open(path, flags, 0o644)
+        if size is not None:
+            os.ftruncate(self._fd, size * SECTOR_BYTES)
+        self.size = os.fstat(self._fd).st_size // SECTOR_BYTES
+        self._since: dict[int, list[Content]] = {}
+
+    def read(self, sector: int, count: int) -> tuple[Content, ...]:
+        """The contents of these sectors."""
+        return tuple(contents(os.pread(self._fd, count * SECTOR_BYTES, sector * SECTOR_BYTES)))
+
+    def write(self, sector: int, data: tuple[Content, ...], *, durable: bool) -> None:
+        """Writes consecutive sectors."""
+        if not durable:
+            self._remember(sector, data)
+        raw = data_bytes(data)
+        if os.pwrite(self._fd, raw, sector * SECTOR_BYTES) != len(raw):
+            raise OSError(f"{self.path} took only a part of a write")
+        if durable:
+            os.fdatasync(self._fd)
+            for at in range(sector, sector + len(data)):
+                self._since.pop(at, None)
+
+    def _remember(self, sector: int, data: tuple[Content, ...]) -> None:
+        for at, content in enumerate(data, sector):
+            if at not in self._since:
+                self._since[at] = list(self.read(at, 1))
+            self._since[at].append(content)
+
+    def sync(self) -> None:
+        """Makes everything durable."""
+        os.fdatasync(self._fd)
+        self._since.clear()
+
+    def cut(self, chance: Random) -> None:
+        """Leaves of every sector that was not flushed any content that it has had since."""
+        for at, contents_since in sorted(self._since.items()):
+            os.pwrite(self._fd, data_bytes([chance.choice(contents_since)]), at * SECTOR_BYTES)
+        self.sync()
+
+    def close(self) -> None:
+        """Closes the file; what was not flushed is left to the system."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDisk(sm.DiskState):
+    """A disk of the world whose sectors are in an image file; it changes in place."""
+
+    image: Image | None = None
+
+    def read(self, sector: int, count: int) -> tuple[Content | Unknown, ...]:
+        """What a read of these sectors gives."""
+        return self._image.read(sector, count)
+
+    def write(self, sector: int, data: Iterable[Content | Unknown], *, durable: bool = False) -> "ImageDisk":
+        """Writes the sectors that no fault keeps from it, run by run."""
+        run: list[Content] = []
+        start = sector
+        for at, content in enumerate(data, sector):
+            if isinstance(content, Unknown):
+                raise sm.MachineError(f"an implementation knows what it writes: {content}")
+            if self.faults and self.fails("write", at, 1):
+                self._put(start, run, durable=durable)
+                start, run = at + 1, []
+            else:
+                run.append(content)
+        self._put(start, run, durable=durable)
+        return self
+
+    def _put(self, sector: int, run: list[Content], *, durable: bool) -> None:
+        if run:
+            self._image.write(sector, tuple(run), durable=durable)
+
+    def flush(self, mark: object) -> "ImageDisk":  # noqa: ARG002 - a file has one cache, and it goes as a whole
+        """Makes everything durable."""
+        self._image.sync()
+        return self
+
+    @property
+    def _image(self) -> Image:
+        if self.image is None:
+            raise sm.MachineError("an image disk without an image")
+        return self.image
+
+
+class Files:
+    """The model over the image files of a directory.
+
+    ``NAME.img`` that are there already are disks from the start, and stay; those that ``disk`` makes go with ``reset``, and with
+    ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.
+    """
+
+    def __init__(self, directory: Path, *, keep: bool = True, seed: int = 0) -> None:
+        self._directory = directory
+        self._keep = keep
+        self._seed = seed
+        self._chance = Random(seed)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._given = {path.stem: Image(path, None) for path in sorted(directory.glob("*.img"))}
+        self._made: dict[str, Image] = {}
+        self._session = self._after_reboot()
+
+    @property
+    def capabilities(self) -> sm.Capabilities:
+        """Everything."""
+        return model_capabilities(f"the model over image files in {self._directory}")
+
+    def apply(self, operation: sm.Operation) -> sm.Outcome:
+        """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        match operation:
+            case sm.Disk(name, size):
+                self._make_disk(name, size)
+                return sm.Done()
+            case sm.Crash():
+                for _, image in sorted(self._images().items()):
+                    image.cut(self._chance)
+                self._session = self._after_reboot()
+                return sm.Done()
+            case sm.Reset():
+                self._drop_made()
+                self._chance = Random(self._seed)
+                self._session = self._after_reboot()
+                return sm.Done()
+            case _:
+                result, self._session = sm.operate(self._session, operation)
+                return as_outcome(result)
+
+    def close(self) -> None:
+        """Closes the images, and removes those made here unless they are to be kept."""
+        if not self._keep:
+            self._drop_made()
+        for image in self._images().values():
+            image.close()
+
+    def _images(self) -> dict[str, Image]:
+        return {**self._given, **self._made}
+
+    def _make_disk(self, name: str, size: int) -> None:
+        sm.add_disk(self._session.world, name, size)  # refuses what is there already, before a file is made
+        image = self._made[name] = Image(self._directory / f"{name}.img", size)
+        world = _with_image(self._session.world, name, image)
+        self._session = replace(self._session, world=world)
+
+    def _drop_made(self) -> None:
+        for image in self._made.values():
+            image.close()
+            image.path.unlink(missing_ok=True)
+        self._made = {}
+
+    def _after_reboot(self) -> Session:
+        """The disks, and nothing mapped on them."""
+        world = sm.start_world()
+        for name, image in sorted(self._images().items()):
+            world = _with_image(world, name, image)
+        return Session(world)
+
+
+def _with_image(world: World, name: str, image: Image) -> World:
+    world = sm.add_disk(world, name, image.size)
+    return replace(world, disks=world.disks.set(name, ImageDisk(image.size, image=image)))

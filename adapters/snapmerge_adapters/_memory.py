@@ -1,0 +1,82 @@
+"""The ``memory`` adapter: the model as an implementation, so that it can be checked against its own oracle.
+
+It takes the schedule that it is told to: the canonical one, or with a seed any other, so that what the oracle
+allows and what can happen are compared.
+"""
+
+from random import Random
+
+from snapmerge import (
+    OPERATION_WORDS,
+    MAINLINE,
+    Capabilities,
+    Crash,
+    MachineError,
+    Operation,
+    OperationError,
+    Outcome,
+    Raw,
+    Reset,
+    Result,
+    Rules,
+    Session,
+    decide,
+    operate,
+)
+
+__all__ = ["Memory", "as_outcome", "model_capabilities"]
+
+
+def model_capabilities(about: str) -> Capabilities:
+    """What the model can do: everything."""
+    return Capabilities(
+        operations=OPERATION_WORDS,
+        targets=frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"}),
+        faults=frozenset({"read", "write", "flush"}),
+        features=frozenset({"texts", "discard"}),
+        about=about,
+    )
+
+
+def as_outcome(result: Result) -> Outcome:
+    """What the session of an implementation, which leaves nothing unknown, has given."""
+    if not isinstance(result, Raw):
+        return result
+    if (seen := result.seen()) is None:
+        raise MachineError(f"an implementation knows what it reads: {result}")
+    return seen
+
+
+def _newest(_count: int) -> int:
+    return 0
+
+
+class Memory:
+    """A world of its own.  ``seed`` None: the canonical schedule; else choices are drawn from it, anew after ``reset``.
+
+    ``rules``: those of the machine, or some with a defect, to see whether a check catches it.
+    """
+
+    def __init__(self, *, seed: int | None = None, rules: Rules = MAINLINE) -> None:
+        self._seed = seed
+        self._choose = None if seed is None else Random(seed).randrange
+        self._session = Session.new(rules)
+        self._about = "the model in memory" + ("" if seed is None else f", schedules drawn from {seed}")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything."""
+        return model_capabilities(self._about)
+
+    def apply(self, operation: Operation) -> Outcome:
+        """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        result, session = operate(self._session, operation, self._choose)
+        if isinstance(operation, Crash):
+            session = Session(decide(session.world, self._choose or _newest))
+        if isinstance(operation, Reset) and self._seed is not None:
+            self._choose = Random(self._seed).randrange
+        self._session = session
+        return as_outcome(result)
+
+    def close(self) -> None:
+        """There is nothing to give back."""

@@ -1,0 +1,1 @@
+"""What must hold, executable: properties, the lockstep machine, strategies, contracts, defects."""

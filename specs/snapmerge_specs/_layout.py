@@ -1,0 +1,126 @@
+"""The disks of a scenario, and the table lines for them.
+
+Sizes are drawn where things happen: origins that end inside a chunk, stores that are nearly full, areas that are nearly
+full, chunk sizes that differ between the snapshots of one origin.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from snapmerge import Capabilities
+
+__all__ = ["Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
+
+Draw = Callable[[st.SearchStrategy[int]], int]
+
+
+def cow_name(i: int) -> str:
+    """The disk of snapshot ``i``."""
+    return f"cow{i}"
+
+
+def snapshot_name(i: int) -> str:
+    """The device of snapshot ``i``."""
+    return f"snap{i}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cow:
+    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` as in the table line."""
+
+    size: int
+    kind: str
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The disk ``base`` of ``size`` sectors and those for exceptions.  ``gated``: a linear device lies between."""
+
+    size: int = 1
+    cows: tuple[Cow, ...] = ()
+    gated: bool = False
+    discards: bool = False
+
+    @property
+    def chunk_sizes(self) -> tuple[int, ...]:
+        """The chunk sizes of the snapshots."""
+        return tuple(cow.chunk_size for cow in self.cows)
+
+    @property
+    def lower(self) -> str:
+        """What the origin and its snapshots lie on."""
+        return "lower" if self.gated else "base"
+
+    @property
+    def origin_table(self) -> str:
+        """The plain origin."""
+        return f"0 {self.size} snapshot-origin {self.lower}"
+
+    def snapshot_table(self, draw: Draw, i: int) -> str:
+        """Snapshot ``i``, mostly with the store that it has been given; features now and then."""
+        cow = self.cows[i]
+        words = f"0 {self.size} snapshot {self.lower} {cow_name(i)} {cow.kind} {self._chunk_size(draw, cow)}"
+        features = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
+        return words + (features[draw(st.integers(0, 2))] if self.discards else "")
+
+    def merge_table(self, draw: Draw, i: int) -> str:
+        """The merge of snapshot ``i``."""
+        cow = self.cows[i]
+        kind = "P" if cow.kind == "N" else cow.kind
+        return f"0 {self.size} snapshot-merge {self.lower} {cow_name(i)} {kind} {self._chunk_size(draw, cow)}"
+
+    @staticmethod
+    def _chunk_size(draw: Draw, cow: Cow) -> int:
+        if cow.kind == "N" or draw(st.integers(0, 9)):
+            return cow.chunk_size
+        return (0, 2 * cow.chunk_size)[draw(st.integers(0, 1))]
+
+    def bad_table(self, draw: Draw) -> str:
+        """A table line that the kernel refuses; the constructor's checks one by one."""
+        size, low, cow = self.size, self.lower, cow_name(0)
+        lines = (
+            f"0 {size} snapshot {low} {cow} P",
+            f"0 {size} snapshot {low} {cow} P 8 3 a b c",
+            f"0 {size} snapshot {low} {cow} P 8 1",
+            f"0 {size} snapshot {low} {cow} P 8 1 discard_everything",
+            f"0 {size} snapshot {low} {cow} P 8 1 discard_passdown_origin",
+            f"0 {size} snapshot nothing {cow} P 8",
+            f"0 {size} snapshot {low} nothing P 8",
+            f"0 {size} snapshot {low} {low} P 8",
+            f"0 {size} snapshot {low} {cow} PX 8",
+            f"0 {size} snapshot {low} {cow} Q 8",
+            f"0 {size} snapshot {low} {cow} P 3",
+            f"0 {size} snapshot {low} {cow} P 4194304",
+            f"0 {size} snapshot {low} {cow} P 8k",
+            f"0 {size} snapshot-origin",
+            f"0 {size} snapshot-origin nothing",
+            f"0 {size} snapshot-merge {low} {cow} P",
+            f"0 0 snapshot-origin {low}",
+            f"0 {size} snapshot-origins {low}",
+            f"8 {size} snapshot-origin {low}",
+            f"0 {size} linear {low}",
+            f"0 {size} linear {low} x",
+        )
+        return lines[draw(st.integers(0, len(lines) - 1))]
+
+
+def draw_layout(draw: Draw, can: Capabilities) -> Layout:
+    """Draws sizes and kinds that an implementation of these capabilities can have."""
+    cows = tuple(_draw_cow(draw) for _ in range(draw(st.integers(1, 3))))
+    largest = max(cow.chunk_size for cow in cows)
+    size = draw(st.integers(1, 6)) * largest + draw(st.integers(0, largest - 1)) * draw(st.integers(0, 1))
+    gated = "linear" in can.targets and draw(st.integers(0, 4)) == 0
+    discards = "discard" in can.features and draw(st.integers(0, 3)) == 0
+    return Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards)
+
+
+def _draw_cow(draw: Draw) -> Cow:
+    """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
+    chunk_size = (1, 1, 2, 4, 8, 8, 16)[draw(st.integers(0, 6))]
+    kind = ("P", "P", "P", "PO", "N")[draw(st.integers(0, 4))]
+    chunks = draw(st.integers(0, 40 if chunk_size == 1 else 8))
+    spare = draw(st.integers(0, chunk_size - 1)) * draw(st.integers(0, 1))
+    return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size)

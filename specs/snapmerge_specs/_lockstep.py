@@ -1,0 +1,77 @@
+"""Lockstep: an implementation and the oracle do the same, and what is seen is judged at once."""
+
+from collections.abc import Iterable, Iterator
+
+from snapmerge import Implementation, MAINLINE, Operation, Oracle, Outcome, Reset, Rules, Step, Verdict
+
+__all__ = ["Disagreement", "Lockstep", "judge", "replay"]
+
+
+class Disagreement(AssertionError):
+    """An implementation has left the model, or the oracle could not decide whether.
+
+    Attributes: ``trace`` the steps up to and with the one that was not agreed to; ``verdict`` what the oracle says.
+    """
+
+    def __init__(self, trace: tuple[Step, ...], verdict: Verdict) -> None:
+        self.trace, self.verdict = trace, verdict
+        super().__init__(str(verdict))
+
+
+class Lockstep:
+    """Drives an implementation beside an oracle.  Begins with ``reset``.
+
+    Attributes: ``steps`` what was done and seen; ``agreed`` whether all of it was allowed.
+    """
+
+    def __init__(self, implementation: Implementation, rules: Rules = MAINLINE) -> None:
+        self.implementation = implementation
+        self.oracle = Oracle(rules)
+        self.steps: list[Step] = []
+        self.agreed = True
+        self.implementation.apply(Reset())
+
+    def do(self, operation: Operation) -> Outcome:
+        """Does it on both sides; what was seen.
+
+        Raises:
+            Disagreement: what was seen is not allowed, or nobody can say.
+            OperationError: the operation makes no sense now; neither side has done it.
+        """
+        self.oracle.expect(operation)
+        outcome = self.implementation.apply(operation)
+        self.steps.append(Step(operation, outcome))
+        verdict = self.oracle.observe(operation, outcome)
+        if verdict is not None:
+            self.agreed = False
+            raise Disagreement(tuple(self.steps), verdict)
+        return outcome
+
+
+def judge(trace: Iterable[Step], rules: Rules = MAINLINE) -> Iterator[tuple[Step, Verdict]]:
+    """Whether the recorded outcomes of a trace are allowed, step by step, up to the first that is not.
+
+    A step without a recorded outcome is taken to have had the canonical one.  Raises OperationError.
+    """
+    oracle = Oracle(rules)
+    for step in trace:
+        outcome = oracle.expect(step.operation) if step.outcome is None else step.outcome
+        verdict = oracle.observe(step.operation, outcome)
+        yield Step(step.operation, outcome), verdict
+        if verdict is not None:
+            return
+
+
+def replay(trace: Iterable[Step], implementation: Implementation, rules: Rules = MAINLINE) -> Iterator[tuple[Step, Verdict]]:
+    """Plays a trace's operations on an implementation; what was seen, and what the oracle says, up to the first No.
+
+    Recorded outcomes are not looked at: compare them with what is given.  Raises OperationError.
+    """
+    lockstep = Lockstep(implementation, rules)
+    for step in trace:
+        try:
+            lockstep.do(step.operation)
+        except Disagreement as disagreement:
+            yield disagreement.trace[-1], disagreement.verdict
+            return
+        yield lockstep.steps[-1], None

@@ -1,0 +1,45 @@
+"""What a check has found: a value, for people to read and for programs to use."""
+
+from dataclasses import dataclass
+
+from snapmerge import Divergence, Step, Undecided
+
+__all__ = ["Finding", "Found", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A scenario in which the implementation left the model; the last of ``trace`` is the step that did.
+
+    ``trace`` is shrunk: no part of it can be left out, as far as the search went.  ``known``: the name of the recorded
+    finding that explains it, if one does.
+    """
+
+    trace: tuple[Step, ...]
+    divergence: Divergence
+    known: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A recorded misbehaviour of a real implementation, and how often it was met in this check."""
+
+    name: str
+    summary: str
+    met: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name."""
+
+    about: str
+    seed: int
+    runs: int
+    operations: int
+    kinds: tuple[tuple[str, int], ...]
+    reached: tuple[tuple[str, int], ...]
+    seconds: float
+    found: Found | None = None
+    known: tuple[Finding, ...] = ()
+    undecided: tuple[Undecided, ...] = ()

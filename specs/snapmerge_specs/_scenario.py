@@ -1,0 +1,341 @@
+"""What a scenario may do next: the strategies of the stateful test, drawn by looking at a world.
+
+Each method of ``Scenario`` is one move of a user, of one operation or a few that belong together.  It draws only what makes
+sense in the world as it is, so that nothing is thrown away; it says nothing about what should come of it.
+
+The world that it looks at is a *sketch*: the same operations by the canonical schedule.  It is not the oracle's, which
+depends on what was seen; so the same choices make the same operations, however an implementation behaves.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+import snapmerge as sm
+from snapmerge import Sector, Sectors
+
+from ._layout import Layout, cow_name, draw_layout, snapshot_name
+from ._lockstep import Lockstep
+
+__all__ = ["Scenario"]
+
+T = TypeVar("T")
+Draw = Callable[[st.SearchStrategy[T]], T]
+
+
+class Scenario:
+    """One scenario under way: disks of one layout, and an implementation in lockstep with the oracle."""
+
+    def __init__(self, lockstep: Lockstep) -> None:
+        self.lockstep = lockstep
+        self.can = lockstep.implementation.capabilities
+        self.layout = Layout()
+        self._sketch = sm.Session.new()
+        self._tag = 0
+        self._key = 0
+
+    # --- what there is ---
+
+    @property
+    def stack(self) -> sm.Stack:
+        """The devices of the sketch."""
+        return self._sketch.world.stack
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all that was seen so far was allowed."""
+        return self.lockstep.agreed
+
+    @property
+    def devices(self) -> list[str]:
+        """The names of all devices."""
+        return sorted(self.stack.devices)
+
+    @property
+    def live(self) -> list[str]:
+        """The names of the devices with a live table."""
+        return [name for name in self.devices if self.stack.devices[name].live]
+
+    @property
+    def suspended(self) -> list[str]:
+        """The names of the suspended devices with a live table."""
+        return [name for name in self.live if self.stack.devices[name].suspended]
+
+    @property
+    def free(self) -> list[int]:
+        """The numbers of the snapshots that are not there."""
+        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) not in self.stack.devices]
+
+    @property
+    def taken(self) -> list[int]:
+        """The numbers of the snapshots whose devices have a live table."""
+        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) in self.live]
+
+    @property
+    def pending_keys(self) -> list[int]:
+        """The keys of operations that were started and not finished."""
+        return sorted(self._sketch.tasks)
+
+    # --- doing ---
+
+    def do(self, operation: sm.Plain) -> None:
+        """Does it if it makes sense; starts it if it would block."""
+        if sm.operation_word(operation) not in self.can.operations:
+            return
+        try:
+            self._do(operation)
+        except sm.WouldBlock:
+            self.start(operation)
+
+    def _do(self, operation: sm.Operation) -> None:
+        """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
+
+        Raises:
+            WouldBlock: it would never end in the sketch; it has not been done.
+        """
+        try:
+            _, self._sketch = sm.operate(self._sketch, operation)
+        except sm.WouldBlock:
+            raise
+        except sm.OperationError:
+            return
+        with contextlib.suppress(sm.OperationError):
+            self.lockstep.do(operation)
+
+    def start(self, operation: sm.Plain) -> None:
+        """Starts it under a new key, if the implementation can and not too much has been started."""
+        if "start" in self.can.operations and len(self.pending_keys) < 3:
+            self._key += 1
+            self._do(sm.Start(self._key, operation))
+
+    def tags(self, count: int) -> int:
+        """The first of ``count`` tags that nothing has yet."""
+        self._tag += count
+        return self._tag - count + 1
+
+    # --- moves ---
+
+    def begin(self, draw: Draw[object]) -> None:
+        """Draws the layout, makes the disks and fills the origin."""
+        self.layout = draw_layout(draw, self.can)
+        layout = self.layout
+        self.do(sm.Disk("base", Sectors(layout.size)))
+        for i, cow in enumerate(layout.cows):
+            self.do(sm.Disk(cow_name(i), Sectors(cow.size)))
+        self.do(sm.Write("base", Sector(0), Sectors(layout.size), self.tags(layout.size)))
+        if layout.gated:
+            self.do(sm.Create("lower", f"0 {layout.size} linear base 0"))
+        self.do(sm.Create("origin", layout.origin_table))
+
+    def io(self, draw: Draw[object]) -> None:
+        """Writes, reads, flushes or discards on a device."""
+        device = _pick(draw, self.live)
+        kinds = ["write", "write", "write", "read", "flush"] + ["discard"] * ("discard" in self.can.features)
+        kind = _pick(draw, kinds)
+        if kind == "flush":
+            self.do(sm.Flush(device))
+            return
+        sector, count = self._range(draw, self._size(device))
+        match kind:
+            case "write":
+                self.do(sm.Write(device, sector, count, self.tags(count)))
+            case "read":
+                self.do(sm.Read(device, sector, count))
+            case _:
+                if self._discards(device):
+                    self.do(sm.Discard(device, sector, count))
+
+    def _size(self, device: str) -> int:
+        line = self.stack.targets[self.stack.devices[device].live[-1]].line
+        return line.start + line.length
+
+    def _discards(self, device: str) -> bool:
+        """Whether discards of the device are worth trying: some targets take them only with a feature."""
+        lines = [self.stack.targets[id].line for id in self.stack.devices[device].live]
+        return any("discard_zeroes_cow" in line.args for line in lines)
+
+    def _range(self, draw: Draw[object], size: int) -> tuple[Sector, Sectors]:
+        """Some sectors: often a whole chunk, sometimes anything."""
+        chunk = _pick(draw, self.layout.chunk_sizes)
+        if draw(st.booleans()):
+            sector = min(chunk * _number(draw, 0, max(0, (size - 1) // chunk)), size - 1)
+            return Sector(sector), Sectors(min(chunk, size - sector))
+        sector = _number(draw, 0, size - 1)
+        return Sector(sector), Sectors(_number(draw, 1, min(size - sector, 3 * chunk, 64)))
+
+    def take(self, draw: Draw[object]) -> None:
+        """Takes a snapshot, with the origin suspended for it, as one should; or without."""
+        i = _pick(draw, self.free)
+        proper = "origin" in self.live and _number(draw, 0, 4) > 0
+        if proper:
+            self.do(sm.Suspend("origin"))
+        self.do(sm.Create(snapshot_name(i), self.layout.snapshot_table(draw, i)))
+        if proper:
+            self.do(sm.Resume("origin"))
+
+    def merge(self, draw: Draw[object]) -> None:
+        """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
+        i = _pick(draw, self.taken)
+        careless = _number(draw, 0, 9)
+        if "origin" not in self.devices:
+            self.do(sm.Create("origin"))
+        if careless != 1:
+            self.do(sm.Suspend("origin"))
+        if careless != 2:
+            self.do(sm.Suspend(snapshot_name(i)))
+        self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
+        if careless == 3:
+            self.do(sm.Remove(snapshot_name(i)))
+        self.do(sm.Resume("origin"))
+
+    def merge_directly(self, draw: Draw[object]) -> None:
+        """Loads a merge on the origin's device for a store that no snapshot has, as after a reboot."""
+        i = _pick(draw, self.free)
+        if "origin" not in self.devices:
+            self.do(sm.Create("origin", self.layout.merge_table(draw, i)))
+        else:
+            self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
+            self.do(sm.Resume("origin"))
+
+    def restore(self, draw: Draw[object]) -> None:
+        """Puts the plain origin back in place of a merge."""
+        _ = draw
+        if "origin" in self.devices:
+            self.do(sm.Load("origin", self.layout.origin_table))
+            self.do(sm.Resume("origin"))
+        else:
+            self.do(sm.Create("origin", self.layout.origin_table))
+
+    def settle(self, draw: Draw[object]) -> None:
+        """Waits for a device's merge."""
+        self.do(sm.Settle(_pick(draw, self.live)))
+
+    def switch(self, draw: Draw[object]) -> None:
+        """Suspends, resumes or removes a device."""
+        device = _pick(draw, self.devices)
+        match _pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
+            case "suspend":
+                self.do(sm.Suspend(device, noflush=bool(draw(st.booleans()))))
+            case "resume":
+                self.do(sm.Resume(device))
+            case _:
+                self.do(sm.Remove(device))
+
+    def wake(self, draw: Draw[object]) -> None:
+        """Resumes whatever is suspended, lower devices first."""
+        _ = draw
+        for device in ("lower", *self.devices):
+            if device in self.devices and self.stack.devices[device].suspended:
+                self.do(sm.Resume(device))
+
+    def look(self, draw: Draw[object]) -> None:
+        """Compares everything that can be seen of one device."""
+        self.see(_pick(draw, self.devices))
+
+    def see(self, device: str) -> None:
+        """Compares a device's data, status, table and events."""
+        self.do(sm.Status(device))
+        self.do(sm.Table(device))
+        self.do(sm.Events(device))
+        state = self.stack.devices.get(device)
+        if state is not None and state.live and not state.suspended:
+            self.do(sm.Read(device, Sector(0), Sectors(self._size(device))))
+
+    def see_disks(self) -> None:
+        """Compares what is on the disks, and the stores as they are there."""
+        self.do(sm.Read("base", Sector(0), Sectors(self.layout.size)))
+        for i in range(len(self.layout.cows)):
+            self.do(sm.Metadata(cow_name(i)))
+
+    def around(self, draw: Draw[object]) -> None:
+        """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
+        i = _number(draw, 0, len(self.layout.cows))
+        name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        sector, count = self._range(draw, size)
+        kind = _pick(draw, ["read", "read", "write", "metadata", "flush"])
+        if kind == "write":
+            self.do(sm.Write(name, sector, count, 0 if draw(st.booleans()) else self.tags(count)))
+        elif kind == "flush":
+            self.do(sm.Flush(name))
+        elif kind == "metadata" and i:
+            self.do(sm.Metadata(name))
+        else:
+            self.do(sm.Read(name, sector, count))
+
+    def nonsense(self, draw: Draw[object]) -> None:
+        """Loads a table that is refused, or sends a message that nobody takes."""
+        device = _pick(draw, self.devices or ["origin"])
+        if _number(draw, 0, 5) == 0:
+            self.do(sm.Message(device, "lookup 0"))
+        else:
+            self.do(sm.Load(device, self.layout.bad_table(draw)))
+
+    def reboot(self, draw: Draw[object]) -> None:
+        """Removes every device, those on top first; the disks stay as they are."""
+        _ = draw
+        self.wake(draw)
+        for device in [*self.devices, *self.devices]:
+            self.do(sm.Remove(device))
+        if self.layout.gated:
+            self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
+
+    def crash(self, draw: Draw[object]) -> None:
+        """Cuts the power, and looks at what is left."""
+        self.do(sm.Crash())
+        self.see_disks()
+        if self.layout.gated:
+            self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
+        self.take(draw)
+
+    def fault(self, draw: Draw[object]) -> None:
+        """Lets a disk fail somewhere."""
+        i = _number(draw, 0, len(self.layout.cows))
+        name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        kind = _pick(draw, sorted(self.can.faults))
+        sector, count = self._range(draw, size)
+        self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
+
+    def heal(self, draw: Draw[object]) -> None:
+        """Heals every disk."""
+        _ = draw
+        for name, disk in sorted(self._sketch.world.disks.items()):
+            if disk.faults:
+                self.do(sm.Heal(name))
+
+    def begin_io(self, draw: Draw[object]) -> None:
+        """Starts a write or a read on a suspended device, where it will wait."""
+        device = _pick(draw, self.suspended)
+        sector, count = self._range(draw, self._size(device))
+        if draw(st.booleans()):
+            self.start(sm.Write(device, sector, count, self.tags(count)))
+        else:
+            self.start(sm.Read(device, sector, count))
+
+    def finish(self, draw: Draw[object]) -> None:
+        """Asks for the outcome of something that was started."""
+        self.finish_key(_pick(draw, self.pending_keys))
+
+    def finish_key(self, key: int) -> None:
+        """Asks for the outcome of what was started under this key."""
+        self._do(sm.Finish(key))
+
+    def end(self) -> None:
+        """Compares everything once more."""
+        for key in self.pending_keys:
+            self.finish_key(key)
+        for device in self.devices:
+            self.see(device)
+        self.see_disks()
+
+
+def _pick(draw: Draw[object], options: Sequence[T]) -> T:
+    return options[_number(draw, 0, len(options) - 1)]
+
+
+def _number(draw: Draw[object], least: int, most: int) -> int:
+    number = draw(st.integers(least, most))
+    if not isinstance(number, int):
+        raise TypeError(number)
+    return number
