@@ -7,13 +7,12 @@ allows and what can happen are compared.
 from random import Random
 
 from snapmerge import (
-    OPERATION_WORDS,
     MAINLINE,
+    OPERATION_WORDS,
     Capabilities,
     Crash,
     MachineError,
     Operation,
-    OperationError,
     Outcome,
     Raw,
     Reset,

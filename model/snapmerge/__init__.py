@@ -4,7 +4,7 @@ from ._bio import Bio, Buffer, Op
 from ._codec import read_store
 from ._disk import Disk as DiskState
 from ._disk import Unknown
-from ._draft import Rules
+from ._draft import Draft, Rules
 from ._errors import EventError, MachineError, OperationError, SnapmergeError, TraceError, WouldBlock
 from ._events import (
     AddDisk,
@@ -57,7 +57,8 @@ from ._oracle import Divergence, Oracle, Undecided, Verdict
 from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data_bytes, sector_bytes, tags_from
 from ._port import Capabilities, Implementation
-from ._session import Raw, Result, Session, operate, outcomes
+from ._schedules import outcomes
+from ._session import Raw, Result, Session, operate
 from ._state import Stack
 from ._status import status_line, table_line
 from ._trace import (
@@ -72,7 +73,20 @@ from ._trace import (
     print_trace,
 )
 from ._units import SECTOR_BYTES, Chunk, Sector, Sectors
-from ._world import World, add_disk, advance, crashes, cut_power, decide, fail, finish, happen, moves, settle, start_world
+from ._world import (
+    World,
+    add_disk,
+    advance,
+    crashes,
+    cut_power,
+    decide,
+    fail,
+    finish,
+    happen,
+    moves,
+    settle,
+    start_world,
+)
 
 __all__ = [
     "MAINLINE",
@@ -97,6 +111,7 @@ __all__ = [
     "DiskState",
     "Divergence",
     "Done",
+    "Draft",
     "Effect",
     "EndBio",
     "Event",

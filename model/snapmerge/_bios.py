@@ -24,7 +24,7 @@ from ._state import (
     Target,
 )
 
-__all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", "send"]
+__all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", "send", "take"]
 
 
 def send(d: Draft, id: int, bio: Bio) -> None:
@@ -85,7 +85,7 @@ def _merges(target: Target) -> bool:
 def _map_first(d: Draft, id: int, bio: Bio) -> None:
     """Maps as much of the bio as one target takes in one go; the rest is queued to be mapped later."""
     target = _target_at(d, bio)
-    count = min(bio.count, target.line.start + target.line.length - bio.sector, _take(d, target, bio))
+    count = min(bio.count, target.line.start + target.line.length - bio.sector, d.rules.take(target, bio))
     number_of = _clones(target, bio)
     rest = count < bio.count
     work = d.work[id]
@@ -108,9 +108,9 @@ def _target_at(d: Draft, bio: Bio) -> Target:
     raise MachineError(f"{bio.where} has no target at sector {bio.sector}")
 
 
-def _take(d: Draft, target: Target, bio: Bio) -> int:
+def take(target: Target, bio: Bio) -> int:
     """How many sectors from the bio's start one piece may have.  Source: ``max_io_len``, ``dm_accept_partial_bio``."""
-    if isinstance(target, SnapshotTarget) and target.io_max and bio.op is not Op.DISCARD:
+    if isinstance(target, SnapshotTarget) and target.io_max:
         return target.io_max - (bio.sector - target.line.start) % target.io_max
     if isinstance(target, OriginTarget) and bio.is_write:
         return target.boundary - bio.sector % target.boundary

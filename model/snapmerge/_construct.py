@@ -16,7 +16,7 @@ from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, Sto
 from ._store import DEFAULT_CHUNK_SIZE, Persistent
 from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store
 
-__all__ = ["advance_load", "finish_load", "load_step", "sharing_cow"]
+__all__ = ["advance_load", "finish_load", "load_step", "sharing_cow", "too_small"]
 
 _NOT_READ = "Failed to read snapshot metadata"
 _NO_MERGE = "Snapshot exception store does not support snapshot-merge."
@@ -36,12 +36,13 @@ def advance_load(d: Draft, request: Load) -> None:
             return
         request = replace(request, built=(*request.built, id))
         d.change_request(request)
-    try:
-        _check_sizes(d, request)
-    except BadTable as bad:
-        _refuse(d, request, bad)
-        return
-    _devices.table_loaded(d, request)
+    device = d.device(request.device)
+    d.put_device(replace(device, typed=True))
+    problem = None if device.typed else too_small(d, request.built)
+    if problem is not None:
+        _refuse(d, request, BadTable(problem))
+    else:
+        _devices.table_loaded(d, request)
 
 
 def _current(d: Draft, request: Load) -> Load:
@@ -162,14 +163,19 @@ def _wants_handover(d: Draft, snap: SnapshotTarget) -> bool:
     return True
 
 
-def _check_sizes(d: Draft, request: Load) -> None:
-    """No target may reach beyond the end of what is below it.  Source: ``device_area_is_invalid``."""
-    for id in request.built:
+def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
+    """What a target is that reaches beyond the end of what is below it, if one does.
+
+    The kernel asks when a device gets its first table, and from then on only when a table becomes live.
+    Source: ``dm_calculate_queue_limits``, ``device_area_is_invalid``.
+    """
+    for id in ids:
         target = d.targets[id]
         lower, start = _extent(target)
         if start + target.line.length > d.size(lower):
             where = f"start={start}, len={target.line.length}, dev_size={d.size(lower)}"
-            raise BadTable(f"{lower} too small for target: {where}")
+            return f"{lower} too small for target: {where}"
+    return None
 
 
 def _extent(target: Target) -> tuple[str, int]:

@@ -89,10 +89,10 @@ def resume(d: Draft, event: ResumeDevice) -> None:
     device = d.devices.get(event.device)
     if device is None:
         d.reply(event.token, _UNKNOWN)
-    elif not device.inactive and not device.live:
-        d.reply(event.token, "EINVAL")
     elif not device.inactive and not device.suspended:
         d.reply(event.token)
+    elif not device.inactive and not device.live:
+        d.reply(event.token, "EINVAL")
     else:
         d.requests = (*d.requests, Resuming(event.token, event.device))
         if not device.suspended:
@@ -128,12 +128,11 @@ def _lower(target: Target) -> tuple[str, ...]:
 
 
 def message(d: Draft, event: SendMessage) -> None:
-    """None of the targets takes messages."""
-    device = d.devices.get(event.device)
-    if device is None or not device.live:
+    """None of the targets takes messages; a device without a table has nobody who could."""
+    if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
     else:
-        d.reply(event.token, "EINVAL", "core: Target type does not support messages")
+        d.reply(event.token, "EINVAL")
 
 
 # --- requests that take time -------------------------------------------------------------------------------------
@@ -227,6 +226,13 @@ def _swap(d: Draft, request: Resuming) -> bool:
     """Makes the inactive table live, and asks its targets whether they can be resumed."""
     device = d.device(request.device)
     old: tuple[int, ...] = ()
+    problem = _construct.too_small(d, device.inactive)
+    if problem is not None:
+        d.put_device(replace(device, inactive=()))
+        for id in device.inactive:
+            destroy(d, id)
+        d.end_request(request, "EINVAL", problem)
+        return True
     if device.inactive:
         old = device.live
         device = replace(device, live=device.inactive, inactive=())

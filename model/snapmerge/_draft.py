@@ -19,6 +19,7 @@ __all__ = ["Draft", "Rules"]
 class Rules:
     """Who makes the transitions that matter.  The machine's own are ``MAINLINE``; a *defect* is these with one replaced."""
 
+    take: "Callable[[Target, Bio], int]"
     map_snapshot: "Callable[[Draft, int, SnapshotTarget, Piece], None]"
     map_merge: "Callable[[Draft, int, SnapshotTarget, Piece], None]"
     origin_write: "Callable[[Draft, str, int, int | None], bool]"

@@ -29,6 +29,7 @@ from ._state import SUBMITTER, DeviceBio, Stack
 __all__ = ["MAINLINE", "step"]
 
 MAINLINE: Final = Rules(
+    take=_bios.take,
     map_snapshot=_snapshot.map_snapshot,
     map_merge=_merge.map_merge,
     origin_write=_origin.origin_write,

@@ -13,10 +13,11 @@ from ._disk import Unknown
 from ._draft import Rules
 from ._errors import OperationError
 from ._machine import MAINLINE
-from ._operations import Operation
-from ._outcomes import Data, Failed, Outcome
+from ._operations import Message, Operation
+from ._outcomes import Data, Done, Failed, Outcome
 from ._payload import Content, as_seen
-from ._session import Raw, Result, Session, operate, outcomes
+from ._schedules import outcomes
+from ._session import Raw, Result, Session, operate
 from ._trace import Step
 from ._world import World, bind, likely
 
@@ -89,7 +90,7 @@ class Oracle:
         result, after = self._canonical(operation)
         self._expected = None
         self.history.append(Step(operation, outcome))
-        agreed = next(agreeing(result, outcome, after), None)
+        agreed = next(agreeing(operation, result, outcome, after), None)
         if agreed is not None:
             self._witness = agreed
             return None
@@ -108,6 +109,10 @@ class Oracle:
         return Divergence(step, tuple(search.allowed))
 
 
+class _Exhausted(Exception):
+    """The budget of a search is used up."""
+
+
 class _Search:
     """One search for a session that explains all of a history, depth first, the canonical schedule first."""
 
@@ -119,18 +124,26 @@ class _Search:
         self._seen: set[tuple[int, Session]] = set()
 
     def run(self, start: Session) -> Session | None:
-        """A session that explains everything, or None."""
+        """A session that explains everything; None: there is none, or (``worlds`` is the budget then) nobody knows."""
         stack = [self._after(start, 0)]
-        while stack:
-            after = next(stack[-1], None)
-            if after is None:
-                stack.pop()
-            elif len(stack) == len(self.history):
-                return after
-            elif (len(stack), after) not in self._seen:
-                self._seen.add((len(stack), after))
-                stack.append(self._after(after, len(stack)))
+        try:
+            while stack:
+                after = next(stack[-1], None)
+                if after is None:
+                    stack.pop()
+                elif len(stack) == len(self.history):
+                    return after
+                elif (len(stack), after) not in self._seen:
+                    self._seen.add((len(stack), after))
+                    stack.append(self._after(after, len(stack)))
+        except _Exhausted:
+            pass
         return None
+
+    def _spend(self) -> None:
+        self.worlds += 1
+        if self.worlds >= self.budget:
+            raise _Exhausted
 
     def _after(self, session: Session, at: int) -> Iterator[Session]:
         """Every session that explains step ``at`` from here."""
@@ -138,13 +151,10 @@ class _Search:
         if seen.outcome is None:
             raise OperationError("a history has outcomes")
         try:
-            for result, after in outcomes(session, seen.operation):
-                self.worlds += 1
-                if self.worlds >= self.budget:
-                    return
+            for result, after in outcomes(session, seen.operation, self._spend):
                 if at + 1 == len(self.history):
                     self.allowed[_likely(result)] = None
-                yield from agreeing(result, seen.outcome, after)
+                yield from agreeing(seen.operation, result, seen.outcome, after)
         except OperationError:
             return
 
@@ -156,13 +166,13 @@ def _likely(result: Result) -> Outcome:
     return Data(tuple(map(as_seen, likely(result.sectors))))
 
 
-def agreeing(result: Result, seen: Outcome, after: Session) -> Iterator[Session]:
+def agreeing(operation: Operation, result: Result, seen: Outcome, after: Session) -> Iterator[Session]:
     """The sessions in which the result is what was seen: none, or one in which more is known than before."""
     if isinstance(result, Raw):
         session = _learn(result, seen, after)
         if session is not None:
             yield session
-    elif result == seen or (isinstance(result, Failed) and isinstance(seen, Failed) and _same_failure(result, seen)):
+    elif result == seen or _alike(result, seen) or _went_through(operation, seen, after):
         yield after
 
 
@@ -170,9 +180,20 @@ _MISSING = ("ENODEV", "ENOENT")
 """What a table with an unknown device gives: the first up to Linux 6.1, the second in later kernels."""
 
 
-def _same_failure(mine: Failed, seen: Failed) -> bool:
+def _alike(mine: Outcome, seen: Outcome) -> bool:
+    """Whether two failures are the same to a user: a text counts only where both have one."""
+    if not isinstance(mine, Failed) or not isinstance(seen, Failed):
+        return False
     same = mine.errno == seen.errno or (mine.errno in _MISSING and seen.errno in _MISSING)
     return same and (mine.text is None or seen.text is None or mine.text == seen.text)
+
+
+def _went_through(operation: Operation, seen: Outcome, after: Session) -> bool:
+    """Up to Linux 6.1 a message to a device without a table is taken by nobody, and no error."""
+    if not isinstance(operation, Message) or not isinstance(seen, Done):
+        return False
+    device = after.world.stack.devices.get(operation.device)
+    return device is not None and not device.live
 
 
 def _learn(result: Raw, seen: Outcome, after: Session) -> Session | None:

@@ -1,7 +1,7 @@
 """Operations carried out on worlds: what a user does, step by step, with the environment's moves in between.
 
-A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule; ``outcomes`` takes
-every schedule, the canonical one first.
+A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule, or one of your choice;
+``_schedules`` has every schedule.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,9 +23,22 @@ from ._payload import as_seen, data_bytes, tags_from
 from ._state import SnapshotTarget
 from ._status import status_line, table_line
 from ._store import Persistent
-from ._world import World, add_disk, advance, cut_power, finish, happen, known, likely, moves, settle, start_world, user_buffer
+from ._world import World, add_disk, advance, cut_power, finish, happen, likely, settle, start_world, user_buffer
 
-__all__ = ["NOW", "Choose", "Raw", "Session", "Task", "begin", "operate", "outcomes", "poll"]
+__all__ = [
+    "NOW",
+    "Choose",
+    "Raw",
+    "Result",
+    "Session",
+    "Task",
+    "begin",
+    "blocked",
+    "enter",
+    "operate",
+    "poll",
+    "tend",
+]
 
 NOW: Final = -1
 """The key of an operation that was not begun by ``start``."""
@@ -168,11 +181,20 @@ def _look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
             assert_never(operation)
 
 
+class _Unreadable(Exception):
+    """A fault keeps a store from being read."""
+
+
 def _metadata(disk: Disk) -> Outcome:
     def read(sector: int, count: int) -> bytes:
+        if disk.fails("read", sector, count):
+            raise _Unreadable
         return data_bytes(likely(disk.read(sector, count)))
 
-    return read_store(read, disk.size)
+    try:
+        return read_store(read, disk.size)
+    except _Unreadable:
+        return Failed("EIO")
 
 
 # --- I/O ---------------------------------------------------------------------------------------------------------
@@ -327,7 +349,7 @@ def operate(session: Session, operation: op.Operation, choose: Choose | None = N
         OperationError: it makes no sense here, or would block and was not begun with ``start``.
     """
     session = _settled_session(session) if choose is None else _some_moves(session, choose)
-    key, session = _enter(session, operation)
+    key, session = enter(session, operation)
     if key is None:
         return Done(), session
     while True:
@@ -335,7 +357,7 @@ def operate(session: Session, operation: op.Operation, choose: Choose | None = N
         if result is not None:
             return result, session
         if not session.world.flights:
-            return _blocked(operation), session
+            return blocked(operation), session
         session = Session(_next_world(session.world, choose), session.tasks)
 
 
@@ -353,7 +375,8 @@ def _some_moves(session: Session, choose: Choose) -> Session:
     return session
 
 
-def _blocked(operation: op.Operation) -> Blocked:
+def blocked(operation: op.Operation) -> Blocked:
+    """The outcome of what can't end.  Raises WouldBlock when nobody said that it may wait."""
     if not isinstance(operation, op.Finish):
         raise WouldBlock("it would block for ever; begin it with start")
     return Blocked()
@@ -367,7 +390,7 @@ def _settled_session(session: Session) -> Session:
     return session
 
 
-def _enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
+def enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
     """Begins the operation; the key to poll, or None when there is nothing to wait for."""
     match operation:
         case op.Start(key, inner):
@@ -378,58 +401,3 @@ def _enter(session: Session, operation: op.Operation) -> tuple[int | None, Sessi
             return key, session
         case _:
             return NOW, begin(session, NOW, operation)
-
-
-def outcomes(session: Session, operation: op.Operation) -> Iterator[tuple[Result, Session]]:
-    """Every outcome that an operation can have, with the session that it leaves, over every schedule.
-
-    What is in flight may go on before the operation begins, and does so first: the canonical schedule comes first.
-    """
-    seen: set[tuple[int | None, Session]] = set()
-    stack: list[Iterator[tuple[int | None, Session]]] = [iter([(None, session)])]
-    while stack:
-        node = next(stack[-1], None)
-        if node is None:
-            stack.pop()
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        key, here = node
-        if key is not None:
-            here, result = poll(here, key)
-            if result is not None:
-                yield result, here
-                continue
-            if not here.world.flights:
-                yield _blocked(operation), here
-                continue
-        stack.append(_next_nodes(key, tend(here), operation))
-        if key is None:
-            yield from _immediate(here, operation)
-
-
-def _next_nodes(key: int | None, session: Session, operation: op.Operation) -> Iterator[tuple[int | None, Session]]:
-    for world in moves(session.world):
-        yield key, Session(world, session.tasks)
-    if key is None:
-        for here in _known_enough(session, operation):
-            begun, after = _enter(here, operation)
-            if begun is not None:
-                yield begun, after
-
-
-def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session]:
-    """The session in every way in which what the operation must know of a disk can turn out."""
-    if not isinstance(operation, op.Metadata):
-        yield session
-        return
-    disk = _disk(session.world, operation.disk)
-    unknown = frozenset(c.where for c in disk.durable.values() if isinstance(c, Unknown))
-    for world in known(session.world, unknown):
-        yield Session(world, session.tasks)
-
-
-def _immediate(session: Session, operation: op.Operation) -> Iterator[tuple[Result, Session]]:
-    if isinstance(operation, op.Start):
-        yield Done(), _enter(session, operation)[1]

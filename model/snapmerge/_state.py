@@ -65,6 +65,7 @@ class Device:
     busy: int = 0
     deferred: tuple[int, ...] = ()
     events: int = 0
+    typed: bool = False
 
 
 # --- targets -----------------------------------------------------------------------------------------------------

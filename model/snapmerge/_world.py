@@ -111,12 +111,16 @@ def _absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
 # --- what may happen next ----------------------------------------------------------------------------------------
 
 
-def moves(world: World, *, faults: bool = False) -> Iterator[World]:
+def moves(
+    world: World, *, faults: bool = False, unless: Callable[[Flight], bool] = lambda _flight: False
+) -> Iterator[World]:
     """Every world that may come next, the canonical one first; ``faults``: disks may fail, too.
 
-    Power cuts are not among them: ``crashes`` gives what those leave.
+    ``unless`` says which flights do not end now.  Power cuts are not among the moves: ``crashes`` gives what those leave.
     """
     for flight in _in_canonical_order(world):
+        if unless(flight):
+            continue
         for here in _known_enough(world, flight):
             yield finish(here, flight)
         if faults and isinstance(flight.effect, Io):

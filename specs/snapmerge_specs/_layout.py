@@ -80,7 +80,7 @@ class Layout:
 
     def bad_table(self, draw: Draw) -> str:
         """A table line that the kernel refuses; the constructor's checks one by one."""
-        size, low, cow = self.size, self.lower, cow_name(0)
+        size, low, cow = self.size, "base", cow_name(0)
         lines = (
             f"0 {size} snapshot {low} {cow} P",
             f"0 {size} snapshot {low} {cow} P 8 3 a b c",
@@ -99,7 +99,7 @@ class Layout:
             f"0 {size} snapshot-origin nothing",
             f"0 {size} snapshot-merge {low} {cow} P",
             f"0 0 snapshot-origin {low}",
-            f"0 {size} snapshot-origins {low}",
+            f"0 {size} snapshots {low}",
             f"8 {size} snapshot-origin {low}",
             f"0 {size} linear {low}",
             f"0 {size} linear {low} x",

@@ -62,7 +62,9 @@ def judge(trace: Iterable[Step], rules: Rules = MAINLINE) -> Iterator[tuple[Step
             return
 
 
-def replay(trace: Iterable[Step], implementation: Implementation, rules: Rules = MAINLINE) -> Iterator[tuple[Step, Verdict]]:
+def replay(
+    trace: Iterable[Step], implementation: Implementation, rules: Rules = MAINLINE
+) -> Iterator[tuple[Step, Verdict]]:
     """Plays a trace's operations on an implementation; what was seen, and what the oracle says, up to the first No.
 
     Recorded outcomes are not looked at: compare them with what is given.  Raises OperationError.

@@ -22,7 +22,7 @@ from ._lockstep import Lockstep
 __all__ = ["Scenario"]
 
 T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[T]], T]
+Draw = Callable[[st.SearchStrategy[int]], int]
 
 
 class Scenario:
@@ -117,7 +117,7 @@ class Scenario:
 
     # --- moves ---
 
-    def begin(self, draw: Draw[object]) -> None:
+    def begin(self, draw: Draw) -> None:
         """Draws the layout, makes the disks and fills the origin."""
         self.layout = draw_layout(draw, self.can)
         layout = self.layout
@@ -129,7 +129,7 @@ class Scenario:
             self.do(sm.Create("lower", f"0 {layout.size} linear base 0"))
         self.do(sm.Create("origin", layout.origin_table))
 
-    def io(self, draw: Draw[object]) -> None:
+    def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
         device = _pick(draw, self.live)
         kinds = ["write", "write", "write", "read", "flush"] + ["discard"] * ("discard" in self.can.features)
@@ -156,16 +156,16 @@ class Scenario:
         lines = [self.stack.targets[id].line for id in self.stack.devices[device].live]
         return any("discard_zeroes_cow" in line.args for line in lines)
 
-    def _range(self, draw: Draw[object], size: int) -> tuple[Sector, Sectors]:
+    def _range(self, draw: Draw, size: int) -> tuple[Sector, Sectors]:
         """Some sectors: often a whole chunk, sometimes anything."""
         chunk = _pick(draw, self.layout.chunk_sizes)
-        if draw(st.booleans()):
+        if draw(st.integers(0, 1)):
             sector = min(chunk * _number(draw, 0, max(0, (size - 1) // chunk)), size - 1)
             return Sector(sector), Sectors(min(chunk, size - sector))
         sector = _number(draw, 0, size - 1)
         return Sector(sector), Sectors(_number(draw, 1, min(size - sector, 3 * chunk, 64)))
 
-    def take(self, draw: Draw[object]) -> None:
+    def take(self, draw: Draw) -> None:
         """Takes a snapshot, with the origin suspended for it, as one should; or without."""
         i = _pick(draw, self.free)
         proper = "origin" in self.live and _number(draw, 0, 4) > 0
@@ -175,7 +175,7 @@ class Scenario:
         if proper:
             self.do(sm.Resume("origin"))
 
-    def merge(self, draw: Draw[object]) -> None:
+    def merge(self, draw: Draw) -> None:
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
         i = _pick(draw, self.taken)
         careless = _number(draw, 0, 9)
@@ -190,7 +190,7 @@ class Scenario:
             self.do(sm.Remove(snapshot_name(i)))
         self.do(sm.Resume("origin"))
 
-    def merge_directly(self, draw: Draw[object]) -> None:
+    def merge_directly(self, draw: Draw) -> None:
         """Loads a merge on the origin's device for a store that no snapshot has, as after a reboot."""
         i = _pick(draw, self.free)
         if "origin" not in self.devices:
@@ -199,7 +199,7 @@ class Scenario:
             self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
             self.do(sm.Resume("origin"))
 
-    def restore(self, draw: Draw[object]) -> None:
+    def restore(self, draw: Draw) -> None:
         """Puts the plain origin back in place of a merge."""
         _ = draw
         if "origin" in self.devices:
@@ -208,29 +208,29 @@ class Scenario:
         else:
             self.do(sm.Create("origin", self.layout.origin_table))
 
-    def settle(self, draw: Draw[object]) -> None:
+    def settle(self, draw: Draw) -> None:
         """Waits for a device's merge."""
         self.do(sm.Settle(_pick(draw, self.live)))
 
-    def switch(self, draw: Draw[object]) -> None:
+    def switch(self, draw: Draw) -> None:
         """Suspends, resumes or removes a device."""
         device = _pick(draw, self.devices)
         match _pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
             case "suspend":
-                self.do(sm.Suspend(device, noflush=bool(draw(st.booleans()))))
+                self.do(sm.Suspend(device, noflush=bool(draw(st.integers(0, 1)))))
             case "resume":
                 self.do(sm.Resume(device))
             case _:
                 self.do(sm.Remove(device))
 
-    def wake(self, draw: Draw[object]) -> None:
+    def wake(self, draw: Draw) -> None:
         """Resumes whatever is suspended, lower devices first."""
         _ = draw
         for device in ("lower", *self.devices):
             if device in self.devices and self.stack.devices[device].suspended:
                 self.do(sm.Resume(device))
 
-    def look(self, draw: Draw[object]) -> None:
+    def look(self, draw: Draw) -> None:
         """Compares everything that can be seen of one device."""
         self.see(_pick(draw, self.devices))
 
@@ -249,14 +249,14 @@ class Scenario:
         for i in range(len(self.layout.cows)):
             self.do(sm.Metadata(cow_name(i)))
 
-    def around(self, draw: Draw[object]) -> None:
+    def around(self, draw: Draw) -> None:
         """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
         i = _number(draw, 0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         sector, count = self._range(draw, size)
         kind = _pick(draw, ["read", "read", "write", "metadata", "flush"])
         if kind == "write":
-            self.do(sm.Write(name, sector, count, 0 if draw(st.booleans()) else self.tags(count)))
+            self.do(sm.Write(name, sector, count, 0 if draw(st.integers(0, 1)) else self.tags(count)))
         elif kind == "flush":
             self.do(sm.Flush(name))
         elif kind == "metadata" and i:
@@ -264,7 +264,7 @@ class Scenario:
         else:
             self.do(sm.Read(name, sector, count))
 
-    def nonsense(self, draw: Draw[object]) -> None:
+    def nonsense(self, draw: Draw) -> None:
         """Loads a table that is refused, or sends a message that nobody takes."""
         device = _pick(draw, self.devices or ["origin"])
         if _number(draw, 0, 5) == 0:
@@ -272,7 +272,7 @@ class Scenario:
         else:
             self.do(sm.Load(device, self.layout.bad_table(draw)))
 
-    def reboot(self, draw: Draw[object]) -> None:
+    def reboot(self, draw: Draw) -> None:
         """Removes every device, those on top first; the disks stay as they are."""
         _ = draw
         self.wake(draw)
@@ -281,7 +281,7 @@ class Scenario:
         if self.layout.gated:
             self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
 
-    def crash(self, draw: Draw[object]) -> None:
+    def crash(self, draw: Draw) -> None:
         """Cuts the power, and looks at what is left."""
         self.do(sm.Crash())
         self.see_disks()
@@ -289,7 +289,7 @@ class Scenario:
             self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
         self.take(draw)
 
-    def fault(self, draw: Draw[object]) -> None:
+    def fault(self, draw: Draw) -> None:
         """Lets a disk fail somewhere."""
         i = _number(draw, 0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
@@ -297,23 +297,23 @@ class Scenario:
         sector, count = self._range(draw, size)
         self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
 
-    def heal(self, draw: Draw[object]) -> None:
+    def heal(self, draw: Draw) -> None:
         """Heals every disk."""
         _ = draw
         for name, disk in sorted(self._sketch.world.disks.items()):
             if disk.faults:
                 self.do(sm.Heal(name))
 
-    def begin_io(self, draw: Draw[object]) -> None:
+    def begin_io(self, draw: Draw) -> None:
         """Starts a write or a read on a suspended device, where it will wait."""
         device = _pick(draw, self.suspended)
         sector, count = self._range(draw, self._size(device))
-        if draw(st.booleans()):
+        if draw(st.integers(0, 1)):
             self.start(sm.Write(device, sector, count, self.tags(count)))
         else:
             self.start(sm.Read(device, sector, count))
 
-    def finish(self, draw: Draw[object]) -> None:
+    def finish(self, draw: Draw) -> None:
         """Asks for the outcome of something that was started."""
         self.finish_key(_pick(draw, self.pending_keys))
 
@@ -330,12 +330,9 @@ class Scenario:
         self.see_disks()
 
 
-def _pick(draw: Draw[object], options: Sequence[T]) -> T:
+def _pick(draw: Draw, options: Sequence[T]) -> T:
     return options[_number(draw, 0, len(options) - 1)]
 
 
-def _number(draw: Draw[object], least: int, most: int) -> int:
-    number = draw(st.integers(least, most))
-    if not isinstance(number, int):
-        raise TypeError(number)
-    return number
+def _number(draw: Draw, least: int, most: int) -> int:
+    return draw(st.integers(least, most))

@@ -1,0 +1,157 @@
+"""The command ``snapmerge``: what is asked for, done, and how it ended as an exit code."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn
+
+from snapmerge import SnapmergeError
+
+from ._cli_adapters import check_options, implementation
+from ._cli_errors import AGREES, INTERRUPTED, UNABLE, CommandError
+from ._cli_judge import run_judge, run_replay
+from ._cli_kernels import run_kernels
+from ._cli_parser import make_parser
+from ._cli_show import complain, one_line
+from ._cli_traces import read_trace
+from ._script import shell_script
+from ._serve import serve
+
+__all__ = ["main"]
+
+_PIPE_CLOSED: Final = 128 + signal.SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; ``argv`` without the program's name.  The exit codes are those that ``--help`` lists."""
+    try:
+        options = _parse(list(sys.argv[1:] if argv is None else argv))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else UNABLE
+    with _signals():
+        return _guarded(options)
+
+
+def _parse(argv: list[str]) -> Namespace:
+    """``--`` is taken out here: argparse treats what follows in ways that change from version to version."""
+    words, program = (argv[: (at := argv.index("--"))], argv[at + 1 :]) if "--" in argv else (argv, None)
+    parser = make_parser()
+    options = parser.parse_args(words)
+    options.program = program
+    if program is not None and options.command not in ("check", "replay"):
+        parser.error(f"{options.command} takes no command after --; check and replay do")
+    if program == []:
+        parser.error("after -- there is no command")
+    return options
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP.  No SystemExit, since Hypothesis takes that for a failure of what it tests."""
+
+
+def _guarded(options: Namespace) -> int:
+    try:
+        return _RUN[options.command](options)
+    except _Terminated as end:
+        complain(f"ended by {signal.Signals(end.args[0]).name}")
+        return 128 + int(end.args[0])
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        return _PIPE_CLOSED
+    except SnapmergeError as error:
+        return _failed(options, error)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(options, CommandError(f"{where}{error.strerror or error}"))
+    except Exception:  # noqa: BLE001  # 1, which is what Python would end with, means a divergence
+        traceback.print_exc()
+        complain("this is a defect of snapmerge itself; nothing is said about the implementation")
+        return UNABLE
+
+
+def _failed(options: Namespace, error: SnapmergeError) -> int:
+    text = str(error) or type(error).__name__
+    complain(text if isinstance(error, CommandError) else one_line(text))
+    if getattr(options, "json", False):
+        print(json.dumps({"command": options.command, "error": text}))
+    return UNABLE
+
+
+def _forget_output() -> None:
+    """Nobody reads any more; without this Python would complain when it flushes at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the command from inside, so that everything it holds is given back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # the signature is Python's
+    raise _Terminated(number)
+
+
+# --- the smaller commands ----------------------------------------------------------------------------------------
+
+
+def _run_check(options: Namespace) -> int:
+    from ._cli_check import run_check  # brings Hypothesis, which takes its time
+
+    return run_check(options)
+
+
+def _run_script(options: Namespace) -> int:
+    trace = read_trace(options.trace)
+    script = shell_script(trace.steps, lines=trace.lines, source=trace.name)
+    print(script.text, end="")
+    for problem in script.problems:
+        complain(f"{trace.name}:{problem}; the script says so and does nothing")
+    return AGREES
+
+
+def _run_serve(options: Namespace) -> int:
+    check_options(options)
+    with implementation(options) as made:
+        serve(made, sys.stdin.buffer, sys.stdout.buffer)
+    return AGREES
+
+
+def _run_completion(options: Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(make_parser(), shell=options.shell))
+    return AGREES
+
+
+_RUN: Final[dict[str, Callable[[Namespace], int]]] = {
+    "check": _run_check,
+    "replay": run_replay,
+    "judge": run_judge,
+    "script": _run_script,
+    "kernels": run_kernels,
+    "serve": _run_serve,
+    "completion": _run_completion,
+}

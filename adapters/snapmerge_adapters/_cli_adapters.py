@@ -1,0 +1,165 @@
+"""From options to an implementation, and back to the options that name it."""
+
+import contextlib
+import shlex
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from snapmerge import Capabilities, Implementation, Operation, OperationError, Outcome
+
+from ._cli_errors import CommandError
+from ._devicemapper import DeviceMapper
+from ._file import Files
+from ._guest import Guest
+from ._memory import Memory
+from ._process import Process
+
+__all__ = ["RefusedError", "adapter_name", "check_options", "implementation", "maker", "options_again"]
+
+Make = Callable[[], Implementation]
+
+# Which adapters an option is for.  "command" is the program that follows --.
+_FOR: Final = {
+    "schedule_seed": ("memory",),
+    "directory": ("file",),
+    "kernel": ("guest",),
+    "modules": ("guest",),
+    "disk": ("devicemapper",),
+    "nbd": ("devicemapper",),
+    "volatile": ("guest", "devicemapper"),
+    "timeout": ("guest", "devicemapper", "command"),
+}
+_COMMAND: Final = "command"
+
+
+class RefusedError(OperationError):
+    """The implementation itself, not the model, says that an operation makes no sense."""
+
+
+class _Outspoken:
+    """An implementation whose refusals can be told from the model's."""
+
+    def __init__(self, inner: Implementation) -> None:
+        self._inner = inner
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._inner.capabilities
+
+    def apply(self, operation: Operation) -> Outcome:
+        try:
+            return self._inner.apply(operation)
+        except OperationError as error:
+            raise RefusedError(str(error)) from error
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _flag(dest: str) -> str:
+    return "--" + dest.replace("_", "-")
+
+
+def _given(options: Namespace, dest: str) -> bool:
+    value = getattr(options, dest)
+    return value is not None and value is not False  # 0 is a number that was given
+
+
+def adapter_name(options: Namespace) -> str:
+    """The adapter that was chosen; "command" for a program."""
+    return _COMMAND if options.program else options.adapter or "file"
+
+
+def check_options(options: Namespace) -> None:
+    """Raises CommandError for options that don't go together."""
+    if options.program and options.adapter:
+        raise CommandError(f"both --adapter {options.adapter} and a command after --; give one of them")
+    name = adapter_name(options)
+    for dest, adapters in _FOR.items():
+        if _given(options, dest) and name not in adapters:
+            mine = "a command" if name == _COMMAND else f"--adapter {name}"
+            good = " or ".join(f"--adapter {one}" for one in adapters if one != _COMMAND)
+            raise CommandError(f"{_flag(dest)} is not for {mine}; it is for {good}")
+    if name == "devicemapper" and not options.disk:
+        raise CommandError("--adapter devicemapper needs --disk DEVICE, a block device that nobody uses; it is erased")
+    if name == "file" and options.directory and options.command != "serve":
+        _check_directory(Path(options.directory))
+
+
+def _check_directory(directory: Path) -> None:
+    if directory.exists() and not directory.is_dir():
+        raise CommandError(f"--directory {directory}: not a directory")
+    images = sorted(path.name for path in directory.glob("*.img"))
+    if images:
+        raise CommandError(f"--directory {directory} has disk images already ({images[0]}); name an empty one")
+
+
+@contextmanager
+def maker(options: Namespace) -> Iterator[Make]:
+    """What makes the implementation; whatever it made is closed in the end, and its files are gone."""
+    made: list[Implementation] = []
+    with contextlib.ExitStack() as stack:
+        make = _maker(options, stack)
+
+        def closing() -> Implementation:
+            while made:
+                made.pop().close()
+            made.append(_Outspoken(make()))
+            return made[-1]
+
+        try:
+            yield closing
+        finally:
+            while made:
+                made.pop().close()
+
+
+@contextmanager
+def implementation(options: Namespace) -> Iterator[Implementation]:
+    """The one implementation that the options name, closed in the end."""
+    with maker(options) as make:
+        yield make()
+
+
+def _maker(options: Namespace, stack: contextlib.ExitStack) -> Make:
+    seconds = 30.0 if options.timeout is None else float(options.timeout)
+    match adapter_name(options):
+        case "memory":
+            return lambda: Memory(seed=options.schedule_seed)
+        case "file":
+            return _file_maker(options, stack)
+        case "guest":
+            kernel, modules, volatile = options.kernel, options.modules, options.volatile
+            return lambda: Guest(kernel=kernel, modules=modules, volatile=volatile, timeout=seconds)
+        case "devicemapper":
+            nbd = options.nbd or ()
+            return lambda: DeviceMapper(options.disk, nbd=nbd, volatile=options.volatile, hang=seconds)
+        case _:
+            return lambda: Process(options.program, timeout=seconds)
+
+
+def _file_maker(options: Namespace, stack: contextlib.ExitStack) -> Make:
+    if options.directory:
+        return lambda: Files(Path(options.directory))
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snapmerge-")))
+    return lambda: Files(directory, keep=False)
+
+
+def options_again(options: Namespace) -> str:
+    """The options that name the same implementation, as one would type them."""
+    words: list[str] = []
+    if not options.program:
+        words += ["--adapter", adapter_name(options)]
+    for dest in _FOR:
+        value = getattr(options, dest)
+        if dest == "directory" or not _given(options, dest):
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [_flag(dest)] if one is True else [_flag(dest), str(one)]
+    if options.program:
+        words += ["--", *options.program]
+    return shlex.join(words)

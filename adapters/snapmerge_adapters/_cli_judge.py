@@ -1,0 +1,220 @@
+"""``judge`` and ``replay``: recorded traces against the model, without and with an implementation."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from snapmerge import (
+    Crash,
+    Divergence,
+    Implementation,
+    OperationError,
+    Step,
+    Undecided,
+    Verdict,
+    print_operation,
+    print_outcome,
+)
+from snapmerge_specs._lockstep import judge, replay
+
+from ._cli_adapters import RefusedError, check_options, implementation
+from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
+from ._cli_show import coloured, complain
+from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
+
+__all__ = ["allowed_text", "run_judge", "run_replay", "seen_text"]
+
+_ALLOWED_MAX: Final = 8
+_COLOUR: Final = {"ok": "green", "differs": "yellow", "diverged": "red", "undecided": "yellow"}
+
+
+def seen_text(step: Step) -> str:
+    """What was seen, as a trace writes it."""
+    return "nothing" if step.outcome is None else print_outcome(step.outcome)
+
+
+def allowed_text(divergence: Divergence) -> str:
+    """What would have been allowed, the first few of it."""
+    return _some([print_outcome(outcome) for outcome in divergence.allowed])
+
+
+def _some(texts: list[str]) -> str:
+    more = f", or {len(texts) - _ALLOWED_MAX} other outcomes" if len(texts) > _ALLOWED_MAX else ""
+    return (", or ".join(texts[:_ALLOWED_MAX]) or "nothing at all") + more
+
+
+def _verdict_text(step: Step, verdict: Divergence | Undecided) -> str:
+    if isinstance(verdict, Divergence):
+        return f"allowed {allowed_text(verdict)}, seen {seen_text(step)}"
+    return f"whether {seen_text(step)} is allowed was given up after {verdict.worlds} worlds"
+
+
+def _located(trace: Trace, index: int, error: OperationError) -> CommandError:
+    who = "the implementation refuses: " if isinstance(error, RefusedError) else ""
+    return CommandError(f"{trace.where(index)}: {print_operation(trace.steps[index].operation)}: {who}{error}")
+
+
+def _code(verdict: Verdict) -> int:
+    return AGREES if verdict is None else DIVERGED if isinstance(verdict, Divergence) else UNABLE
+
+
+# --- judge -------------------------------------------------------------------------------------------------------
+
+
+def run_judge(options: Namespace) -> int:
+    """One line a file; the worst exit code of all.  What is wrong with one file keeps nobody from the next."""
+    codes, results = [], []
+    for path in options.traces:
+        try:
+            code, result = _judge_file(path)
+        except CommandError as error:
+            code, result = UNABLE, {"file": path, "result": "error", "error": str(error)}
+            complain(str(error))
+        codes.append(code)
+        results.append(result)
+        if not options.json and result["result"] != "error":
+            print(_judge_line(result))
+    if options.json:
+        print(json.dumps({"command": "judge", "agrees": not any(codes), "files": results}))
+    return DIVERGED if DIVERGED in codes else max(codes)
+
+
+def _judge_file(path: str) -> tuple[int, dict[str, Any]]:
+    trace = read_trace(path)
+    index, verdict, step = -1, None, trace.steps[0]
+    try:
+        for index, (step, verdict) in enumerate(judge(trace.steps)):  # noqa: B007  # the last ones are looked at below
+            pass
+    except OperationError as error:
+        raise _located(trace, index + 1, error) from None
+    if verdict is None:
+        unrecorded = sum(one.outcome is None for one in trace.steps)
+        return AGREES, {"file": trace.name, "result": "ok", "steps": len(trace.steps), "unrecorded": unrecorded}
+    return _code(verdict), {"file": trace.name, "line": trace.lines[index], **_verdict_fields(step, verdict)}
+
+
+def _verdict_fields(step: Step, verdict: Divergence | Undecided) -> dict[str, Any]:
+    step_fields = {"operation": print_operation(step.operation), "seen": seen_text(step)}
+    if isinstance(verdict, Undecided):
+        return {"result": "undecided", **step_fields, "worlds": verdict.worlds}
+    return {"result": "diverged", **step_fields, "allowed": [print_outcome(outcome) for outcome in verdict.allowed]}
+
+
+def _judge_line(result: dict[str, Any]) -> str:
+    word = result["result"]
+    head = f"{result['file']}: {coloured(word, _COLOUR[word])}"
+    if word == "ok":
+        return head
+    head += f" at line {result['line']}: {result['operation']}: "
+    if word == "diverged":
+        return head + f"allowed {_some(result['allowed'])}, seen {result['seen']}"
+    return head + f"whether {result['seen']} is allowed was given up after {result['worlds']} worlds"
+
+
+# --- replay ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """One step of a replay."""
+
+    index: int
+    step: Step
+    verdict: Verdict
+    differs: bool
+
+    @property
+    def word(self) -> str:
+        """What became of it."""
+        if self.verdict is not None:
+            return "diverged" if isinstance(self.verdict, Divergence) else "undecided"
+        return "differs" if self.differs else "ok"
+
+
+def run_replay(options: Namespace) -> int:
+    """Line by line: what was seen, and whether the model and the record agree with it."""
+    check_options(options)
+    trace = read_trace(options.trace)
+    _make_crash_possible(options, trace)
+    played = []
+    about = ""
+    with implementation(options) as made:
+        about = made.capabilities.about
+        check_capabilities(trace, made.capabilities)
+        for one in _play(trace, made):
+            played.append(one)
+            if not options.json:
+                print(_replay_line(trace, one), flush=True)
+    code = _replay_code(played, strict=options.strict)
+    if options.json:
+        print(json.dumps(_replay_object(trace, played, about, code)))
+    else:
+        print(_replay_summary(trace, played, about))
+    return code
+
+
+def _make_crash_possible(options: Namespace, trace: Trace) -> None:
+    """A real kernel's disks need a volatile cache for a power cut; whoever replays one need not know."""
+    if options.adapter in ("guest", "devicemapper") and any(isinstance(step.operation, Crash) for step in trace.steps):
+        options.volatile = True
+
+
+def _play(trace: Trace, made: Implementation) -> Iterator[_Played]:
+    index = 0
+    try:
+        for step, verdict in replay(trace.steps, made):
+            yield _Played(index, step, verdict, _differs(trace.steps[index], step))
+            index += 1
+    except OperationError as error:
+        raise _located(trace, index, error) from None
+
+
+def _differs(recorded: Step, seen: Step) -> bool:
+    return seen.outcome is not None and not same_outcome(recorded.outcome, seen.outcome)
+
+
+def _replay_code(played: list[_Played], *, strict: bool) -> int:
+    code = _code(played[-1].verdict)
+    return DIVERGED if code == AGREES and strict and any(one.differs for one in played) else code
+
+
+def _replay_line(trace: Trace, one: _Played) -> str:
+    line = f"{trace.lines[one.index]:>5}  {coloured(f'{one.word:<9}', _COLOUR[one.word])}  "
+    line += f"{print_operation(one.step.operation)} -> {seen_text(one.step)}"
+    if one.differs:
+        line += f"\n{'':18}recorded: {seen_text(trace.steps[one.index])}"
+    if isinstance(one.verdict, Divergence):
+        line += f"\n{'':18}allowed:  {allowed_text(one.verdict)}"
+    elif isinstance(one.verdict, Undecided):
+        line += f"\n{'':18}{_verdict_text(one.step, one.verdict)}"
+    return line
+
+
+def _replay_summary(trace: Trace, played: list[_Played], about: str) -> str:
+    last = played[-1]
+    differing = sum(one.differs for one in played)
+    record = f"; {differing} of {len(played)} lines differ from the record" if differing else ""
+    if last.verdict is None:
+        return f"{trace.name}: {about} agrees with the model in all {len(played)} steps{record}"
+    at = f"at line {trace.lines[last.index]}"
+    return f"{trace.name}: {about}: {last.word} {at}: {_verdict_text(last.step, last.verdict)}{record}"
+
+
+def _replay_object(trace: Trace, played: list[_Played], about: str, code: int) -> dict[str, Any]:
+    lines = []
+    for one in played:
+        fields = {} if one.verdict is None else _verdict_fields(one.step, one.verdict)
+        recorded = trace.steps[one.index].outcome
+        lines.append(
+            {
+                "line": trace.lines[one.index],
+                "operation": print_operation(one.step.operation),
+                "seen": seen_text(one.step),
+                "recorded": None if recorded is None else print_outcome(recorded),
+                **fields,
+                "result": one.word,
+            }
+        )
+    return {"command": "replay", "file": trace.name, "about": about, "agrees": code == AGREES, "steps": lines}

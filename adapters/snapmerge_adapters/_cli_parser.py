@@ -1,0 +1,200 @@
+"""The command line's grammar: commands, options, their help and their examples."""
+
+import argparse
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, NoReturn
+
+from ._cli_errors import UNABLE
+
+__all__ = ["ADAPTERS", "SHELLS", "make_parser", "program_version"]
+
+ADAPTERS: Final = ("memory", "file", "guest", "devicemapper")
+SHELLS: Final = ("bash", "zsh", "fish")
+
+_FILE: Final = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "__fish_complete_path"}
+_FOLDER: Final = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "fish": "__fish_complete_directories"}
+
+_TRACE_HELP: Final = "a file of trace lines; - is standard input"
+
+_CODES: Final = """\
+exit codes:
+  0    it agrees with the model (or simply: done)
+  1    it diverged: something was seen that the model does not allow
+  2    it could not be run or not be decided: bad arguments, no kernel, an unreadable trace
+  130  interrupted; devices, processes and temporary files are given back all the same"""
+
+_ABOUT: Final = """\
+An executable reference model of Linux device-mapper snapshots and of merging them back, held in lockstep against
+real implementations: image files, a real kernel, or any program that speaks the protocol."""
+
+_EXAMPLES: Final = {
+    "check": """\
+  snapmerge check                                    the model over image files
+  snapmerge check --adapter guest --runs 1000        a real kernel, as an ordinary process
+  snapmerge check --seed 7 -- ./my-implementation    any program that speaks the protocol
+  snapmerge check --adapter devicemapper --disk /dev/loop0   this machine's kernel; /dev/loop0 is overwritten""",
+    "replay": """\
+  snapmerge replay bug.trace --adapter guest
+  snapmerge replay bug.trace -- ./my-implementation --verbose
+  some-recorder | snapmerge replay -""",
+    "judge": """\
+  snapmerge judge recorded/*.trace
+  some-recorder | snapmerge judge --json -""",
+    "script": """\
+  snapmerge script bug.trace > bug.sh
+  sudo sh bug.sh | snapmerge judge -                 what the script prints is a trace again""",
+    "kernels": """\
+  snapmerge kernels
+  snapmerge kernels --kernel ./linux.uml --modules ./modules""",
+    "serve": """\
+  snapmerge serve --adapter memory
+  echo '{"do": "disk base 64"}' | snapmerge serve""",
+    "completion": """\
+  snapmerge completion bash > ~/.local/share/bash-completion/completions/snapmerge
+  snapmerge completion zsh > "${fpath[1]}/_snapmerge"
+  snapmerge completion fish > ~/.config/fish/completions/snapmerge.fish""",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, then how to learn more."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UNABLE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def program_version() -> str:
+    """The version of the distribution, or "unknown" when it runs from a source tree."""
+    try:
+        return version("snapmerge")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; it leaves ``--`` and what follows to its caller."""
+    parser = _Parser("snapmerge", description=_ABOUT, epilog=_CODES, formatter_class=_Format)
+    parser.add_argument("--version", action="version", version=f"snapmerge {program_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (add, text) in _COMMANDS.items():
+        usage = f"snapmerge {name} [OPTION ...]" + _USAGE.get(name, "")
+        add(
+            commands.add_parser(
+                name,
+                usage=usage,
+                help=text,
+                description=f"{text[0].upper()}{text[1:]}.",
+                epilog=f"examples:\n{_EXAMPLES[name]}\n\n{_CODES}",
+                formatter_class=_Format,
+            )
+        )
+    return parser
+
+
+_Format: Final = argparse.RawDescriptionHelpFormatter
+_USAGE: Final = {
+    "check": " [-- COMMAND [ARGUMENT ...]]",
+    "replay": " TRACE [-- COMMAND [ARGUMENT ...]]",
+    "judge": " TRACE ...",
+    "script": " TRACE",
+    "completion": " {bash,zsh,fish}",
+}
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument
+    option("--runs", type=_number(1, 10**9), default=200, metavar="N", help="how many scenarios (default: 200)")
+    option("--steps", type=_number(1, 10**5), default=30, metavar="N", help="the longest scenario (default: 30)")
+    option("--seed", type=_number(0), metavar="S", help="which scenarios (default: others each time; it is printed)")
+    save = option("--save", metavar="DIR", help="where the trace of a divergence goes (default: the current directory)")
+    _complete(save, _FOLDER)
+    _json(parser)
+    _implementation(parser)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    _trace(parser)
+    parser.add_argument(
+        "--strict", action="store_true", help="what differs from the record has diverged, even if the model allows it"
+    )
+    _json(parser)
+    _implementation(parser)
+
+
+def _judge(parser: argparse.ArgumentParser) -> None:
+    _complete(parser.add_argument("traces", nargs="+", metavar="TRACE", help=_TRACE_HELP))
+    _json(parser)
+
+
+def _script(parser: argparse.ArgumentParser) -> None:
+    _trace(parser)
+
+
+def _kernels(parser: argparse.ArgumentParser) -> None:
+    _kernel_options(parser.add_argument)
+    _json(parser)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    _implementation(parser)
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+
+
+_COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]]] = {
+    "check": (_check, "hold an implementation against the model in many random scenarios"),
+    "replay": (_replay, "play a trace on an implementation; compare with the model and with the record"),
+    "judge": (_judge, "say whether the model allows every outcome that these traces have recorded"),
+    "script": (_script, "print the trace as a shell script of dmsetup and dd, to run as root on a real machine"),
+    "kernels": (_kernels, "list the real kernels that can be used here, with their targets' versions"),
+    "serve": (_serve, "be an implementation for another process: the protocol on standard input and output"),
+    "completion": (_completion, "print a completion script for a shell"),
+}
+
+
+# --- what several commands share ---------------------------------------------------------------------------------
+
+
+def _implementation(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the implementation")
+    option = group.add_argument
+    option("--adapter", choices=ADAPTERS, help="which one (default: file, unless a COMMAND follows --)")
+    option("--schedule-seed", type=_number(0), metavar="N", help="memory: draw the schedules from this seed")
+    folder = option("--directory", metavar="DIR", help="file: keep the images here (default: a temporary directory)")
+    _complete(folder, _FOLDER)
+    _kernel_options(option)
+    disk = option("--disk", metavar="DEVICE", help="devicemapper: the block device for all disks; IT IS OVERWRITTEN")
+    _complete(disk)
+    option("--nbd", action="append", metavar="DEVICE", help="devicemapper: a free nbd device, for faults; repeatable")
+    option("--volatile", action="store_true", help="guest, devicemapper: volatile caches, for power cuts (slower)")
+    option("--timeout", type=_number(1, 10**6), metavar="SECONDS", help="how long one operation may take")
+
+
+def _kernel_options(option: Callable[..., argparse.Action]) -> None:
+    _complete(option("--kernel", metavar="PATH", help="guest: the user-mode Linux (default: linux.uml on PATH)"))
+    _complete(option("--modules", metavar="DIR", help="guest: the kernel's modules (default: beside it)"), _FOLDER)
+
+
+def _trace(parser: argparse.ArgumentParser) -> None:
+    _complete(parser.add_argument("trace", metavar="TRACE", help=_TRACE_HELP))
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, and nothing else")
+
+
+def _complete(action: argparse.Action, how: dict[str, str] = _FILE) -> None:
+    """Tells shtab what a value completes to."""
+    action.complete = how  # type: ignore[attr-defined]
+
+
+def _number(least: int, most: int = 2**64 - 1) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not least <= int(text[:30]) <= most:
+            raise argparse.ArgumentTypeError(f"not a number from {least} to {most}: {text!r}")
+        return int(text)
+
+    return convert

@@ -1,0 +1,150 @@
+"""A disk that fails where it is told to, and that can have a volatile write cache and lose its power.
+
+It stands on any storage that can read and write bytes; ``_nbd`` puts it under the kernel.
+"""
+
+import errno
+import os
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from snapmerge import SECTOR_BYTES, FaultKind
+
+__all__ = ["FaultyDisk", "Storage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What keeps the bytes: ``read(sector, count)`` and ``write(sector, data)``."""
+
+    read: Callable[[int, int], bytes]
+    write: Callable[[int, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    kind: FaultKind
+    start: int
+    end: int
+
+    def touches(self, start: int, count: int) -> bool:
+        return self.start < start + count and start < self.end
+
+
+def _fail() -> OSError:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class FaultyDisk:
+    """Every request is one call; a failed one raises OSError with EIO.
+
+    With ``volatile`` a write stays in the cache until a flush, unless it says ``fua``.  Sectors are the disk's own.
+    """
+
+    def __init__(self, storage: Storage, *, volatile: bool = False) -> None:
+        self._storage: Final = storage
+        self._volatile: Final = volatile
+        self._lock: Final = threading.Lock()  # between the kernel's requests and whoever sets faults
+        self._faults: list[_Range] = []
+        self._cache: list[tuple[int, bytes]] = []  # one entry a sector, in the order of the writes
+        self._newest: dict[int, bytes] = {}
+        self._powered = True
+
+    @property
+    def faulty(self) -> bool:
+        """Whether it has any fault."""
+        return bool(self._faults)
+
+    def fault(self, kind: FaultKind, sector: int, count: int) -> None:
+        """From now on fails what touches these sectors; a flush touches all."""
+        with self._lock:
+            self._faults.append(_Range(kind, sector, sector + count))
+
+    def heal(self) -> None:
+        """Takes back every fault."""
+        with self._lock:
+            self._faults.clear()
+
+    def _hit(self, kind: FaultKind, sector: int, count: int) -> list[_Range]:
+        if not self._powered:
+            raise _fail()
+        return [fault for fault in self._faults if fault.kind == kind and fault.touches(sector, count)]
+
+    def read(self, sector: int, count: int) -> bytes:
+        """The newest bytes, cached or stored."""
+        with self._lock:
+            if self._hit("read", sector, count):
+                raise _fail()
+            data = self._storage.read(sector, count)
+            return self._overlaid(sector, data) if self._newest else data
+
+    def _overlaid(self, sector: int, data: bytes) -> bytes:
+        return b"".join(self._newest.get(at, stored) for at, stored in _sectors(sector, data))
+
+    def write(self, sector: int, data: bytes, *, fua: bool = False) -> None:
+        """Writes the sectors outside every fault, then fails if there was one inside.
+
+        With ``fua`` a fault of the flushes fails it as a whole.  Whoever writes so, a metadata commit, wants a flush
+        before it; device-mapper (``dm_io_complete``) loses the error of that flush when it splits the two, a plain
+        disk does not.
+        """
+        count = len(data) // SECTOR_BYTES
+        with self._lock:
+            if fua and any(fault.kind == "flush" for fault in self._faults):
+                raise _fail()
+            hit = self._hit("write", sector, count)
+            for at, part in _sectors(sector, data) if hit else [(sector, data)]:
+                if not any(fault.touches(at, 1) for fault in hit):
+                    self._put(at, part, durable=fua or not self._volatile)
+        if hit:
+            raise _fail()
+
+    def _put(self, sector: int, data: bytes, *, durable: bool) -> None:
+        if not durable:
+            parts = list(_sectors(sector, data))
+            self._cache.extend(parts)
+            self._newest.update(parts)
+            return
+        self._storage.write(sector, data)
+        if self._newest:  # what was cached for these sectors is older than what is stored now
+            covered = range(sector, sector + len(data) // SECTOR_BYTES)
+            self._cache = [entry for entry in self._cache if entry[0] not in covered]
+            for at in covered:
+                self._newest.pop(at, None)
+
+    def flush(self) -> None:
+        """Makes durable all that was written."""
+        with self._lock:
+            if not self._powered or any(fault.kind == "flush" for fault in self._faults):
+                raise _fail()
+            self._store(self._newest.items())
+
+    def _store(self, sectors: Iterable[tuple[int, bytes]]) -> None:
+        for at, data in sectors:
+            self._storage.write(at, data)
+        self._cache, self._newest = [], {}
+
+    def power_off(self, choice: random.Random) -> None:
+        """Loses the power: keeps what was durable and a random part of what was not; requests fail from now on."""
+        with self._lock:
+            self._powered = False
+            odds = choice.choice((0.0, 0.5, 1.0))
+            self._store([entry for entry in self._cache if choice.random() < odds])
+
+    def power_on(self) -> None:
+        """Has power again."""
+        with self._lock:
+            self._powered = True
+
+    def forget(self) -> None:
+        """Is as new: no faults, nothing cached; what is stored stays."""
+        with self._lock:
+            self._faults, self._cache, self._newest, self._powered = [], [], {}, True
+
+
+def _sectors(sector: int, data: bytes) -> Iterator[tuple[int, bytes]]:
+    for at in range(0, len(data), SECTOR_BYTES):
+        yield sector + at // SECTOR_BYTES, data[at : at + SECTOR_BYTES]

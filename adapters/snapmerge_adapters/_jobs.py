@@ -1,0 +1,89 @@
+"""Work that may never end, done on a thread, so that whoever asked for it need not wait for ever."""
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+__all__ = ["Job", "Worker"]
+
+T = TypeVar("T")
+
+_GLANCE: Final = 0.001
+_ASLEEP: Final = 2
+
+
+class Job(Generic[T]):
+    """One call under way."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._done = threading.Event()
+        self._result: list[T] = []
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self) -> None:
+        """Does it, on the thread of the caller."""
+        try:
+            self._result.append(self._call())
+        except Exception as error:  # noqa: BLE001  # handed over to whoever asks for the result
+            self._error = error
+        self._done.set()
+
+    def start(self) -> "Job[T]":
+        """Does it on a thread of its own."""
+        self._thread = threading.Thread(target=self.run, daemon=True)
+        self._thread.start()
+        return self
+
+    def ended_or_waits(self) -> bool:
+        """Whether it has ended, once it has either ended or got to where it has to wait.
+
+        What is started next must find it there.  It waits when its thread has been asleep twice in a row, while
+        this one was asleep too and so held nothing that it could want.
+        """
+        asleep = 0
+        while not self.ended(_GLANCE) and asleep < _ASLEEP:
+            asleep = asleep + 1 if self._asleep() else 0
+        return self._done.is_set()
+
+    def _asleep(self) -> bool:
+        try:
+            stat = Path(f"/proc/self/task/{self._thread.native_id if self._thread else 0}/stat").read_text()
+        except OSError:
+            return True
+        return stat.rpartition(")")[2].split()[0] in "SD"
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it has ended, waiting for that at most so long."""
+        return self._done.is_set() or self._done.wait(seconds)
+
+    def result(self) -> T:
+        """What it gave; raises what it raised.  It has ended."""
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+class Worker:
+    """One thread that does one job after the other."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while (run := self._jobs.get()) is not None:
+            run()
+
+    def submit(self, call: Callable[[], T]) -> Job[T]:
+        """Begins a job when those before it have ended."""
+        job = Job(call)
+        self._jobs.put(job.run)
+        return job
+
+    def close(self) -> None:
+        """Lets the thread end."""
+        self._jobs.put(None)

@@ -1,0 +1,90 @@
+"""The kernel's log, as the place where device-mapper says why it refused something."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+__all__ = ["KernelLog", "explanation", "trouble"]
+
+_PREFIX: Final = "device-mapper: "
+_TABLE: Final = re.compile(r"table: (?:\d+:\d+|dm-\d+): (.*)")
+_ERRNO: Final = re.compile(r"(?: \(-?\w+\)|: -?\d+)\Z")
+_NUMBER: Final = re.compile(r"\b\d+:\d+\b|\bdm-\d+\b")
+_RECORD_MAX: Final = 8192
+_RECORDS_MAX: Final = 10_000
+
+
+class KernelLog:
+    """Reads ``/dev/kmsg`` from a chosen moment on.  Says nothing when it may not be read."""
+
+    def __init__(self, path: str = "/dev/kmsg") -> None:
+        try:
+            self._fd: int | None = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._fd = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a log to read."""
+        return self._fd is not None
+
+    def forget(self) -> None:
+        """Passes over everything logged so far."""
+        if self._fd is not None:
+            os.lseek(self._fd, 0, os.SEEK_END)
+
+    def lines(self) -> list[str]:
+        """What has been logged since, oldest first."""
+        return [] if self._fd is None else list(_records(self._fd))
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _records(fd: int) -> Iterator[str]:
+    for _ in range(_RECORDS_MAX):
+        try:
+            record = os.read(fd, _RECORD_MAX)
+        except BrokenPipeError:  # records were overwritten; the next read goes on behind them
+            continue
+        except OSError:
+            return
+        yield record.decode(errors="replace").partition(";")[2].partition("\n")[0]
+
+
+def explanation(lines: list[str], name_of: Callable[[str], str | None]) -> str | None:
+    """Why an ioctl was refused, in the kernel's words, with names for the numbers of known devices.
+
+    ``name_of`` turns "major:minor" or "dm-minor" into a name.  A line about a table wins, and most of all one that ends
+    in an errno, unless it only says that preresume failed; those of the ioctl layer only repeat the errno.
+    """
+    texts = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+    texts = [text for text in texts if not text.startswith("ioctl:")]
+    tables = [match[1] for text in texts if (match := _TABLE.fullmatch(text))]
+    reasons = [text for text in tables if "preresume failed" not in text]
+    chosen = [*filter(_ERRNO.search, reasons), *reasons, *texts]
+    return _named(_ERRNO.sub("", chosen[0]), name_of) if chosen else None
+
+
+def _named(text: str, name_of: Callable[[str], str | None]) -> str:
+    def one(match: re.Match[str]) -> str:
+        return name_of(match[0]) or match[0]
+
+    return _NUMBER.sub(one, text)
+
+
+_TROUBLE: Final = re.compile(
+    r"BUG:|WARNING:|Oops|Kernel panic|kernel BUG at|general protection|segfault with no mm", re.IGNORECASE
+)
+
+
+def trouble(lines: list[str]) -> str | None:
+    """From the first line on that says that the kernel is not well; None when there is none."""
+    for at, line in enumerate(lines):
+        if _TROUBLE.search(line):
+            return "\n".join(lines[at : at + 40])
+    return None

@@ -1,0 +1,197 @@
+"""Every schedule of an operation, without those that can't make a difference.
+
+In principle any effect in flight may be the next to finish.  Most orders lead to the same: the forty pieces of a read can
+end in 40! ways.  What is left out, and why nothing is lost by it:
+
+*   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at once, unless
+    another operation under way touches the same sectors; and so may the read half of a copy, if there is no other.
+*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one fails,
+    when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can happen,
+    and they end in their order.
+"""
+
+from collections.abc import Callable, Iterator
+
+from . import _operations as op
+from ._bio import Bio, Buffer, Op
+from ._disk import Unknown
+from ._events import Io
+from ._outcomes import Done
+from ._session import Result, Session, Task, blocked, enter, poll, tend
+from ._state import SUBMITTER, CopyJob, DeviceBio, Piece, Purpose, Rest, SnapshotTarget, StoreIo, StoreStep, Work
+from ._world import Flight, World, finish, known, moves
+
+__all__ = ["calm", "outcomes"]
+
+Node = tuple[int | None, Session]
+"""A session in which the operation has begun under a key, or (None) has not."""
+
+
+def _nothing() -> None:
+    pass
+
+
+def outcomes(
+    session: Session, operation: op.Operation, spend: Callable[[], None] = _nothing
+) -> Iterator[tuple[Result, Session]]:
+    """Every outcome that an operation can have, with the session that it leaves, over every schedule.
+
+    What is in flight may go on before the operation begins, and does so first: the canonical schedule comes first.
+    ``spend`` is called for every world that is looked at; it may raise to end the search.
+
+    Raises:
+        OperationError: the operation makes no sense here; WouldBlock: it would never end.
+    """
+    seen: set[Node] = set()
+    stack: list[Iterator[Node]] = [iter([(None, session)])]
+    while stack:
+        node = next(stack[-1], None)
+        if node is None:
+            stack.pop()
+        elif node not in seen:
+            spend()
+            seen.add(node)
+            result = _ended(node, operation)
+            if result is not None:
+                yield result
+            else:
+                stack.append(_next_nodes(node[0], tend(node[1]), operation))
+                if node[0] is None and isinstance(operation, op.Start):
+                    yield Done(), enter(node[1], operation)[1]
+
+
+def _ended(node: Node, operation: op.Operation) -> tuple[Result, Session] | None:
+    key, session = node
+    if key is None:
+        return None
+    session, result = poll(session, key)
+    if result is None and not session.world.flights:
+        result = blocked(operation)
+    return None if result is None else (result, session)
+
+
+def _next_nodes(key: int | None, session: Session, operation: op.Operation) -> Iterator[Node]:
+    for world in _next_worlds(key, session, operation):
+        yield key, Session(world, session.tasks)
+    if key is None:
+        for here in _known_enough(session, operation):
+            begun, after = enter(here, operation)
+            if begun is not None:
+                yield begun, after
+
+
+def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session]:
+    """The session in every way in which what the operation must know of a disk can turn out."""
+    disk = session.world.disks.get(operation.disk) if isinstance(operation, op.Metadata) else None
+    if disk is None:
+        yield session
+        return
+    unknown = frozenset(c.where for c in disk.durable.values() if isinstance(c, Unknown))
+    for world in known(session.world, unknown):
+        yield Session(world, session.tasks)
+
+
+def _next_worlds(key: int | None, session: Session, operation: op.Operation) -> Iterator[World]:
+    world = session.world
+    flight = None if key is None else next((f for f in world.flights if _commutes(session, key, f)), None)
+    if flight is not None:
+        yield finish(world, flight)
+    elif not _looks_at_disks(world, operation) and calm(world):
+        waiting = set(_behind_others(world))
+        yield from moves(world, unless=lambda flight: flight.effect.id in waiting)
+    else:
+        yield from moves(world)
+
+
+def _commutes(session: Session, key: int, flight: Flight) -> bool:
+    """Whether the flight may as well end at once, while the operation under ``key`` is waited for."""
+    if not isinstance(flight.effect, Io) or flight.effect.bio.op is Op.FLUSH:
+        return False
+    work = session.world.stack.work.get(flight.effect.id)
+    others = [t for k, t in session.tasks.items() if k != key and not _is_over(session.world, t)]
+    if isinstance(work, CopyJob):
+        return work.reading and not others
+    if not isinstance(work, Piece) or work.full or _token(session.world, work) != session.tasks[key].token:
+        return False
+    mine = session.tasks[key].operation
+    return not any(_overlap(mine, flight.effect.bio, other.operation) for other in others)
+
+
+def _is_over(world: World, task: Task) -> bool:
+    return task.result is not None or task.token in world.ended or task.token in world.replies
+
+
+def _token(world: World, piece: Piece) -> int | None:
+    """Whose bio the piece is part of, at the end."""
+    work: Work | None = piece
+    while isinstance(work, Piece):
+        above = world.stack.work[work.parent]
+        if not isinstance(above, DeviceBio):
+            return None
+        if above.parent == SUBMITTER:
+            return above.token
+        work = world.stack.work[above.parent]
+    return None
+
+
+def _overlap(mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
+    """Whether a piece of an operation touches sectors of another; a device maps sectors to themselves."""
+    if isinstance(other, op.Flush):
+        return False
+    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES) or not isinstance(bio.payload, Buffer):
+        return True
+    start = mine.sector + bio.payload.offset
+    return start < other.sector + other.count and other.sector < start + bio.count
+
+
+_RANGES = (op.Read, op.Write, op.Discard)
+
+
+def _looks_at_disks(world: World, operation: op.Operation) -> bool:
+    match operation:
+        case op.Metadata() | op.Fault() | op.Heal():
+            return True
+        case op.Read(where) | op.Write(where) | op.Flush(where) | op.Discard(where):
+            return where in world.disks
+        case _:
+            return False
+
+
+def _behind_others(world: World) -> Iterator[int]:
+    """The copies in flight that are not the oldest of their snapshot."""
+    met: set[int] = set()
+    for flight in world.flights:
+        work = world.stack.work.get(flight.effect.id)
+        if (isinstance(work, CopyJob) and work.purpose is Purpose.COPY_OUT) or (isinstance(work, Piece) and work.full):
+            if work.target in met:
+                yield flight.effect.id
+            met.add(work.target)
+
+
+def calm(world: World) -> bool:
+    """Whether no exception that is in the making, or will be for what is under way, can fail."""
+    if any(disk.faults for disk in world.disks.values()):
+        return False
+    needed = 0
+    for work in world.stack.work.values():
+        if isinstance(work, Rest):
+            needed += work.bio.count
+        elif isinstance(work, Piece):
+            needed += 1
+        elif isinstance(work, StoreIo) and work.step is StoreStep.DROP:
+            return False
+    return all(
+        _room(world, target) >= needed
+        for target in world.stack.targets.values()
+        if isinstance(target, SnapshotTarget) and target.merge is None and target.valid
+    )
+
+
+def _room(world: World, snap: SnapshotTarget) -> int:
+    """How many exceptions a store has room for, at least."""
+    if not snap.store.chunk_size or snap.cow not in world.disks:
+        return 0
+    total = world.disks[snap.cow].size
+    allocated, _, metadata = snap.store.usage(total)
+    chunks = (total - allocated) // snap.store.chunk_size
+    return chunks - chunks // 32 - 2 if metadata else chunks

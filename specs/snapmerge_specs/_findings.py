@@ -1,0 +1,87 @@
+"""Where a real kernel does what it should not: named, each with the transition as that kernel makes it.
+
+The model does not follow.  A check that meets one of these says which, and goes on; the trace of the same name in
+``specs/findings`` shows it in as few lines as possible.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step, Undecided
+from snapmerge.machinery import Persistent, SnapshotTarget, Target, commit_done, area_read, take
+
+from ._lockstep import judge
+
+__all__ = ["FINDINGS", "KnownFinding", "explanation"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFinding:
+    """A misbehaviour: ``rules`` are the model's with the one transition that a kernel makes otherwise.
+
+    ``releases``: those that it was seen on.  ``statement``: the statement of ``specs`` that it violates.
+    """
+
+    name: str
+    summary: str
+    statement: str
+    releases: tuple[str, ...]
+    rules: Rules
+
+
+def _take_from_start(target: Target, bio: Bio) -> int:
+    """Discards are cut every chunk size sectors from their own start, not at the chunks' borders."""
+    if bio.op is Op.DISCARD and isinstance(target, SnapshotTarget) and target.merge is None and target.store.chunk_size:
+        return min(bio.count, target.store.chunk_size)
+    return take(target, bio)
+
+
+def _commit_forgotten(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
+    """The records are cleared in memory although clearing them on disk has failed, and still counted."""
+    store, run = snap.store, snap.merge.run if snap.merge is not None else None
+    if error is not None and isinstance(store, Persistent) and run is not None:
+        snap = replace(snap, store=replace(store, image=store.cleared(run.count)))
+        d.put(snap)
+    commit_done(d, snap, error)
+
+
+def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) -> None:
+    """The store goes back an area although reading it has failed."""
+    if error is not None and isinstance(snap.store, Persistent):
+        snap = replace(snap, store=replace(snap.store, area=snap.store.area - 1))
+        d.put(snap)
+    area_read(d, snap, error, data)
+
+
+FINDINGS: tuple[KnownFinding, ...] = (
+    KnownFinding(
+        "misaligned-discard",
+        "a discard that begins inside a chunk zeroes sectors of another chunk",
+        "SNAP-12",
+        ("6.1.176",),
+        replace(MAINLINE, take=_take_from_start),
+    ),
+    KnownFinding(
+        "merge-repeats-cleared-records",
+        "after a failed metadata write, a restarted merge takes cleared records for real ones and copies the header",
+        "MERGE-17",
+        ("6.1.176",),
+        replace(MAINLINE, commit_done=_commit_forgotten),
+    ),
+    KnownFinding(
+        "merge-skips-area",
+        "after a failed read of an area, a restarted merge goes on with the area before it, or ends early",
+        "MERGE-18",
+        ("6.1.176",),
+        replace(MAINLINE, area_read=_area_skipped),
+    ),
+)
+
+
+def explanation(trace: Iterable[Step]) -> KnownFinding | None:
+    """The finding that makes every outcome of a trace allowed, if there is one."""
+    steps = tuple(trace)
+    for finding in FINDINGS:
+        if all(verdict is None or isinstance(verdict, Undecided) for _, verdict in judge(steps, finding.rules)):
+            return finding
+    return None

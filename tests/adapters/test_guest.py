@@ -1,0 +1,162 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from snapmerge import Died, Implementation, parse_operation, print_outcome
+from snapmerge_adapters import Guest, Unavailable
+
+pytestmark = pytest.mark.kernel
+
+Replay = Callable[[Implementation, str], None]
+
+
+def booted(*, timeout: float = 30.0) -> Guest:
+    try:
+        return Guest(timeout=timeout)
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+def test_reset_ends_whatever_is_stuck(guest: Guest, replay: Replay) -> None:
+    replay(
+        guest,
+        """
+        disk base 128 -> ok
+        write base 0 128 #1000 -> ok
+        create origin "0 128 snapshot-origin base" -> ok
+        disk cow 256 -> ok
+        create snap "0 128 snapshot base cow P 8" -> ok
+        create above "0 128 linear origin 0" -> ok
+        suspend origin -> ok
+        start 1 write above 0 8 #1 -> ok
+        start 2 suspend above -> ok
+        start 3 read origin 0 8 -> ok
+        finish 2 -> blocked
+        reset -> ok
+        disk base 128 -> ok
+        read base 0 128 -> #0x128
+        """,
+    )
+
+
+def test_large_outcomes_come_through(guest: Guest) -> None:
+    guest.apply(parse_operation("disk base 4096"))
+    for sector in range(0, 4096, 2):
+        guest.apply(parse_operation(f"write base {sector} 1 #{sector * 7 + 1000000}"))
+    line = print_outcome(guest.apply(parse_operation("read base 0 4096")))
+    assert len(line) > 20_000
+    assert line.split() == [word for sector in range(0, 4096, 2) for word in (f"#{sector * 7 + 1000000}", "#0")]
+
+
+def test_a_panic_is_told_with_the_operation() -> None:
+    guest = booted()
+    try:
+        if "6.1.176" not in guest.capabilities.about:
+            pytest.skip("this defect is of Linux 6.1.176")
+        for line in ("disk base 128", "disk cow 128"):
+            guest.apply(parse_operation(line))
+        seen = guest.apply(parse_operation('create m "0 128 snapshot-merge base cow N 8"'))
+        assert isinstance(seen, Died)
+        assert seen.text.startswith("create m ")
+        assert "Kernel panic" in seen.text
+        assert "snapshot_merge_next_chunks" in seen.text
+        assert guest.apply(parse_operation("status m")) == seen
+    finally:
+        guest.close()
+
+
+def test_a_hang_is_told_in_time() -> None:
+    guest = booted(timeout=1)
+    try:
+        for line in ("disk base 8", 'create dev "0 8 linear base 0"', "suspend dev"):
+            guest.apply(parse_operation(line))
+        before = time.monotonic()
+        seen = guest.apply(parse_operation("read dev 0 8"))
+        assert isinstance(seen, Died)
+        assert seen.text.startswith("read dev 0 8: hang")
+        assert time.monotonic() - before < 5
+    finally:
+        guest.close()
+
+
+def test_a_missing_kernel_is_said_in_a_line() -> None:
+    with pytest.raises(Unavailable, match="user-mode-linux"):
+        Guest(kernel="no-such-kernel")
+
+
+def test_missing_modules_are_said_in_a_line(guest: Guest, tmp_path: Path) -> None:
+    assert guest.capabilities.about.startswith("Linux ")
+    with pytest.raises(Unavailable, match="no modules"):
+        Guest(modules=tmp_path)
+
+
+HOLDER = """
+import sys
+from snapmerge_adapters import Guest
+guest = Guest()
+print(guest._child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_behind(guest: Guest, tmp_path: Path, number: signal.Signals) -> None:
+    assert guest.capabilities.operations
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    with holder:
+        assert holder.stdout is not None
+        group = int(holder.stdout.readline())
+        holder.send_signal(number)
+        holder.wait(10)
+    deadline = time.monotonic() + 10
+    while _alive(group):
+        assert time.monotonic() < deadline, "the guest outlived its owner"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _alive(group: int) -> list[str]:
+    """The processes of a group that are not dead yet; an orphan's corpse may have to wait for process 1."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, process_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if process_group == str(group) and state != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+def test_an_ordinary_user_can_boot_it(guest: Guest) -> None:
+    assert guest.capabilities.operations
+    if os.geteuid() != 0:
+        return  # then every test here shows it
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        script = "from snapmerge_adapters import Guest; g = Guest(); print(g.capabilities.about); g.close()"
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/env", "python3", "-c", script],
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if "SyntaxError" in done.stderr or "ModuleNotFoundError" in done.stderr or "ermission" in done.stderr:
+            pytest.skip(f"no Python that an ordinary user may run with these packages: {done.stderr[-200:]}")
+        assert done.stdout.startswith("Linux "), done.stderr
+        assert list(Path(folder).iterdir()) == []

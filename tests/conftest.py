@@ -1,0 +1,40 @@
+"""What every test run shares: Hypothesis profiles, and what a missing kernel means."""
+
+import importlib
+import os
+import sysconfig
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: a test that boots a kernel, or shares two cores with another run, is not wrong for being slow once.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI searches anew each time; print_blob makes a failure say how to replay it (@reproduce_failure).
+settings.register_profile(
+    "ci", settings.get_profile("default"), derandomize=False, database=None, print_blob=True, max_examples=200
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    """With SNAPMERGE_TEST_INSTALLED=1, refuse to test the source tree in place of the installed wheel."""
+    if os.environ.get("SNAPMERGE_TEST_INSTALLED") != "1":
+        return
+    site = Path(sysconfig.get_path("purelib")).resolve()
+    for name in ("snapmerge", "snapmerge_specs", "snapmerge_adapters"):
+        found = Path(str(importlib.import_module(name).__file__)).resolve()
+        if site not in found.parents:
+            raise pytest.UsageError(f"{name} comes from {found}, not from {site}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With SNAPMERGE_REQUIRE_KERNEL=1, a kernel test that skips has failed: nothing was shown."""
+    report = yield
+    required = os.environ.get("SNAPMERGE_REQUIRE_KERNEL") == "1"
+    if required and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("kernel"):
+        report.outcome = "failed"
+        report.longrepr = f"SNAPMERGE_REQUIRE_KERNEL=1, but {item.nodeid} was skipped: {report.longrepr}"
+    return report

@@ -1,0 +1,115 @@
+"""The repository checks itself: what no linter knows about, but a reader relies on."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {
+    "model": ROOT / "model" / "snapmerge",
+    "specs": ROOT / "specs" / "snapmerge_specs",
+    "adapters": ROOT / "adapters" / "snapmerge_adapters",
+}
+FUNCTION_LINES_MAX = 45
+FILE_LINES_MAX = 400
+
+STATEMENT = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
+# In pieces, so that this file doesn't find itself.
+LEFTOVER = re.compile(r"\b(?:FIX" + r"ME|XX" + r"X|TO" + r"DO)\b")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:ho" + r"me|ro" + r"ot|wo" + r"rk|Us" + r"ers)/\w")
+CITATION = re.compile(r"[A-Z]+-[0-9]+\Z")
+
+
+def python_files() -> list[Path]:
+    folders = (*SOURCES.values(), ROOT / "tests")
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def text_files() -> list[Path]:
+    specs = sorted((ROOT / "specs").glob("*.md"))
+    scripts = [ROOT / "tests" / "run", ROOT / ".ci" / "run"]
+    return [*python_files(), *specs, *scripts, *ROOT.glob("*.md"), ROOT / "pyproject.toml"]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Each function's name and its length in lines, without its docstring: prose is no complexity."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            prose = first if ast.get_docstring(node, clean=False) is not None else None
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            yield node.name, lines - ((prose.end_lineno or 0) - prose.lineno + 1 if prose else 0)
+
+
+@pytest.mark.parametrize("path", python_files(), ids=named)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= FILE_LINES_MAX
+    assert {name: lines for name, lines in functions(path) if lines > FUNCTION_LINES_MAX} == {}
+
+
+@pytest.mark.parametrize("path", text_files(), ids=named)
+def test_nothing_is_left_over_and_no_machine_is_named(path: Path) -> None:
+    text = path.read_text()
+    assert LEFTOVER.findall(text) == []
+    assert MACHINE_PATH.findall(text) == []
+
+
+@pytest.mark.parametrize("side", SOURCES)
+def test_tests_mirror_the_sources(side: str) -> None:
+    tests = {path.name.removeprefix("test_") for path in (ROOT / "tests" / side).glob("test_*.py")}
+    sources = {path.name.removeprefix("_") for path in SOURCES[side].rglob("*.py")}
+    assert tests <= sources, f"tests/{side} has tests without a source: {sorted(tests - sources)}"
+
+
+def citations() -> Iterator[tuple[str, str]]:
+    """Every id cited in a ``@pytest.mark.spec``, with the test's file."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.spec":
+                for argument in node.args:
+                    assert isinstance(argument, ast.Constant), f"{named(path)}: an id is written out"
+                    yield str(argument.value), named(path)
+
+
+def statements() -> list[str]:
+    """The ids of all statements, in the order of the documents."""
+    return [found for path in sorted((ROOT / "specs").glob("*.md")) for found in STATEMENT.findall(path.read_text())]
+
+
+def test_no_statement_is_made_twice() -> None:
+    made = statements()
+    assert made
+    assert sorted(made) == sorted(set(made))
+
+
+def test_every_citation_has_its_statement() -> None:
+    cited = list(citations())
+    assert all(CITATION.match(found) for found, _ in cited)
+    assert [(found, path) for found, path in cited if found not in statements()] == []
+
+
+def test_every_statement_has_a_test() -> None:
+    cited = {found for found, _ in citations()}
+    assert [found for found in statements() if found not in cited] == []
+
+
+def test_the_top_level_holds_nothing_else() -> None:
+    allowed = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore", "model", "specs", "adapters"}
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()}
+    found = {path.name for path in ROOT.iterdir()} - ignored - {".git", ".ci", "tests"}
+    assert found == allowed
+
+
+def test_the_model_opens_nothing() -> None:
+    """Banned imports are ruff's to find; ``open`` and its like need none."""
+    reaching = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
+    for path in SOURCES["model"].rglob("*.py"):
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+        assert not names & reaching, named(path)
