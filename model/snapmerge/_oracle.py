@@ -14,7 +14,7 @@ from ._draft import Rules
 from ._errors import OperationError
 from ._machine import MAINLINE
 from ._operations import Message, Operation
-from ._outcomes import Data, Done, Failed, Outcome
+from ._outcomes import Data, Died, Done, Failed, Outcome
 from ._payload import Content, as_seen
 from ._schedules import outcomes
 from ._session import Raw, Result, Session, operate
@@ -89,6 +89,8 @@ class Oracle:
         """
         result, after = self._canonical(operation)
         self._expected = None
+        if isinstance(outcome, Died):
+            return Divergence(Step(operation, outcome), (_likely(result),))
         self.history.append(Step(operation, outcome))
         agreed = next(agreeing(operation, result, outcome, after), None)
         if agreed is not None:

@@ -1,12 +1,25 @@
 """The check: many random scenarios on an implementation, in lockstep with the oracle."""
 
+import contextlib
+import time
+from collections import Counter
 from collections.abc import Callable
 
-from snapmerge import Implementation
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from ._report import Report
+from snapmerge import Died, Divergence, Implementation, OperationError, Reset, Step, Undecided, operation_word
+
+from ._findings import FINDINGS, KnownFinding, explanation
+from ._lockstep import Disagreement, Lockstep
+from ._machine import LockstepMachine
+from ._report import Finding, Found, Report
+from ._scenario import Scenario
+from ._shrink import shrink
 
 __all__ = ["check"]
+
+Steps = tuple[Step, ...]
 
 
 def check(
@@ -17,9 +30,146 @@ def check(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` steps.
+    """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
     ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario: how many are
     done, and of how many.  The same seed makes the same scenarios.
     """
-    raise NotImplementedError
+    checking = _Check(make, runs, progress)
+    try:
+        checking.run(steps, seed)
+        return checking.report(seed)
+    finally:
+        checking.close()
+
+
+class _Check:
+    """One check under way."""
+
+    def __init__(
+        self, make: Callable[[], Implementation], runs: int, progress: Callable[[int, int], None] | None
+    ) -> None:
+        self._make = make
+        self._runs = runs
+        self._progress = progress
+        self._implementation = make()
+        self._started = time.monotonic()
+        self._scenarios: list[Scenario] = []
+        self._done = 0
+        self._kinds: Counter[str] = Counter()
+        self._reached: Counter[str] = Counter()
+        self._known: Counter[str] = Counter()
+        self._undecided: list[Undecided] = []
+        self._found: Found | None = None
+
+    def run(self, steps: int, number: int) -> None:
+        """Runs the scenarios; the first unexplained divergence ends the check."""
+        outer = self
+
+        class Checked(LockstepMachine):
+            implementation = staticmethod(lambda: outer._implementation)
+
+            def make_scenario(self) -> Scenario:
+                return outer.new_scenario()
+
+            def teardown(self) -> None:
+                super().teardown()
+                outer.ended(self.scenario)
+
+        chosen = settings(
+            max_examples=self._runs,
+            stateful_step_count=steps,
+            phases=[Phase.generate],
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+        )
+        with contextlib.suppress(_Enough):
+            run_state_machine_as_test(seed(number)(Checked), settings=chosen)
+
+    def new_scenario(self) -> Scenario:
+        """A scenario in lockstep with a living implementation."""
+        if self._found is not None:
+            raise _Enough
+        return Scenario(Lockstep(self._implementation), self._disagreed)
+
+    def ended(self, scenario: Scenario) -> None:
+        """Counts what a scenario did."""
+        self._done += 1
+        self._kinds.update(operation_word(step.operation) for step in scenario.lockstep.steps)
+        self._reached.update(scenario.reached)
+        if self._progress is not None:
+            self._progress(self._done, self._runs)
+
+    def _disagreed(self, disagreement: Disagreement) -> None:
+        verdict = disagreement.verdict
+        if isinstance(verdict, Undecided):
+            self._undecided.append(verdict)
+        elif isinstance(verdict, Divergence):
+            self._diverged(disagreement.trace, verdict)
+
+    def _diverged(self, trace: Steps, divergence: Divergence) -> None:
+        if isinstance(trace[-1].outcome, Died):
+            self._renew()
+        known = explanation(trace)
+        if known is not None:
+            self._known[known.name] += 1
+            return
+        trace = shrink(trace, lambda steps: _trace_of(self._again(steps)))
+        again = self._again(trace)
+        verdict = again.verdict if again is not None else divergence
+        self._found = Found(trace, verdict if isinstance(verdict, Divergence) else divergence)
+
+    def _again(self, steps: Steps) -> Disagreement | None:
+        """Plays the operations of a trace anew; the unexplained divergence that they end in, if they do."""
+        lockstep = Lockstep(self._implementation)
+        for step in steps:
+            try:
+                lockstep.do(step.operation)
+            except OperationError:
+                return None
+            except Disagreement as disagreement:
+                if isinstance(disagreement.trace[-1].outcome, Died):
+                    self._renew()
+                unexplained = isinstance(disagreement.verdict, Divergence) and explanation(disagreement.trace) is None
+                return disagreement if unexplained else None
+        return None
+
+    def _renew(self) -> None:
+        self._implementation.close()
+        self._implementation = self._make()
+
+    def report(self, number: int) -> Report:
+        """What has come of it."""
+        met = [_met(finding, self._known[finding.name]) for finding in FINDINGS if self._known[finding.name]]
+        return Report(
+            about=self._implementation.capabilities.about,
+            seed=number,
+            runs=self._done,
+            operations=sum(self._kinds.values()),
+            kinds=tuple(sorted(self._kinds.items())),
+            reached=tuple(sorted(self._reached.items())),
+            seconds=time.monotonic() - self._started,
+            found=self._found,
+            known=tuple(met),
+            undecided=tuple(self._undecided),
+        )
+
+    def close(self) -> None:
+        """Gives the implementation back."""
+        with contextlib.suppress(OperationError):
+            self._implementation.apply(Reset())
+        self._implementation.close()
+
+
+class _Enough(Exception):
+    """A divergence has been found; no more scenarios are needed."""
+
+
+def _trace_of(disagreement: Disagreement | None) -> Steps | None:
+    return None if disagreement is None else disagreement.trace
+
+
+def _met(finding: KnownFinding, count: int) -> Finding:
+    return Finding(finding.name, finding.summary, count)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step, Undecided
-from snapmerge.machinery import Persistent, SnapshotTarget, Target, commit_done, area_read, take
+from snapmerge.machinery import Persistent, SnapshotTarget, Target, area_read, commit_done, take
 
 from ._lockstep import judge
 

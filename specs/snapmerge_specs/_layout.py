@@ -37,12 +37,18 @@ class Cow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The disk ``base`` of ``size`` sectors and those for exceptions.  ``gated``: a linear device lies between."""
+    """The disk ``base`` of ``size`` sectors and those for exceptions, and what else a scenario has in it.
+
+    ``gated``: a linear device lies between, to hold I/O back with; ``discards``: snapshots have features;
+    ``faults`` and ``crashes`` may happen.
+    """
 
     size: int = 1
     cows: tuple[Cow, ...] = ()
     gated: bool = False
     discards: bool = False
+    faults: bool = False
+    crashes: bool = False
 
     @property
     def chunk_sizes(self) -> tuple[int, ...]:
@@ -114,7 +120,9 @@ def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     size = draw(st.integers(1, 6)) * largest + draw(st.integers(0, largest - 1)) * draw(st.integers(0, 1))
     gated = "linear" in can.targets and draw(st.integers(0, 4)) == 0
     discards = "discard" in can.features and draw(st.integers(0, 3)) == 0
-    return Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards)
+    faults = bool(can.faults) and draw(st.integers(0, 2)) == 0
+    crashes = "crash" in can.operations and draw(st.integers(0, 2)) == 0
+    return Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
 
 
 def _draw_cow(draw: Draw) -> Cow:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from snapmerge import Implementation, MAINLINE, Operation, Oracle, Outcome, Reset, Rules, Step, Verdict
+from snapmerge import MAINLINE, Implementation, Operation, Oracle, Outcome, Reset, Rules, Step, Verdict
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
 
@@ -21,14 +21,13 @@ class Disagreement(AssertionError):
 class Lockstep:
     """Drives an implementation beside an oracle.  Begins with ``reset``.
 
-    Attributes: ``steps`` what was done and seen; ``agreed`` whether all of it was allowed.
+    Attributes: ``steps`` what was done and seen.
     """
 
     def __init__(self, implementation: Implementation, rules: Rules = MAINLINE) -> None:
         self.implementation = implementation
         self.oracle = Oracle(rules)
         self.steps: list[Step] = []
-        self.agreed = True
         self.implementation.apply(Reset())
 
     def do(self, operation: Operation) -> Outcome:
@@ -43,7 +42,6 @@ class Lockstep:
         self.steps.append(Step(operation, outcome))
         verdict = self.oracle.observe(operation, outcome)
         if verdict is not None:
-            self.agreed = False
             raise Disagreement(tuple(self.steps), verdict)
         return outcome
 

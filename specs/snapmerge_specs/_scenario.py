@@ -8,6 +8,7 @@ depends on what was seen; so the same choices make the same operations, however 
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,7 +18,8 @@ import snapmerge as sm
 from snapmerge import Sector, Sectors
 
 from ._layout import Layout, cow_name, draw_layout, snapshot_name
-from ._lockstep import Lockstep
+from ._lockstep import Disagreement, Lockstep
+from ._reach import reached
 
 __all__ = ["Scenario"]
 
@@ -25,13 +27,25 @@ T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[int]], int]
 
 
-class Scenario:
-    """One scenario under way: disks of one layout, and an implementation in lockstep with the oracle."""
+def _raise(disagreement: Disagreement) -> None:
+    raise disagreement
 
-    def __init__(self, lockstep: Lockstep) -> None:
+
+class Scenario:
+    """One scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
+
+    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on.
+
+    Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
+    """
+
+    def __init__(self, lockstep: Lockstep, disagreed: Callable[[Disagreement], None] = _raise) -> None:
         self.lockstep = lockstep
+        self.over = False
+        self.reached: Counter[str] = Counter()
         self.can = lockstep.implementation.capabilities
         self.layout = Layout()
+        self._disagreed = disagreed
         self._sketch = sm.Session.new()
         self._tag = 0
         self._key = 0
@@ -42,11 +56,6 @@ class Scenario:
     def stack(self) -> sm.Stack:
         """The devices of the sketch."""
         return self._sketch.world.stack
-
-    @property
-    def agreed(self) -> bool:
-        """Whether all that was seen so far was allowed."""
-        return self.lockstep.agreed
 
     @property
     def devices(self) -> list[str]:
@@ -101,8 +110,19 @@ class Scenario:
             raise
         except sm.OperationError:
             return
-        with contextlib.suppress(sm.OperationError):
+        if not self.over:
+            with contextlib.suppress(sm.OperationError):
+                self._in_lockstep(operation)
+
+    def _in_lockstep(self, operation: sm.Operation) -> None:
+        before = self.lockstep.oracle.world
+        try:
             self.lockstep.do(operation)
+        except Disagreement as disagreement:
+            self.over = True
+            self._disagreed(disagreement)
+        else:
+            self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.oracle.world))
 
     def start(self, operation: sm.Plain) -> None:
         """Starts it under a new key, if the implementation can and not too much has been started."""
@@ -132,7 +152,7 @@ class Scenario:
     def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
         device = _pick(draw, self.live)
-        kinds = ["write", "write", "write", "read", "flush"] + ["discard"] * ("discard" in self.can.features)
+        kinds = ["write", "write", "write", "read", "read", "flush"] + ["discard"] * 2 * self._discards(device)
         kind = _pick(draw, kinds)
         if kind == "flush":
             self.do(sm.Flush(device))
@@ -144,8 +164,7 @@ class Scenario:
             case "read":
                 self.do(sm.Read(device, sector, count))
             case _:
-                if self._discards(device):
-                    self.do(sm.Discard(device, sector, count))
+                self.do(sm.Discard(device, sector, count))
 
     def _size(self, device: str) -> int:
         line = self.stack.targets[self.stack.devices[device].live[-1]].line
@@ -157,9 +176,13 @@ class Scenario:
         return any("discard_zeroes_cow" in line.args for line in lines)
 
     def _range(self, draw: Draw, size: int) -> tuple[Sector, Sectors]:
-        """Some sectors: often a whole chunk, sometimes anything."""
+        """Some sectors: often a whole chunk, sometimes many, sometimes anything."""
         chunk = _pick(draw, self.layout.chunk_sizes)
-        if draw(st.integers(0, 1)):
+        shape = _number(draw, 0, 9)
+        if shape == 0:
+            sector = _number(draw, 0, min(size - 1, chunk))
+            return Sector(sector), Sectors(size - sector)
+        if shape < 6:
             sector = min(chunk * _number(draw, 0, max(0, (size - 1) // chunk)), size - 1)
             return Sector(sector), Sectors(min(chunk, size - sector))
         sector = _number(draw, 0, size - 1)
@@ -208,13 +231,32 @@ class Scenario:
         else:
             self.do(sm.Create("origin", self.layout.origin_table))
 
+    def control(self, draw: Draw) -> None:
+        """Changes what a device is, or whether it runs."""
+        moves = [self.switch, self.wake, self.settle, self.restore]
+        if self.free:
+            moves.append(self.merge_directly)
+        _pick(draw, moves)(draw)
+
+    def disturb(self, draw: Draw) -> None:
+        """Does what is rare: nonsense, a reboot, writing behind a device's back, a fault, a power cut."""
+        moves = [self.around, self.nonsense, self.reboot]
+        moves += [self.crash] * self.layout.crashes + [self.fault, self.fault, self.heal] * self.layout.faults
+        _pick(draw, moves)(draw)
+
+    def wait(self, draw: Draw) -> None:
+        """Begins I/O that will wait, or asks what has become of it."""
+        moves = [self.begin_io] * bool(self.suspended) + [self.finish] * bool(self.pending_keys)
+        _pick(draw, moves)(draw)
+
     def settle(self, draw: Draw) -> None:
         """Waits for a device's merge."""
-        self.do(sm.Settle(_pick(draw, self.live)))
+        if self.live:
+            self.do(sm.Settle(_pick(draw, self.live)))
 
     def switch(self, draw: Draw) -> None:
         """Suspends, resumes or removes a device."""
-        device = _pick(draw, self.devices)
+        device = _pick(draw, self.devices or ["origin"])
         match _pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
             case "suspend":
                 self.do(sm.Suspend(device, noflush=bool(draw(st.integers(0, 1)))))
@@ -322,7 +364,9 @@ class Scenario:
         self._do(sm.Finish(key))
 
     def end(self) -> None:
-        """Compares everything once more."""
+        """Compares everything once more, unless it is over."""
+        if self.over:
+            return
         for key in self.pending_keys:
             self.finish_key(key)
         for device in self.devices:

@@ -1,0 +1,126 @@
+"""What a scenario has reached: the states that matter, by name.
+
+A suite that never gets to them is silently empty; so a check counts them, and tests demand that each can be reached.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from snapmerge import (
+    Crash,
+    Create,
+    Discard,
+    Failed,
+    Finish,
+    Load,
+    Operation,
+    Read,
+    Remove,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    World,
+    Write,
+)
+from snapmerge.machinery import Persistent, Phase, SnapshotTarget
+
+__all__ = ["NAMES", "reached"]
+
+Reach = Callable[[World, Step, World], bool]
+
+
+def _snapshots(world: World) -> Iterator[SnapshotTarget]:
+    return (t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
+
+
+def _records(snap: SnapshotTarget) -> int:
+    return snap.store.area * snap.store.per_area + snap.store.committed if isinstance(snap.store, Persistent) else 0
+
+
+def _changed(test: Callable[[SnapshotTarget], bool]) -> Reach:
+    """Some snapshot did not pass the test before the step, and does after."""
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        passed = {s.id for s in _snapshots(before) if test(s)}
+        known = {s.id for s in _snapshots(before)}
+        return any(s.id in known and s.id not in passed and test(s) for s in _snapshots(after))
+
+    return reach
+
+
+def _merging(world: World) -> bool:
+    return any(s.merge is not None and s.merge.phase is not Phase.IDLE for s in _snapshots(world))
+
+
+def _merge_finished(before: World, _step: Step, after: World) -> bool:
+    had = {s.id for s in _snapshots(before) if s.merge is not None and _records(s)}
+    return any(s.id in had and s.merge is not None and not _records(s) for s in _snapshots(after))
+
+
+def _plain(step: Step) -> Operation:
+    return step.operation.operation if isinstance(step.operation, Start) else step.operation
+
+
+def _interrupted(before: World, step: Step, _after: World) -> bool:
+    operation = _plain(step)
+    here = operation.device if isinstance(operation, Suspend | Remove) else None
+    return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
+
+
+def _handed_over(before: World, step: Step, after: World) -> bool:
+    waiting = {s.id for s in _snapshots(before) if not s.active and not s.store.chunk_size}
+    return isinstance(step.operation, Resume) and any(
+        s.id in waiting and s.active and s.valid for s in _snapshots(after)
+    )
+
+
+def _loaded(_before: World, step: Step, after: World) -> bool:
+    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    return any(s.device == here and s.completed and not s.pending for s in _snapshots(after))
+
+
+def _failed(step: Step) -> bool:
+    return isinstance(step.outcome, Failed)
+
+
+def _refused(_before: World, step: Step, _after: World) -> bool:
+    return (
+        isinstance(step.operation, Create | Load) and isinstance(step.outcome, Failed) and step.outcome.text is not None
+    )
+
+
+def _siblings(before: World, _step: Step, _after: World) -> bool:
+    active = [s.origin for s in _snapshots(before) if s.active and s.valid]
+    return any(active.count(origin) > 1 for origin in active)
+
+
+_REACHES: Final[dict[str, Reach]] = {
+    "exceptions loaded from disk": _loaded,
+    "handover": _handed_over,
+    "handover cancelled": _changed(lambda s: not s.valid and not s.active),
+    "merge under way": lambda before, _step, after: _merging(before) or _merging(after),
+    "merge finished": _merge_finished,
+    "merge interrupted": _interrupted,
+    "merge failed": _changed(lambda s: s.merge is not None and s.merge.failed),
+    "several snapshots": _siblings,
+    "snapshot invalidated": _changed(lambda s: not s.valid and s.active and s.store.chunk_size > 0),
+    "snapshot overflowed": _changed(lambda s: s.overflowed),
+    "second area": lambda _b, _s, after: any(
+        isinstance(s.store, Persistent) and s.store.area for s in _snapshots(after)
+    ),
+    "table refused": _refused,
+    "resume refused": lambda _b, step, _a: isinstance(step.operation, Resume) and _failed(step),
+    "I/O error": lambda _b, step, _a: isinstance(step.operation, Write | Read | Finish) and _failed(step),
+    "discard": lambda _b, step, _a: isinstance(step.operation, Discard) and not _failed(step),
+    "I/O waiting": lambda _b, step, _a: isinstance(step.operation, Start),
+    "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
+}
+
+NAMES: Final = tuple(_REACHES)
+"""Everything that a check counts."""
+
+
+def reached(before: World, step: Step, after: World) -> Iterator[str]:
+    """The names of what a step has reached."""
+    return (name for name, reach in _REACHES.items() if reach(before, step, after))
