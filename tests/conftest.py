@@ -1,13 +1,16 @@
-"""What every test run shares: Hypothesis profiles, and what a missing kernel means."""
+"""What every test run shares: Hypothesis profiles, what a missing kernel means, and a kernel for those who want one."""
 
 import importlib
 import os
 import sysconfig
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from snapmerge import Implementation, Reset, Step, parse_trace, print_trace
+from snapmerge_adapters import Guest, Unavailable
 
 # No deadline: a test that boots a kernel, or shares two cores with another run, is not wrong for being slow once.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,3 +41,34 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"SNAPMERGE_REQUIRE_KERNEL=1, but {item.nodeid} was skipped: {report.longrepr}"
     return report
+
+
+Replay = Callable[[Implementation, str], None]
+
+
+@pytest.fixture(scope="session")
+def booted() -> Iterator[Guest]:
+    try:
+        guest = Guest()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    yield guest
+    guest.close()
+
+
+@pytest.fixture
+def guest(booted: Guest) -> Guest:
+    booted.apply(Reset())
+    return booted
+
+
+def _replay(implementation: Implementation, trace: str) -> None:
+    """Does what the trace says, and wants to see what it says."""
+    steps = parse_trace(trace)
+    seen = [Step(step.operation, implementation.apply(step.operation)) for step in steps]
+    assert print_trace(seen) == print_trace(steps)
+
+
+@pytest.fixture
+def replay() -> Replay:
+    return _replay

@@ -1,6 +1,7 @@
 """The command ``snapmerge``: what is asked for, done, and how it ended as an exit code."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else UNABLE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text in this locale
+            stream.reconfigure(errors="backslashreplace")
     with _signals():
         return _guarded(options)
 

@@ -33,9 +33,8 @@ class _Row:
         """For people."""
         if self.problem is not None:
             return f"no: {one_line(self.problem)}"
-        return f"Linux {self.release} ({self.kernel}): " + ", ".join(
-            f"{name} {number}" for name, number in self.targets
-        )
+        targets = ", ".join(f"{name} {number}" for name, number in self.targets)
+        return f"Linux {self.release} ({self.kernel}): {targets}"
 
     def fields(self) -> dict[str, object]:
         """For programs."""

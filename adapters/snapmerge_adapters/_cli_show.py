@@ -35,7 +35,7 @@ def one_line(text: str) -> str:
 
 
 def table(rows: Iterable[tuple[str, str]], width: int | None = None) -> str:
-    """Rows of a name and a text, the texts wrapped in a column of their own."""
+    """Rows of a name and a text, the texts wrapped in a column of their own, but not at a no-break space."""
     rows = list(rows)
     indent = max((len(name) for name, _ in rows), default=0) + 3
     width = max(width or shutil.get_terminal_size((100, 24)).columns, indent + 20)
@@ -43,7 +43,7 @@ def table(rows: Iterable[tuple[str, str]], width: int | None = None) -> str:
     for name, text in rows:
         body = textwrap.wrap(text, width - indent, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [f"{name:<{indent}}{body[0]}", *(" " * indent + more for more in body[1:])]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return "".join(f"{line.rstrip()}\n" for line in lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 class Bar:

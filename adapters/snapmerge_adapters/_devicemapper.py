@@ -157,7 +157,7 @@ class DeviceMapper:
         if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
         operator = Operator(self._place)
-        job = Job(lambda: _and_close(operator, operation)).start()
+        job = Job(lambda: operator.do(operation)).start()
         self._started[key] = (operation, operator, job)
         job.ended_or_waits()
         return Done()
@@ -165,11 +165,12 @@ class DeviceMapper:
     def _finish(self, key: int) -> Outcome:
         if key not in self._started:
             raise OperationError(f"nothing was started under {key}")
-        _, _, job = self._started[key]
+        _, operator, job = self._started[key]
         # In several naps: whatever could end it gets its turn in each, even on a machine that was away for a while.
         if not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):
             return Blocked()
         del self._started[key]
+        operator.close()  # until now whoever started it has the device open
         self._operator.close_devices()  # a table may have changed under them
         return job.result()
 
@@ -213,8 +214,9 @@ class DeviceMapper:
             with contextlib.suppress(DmError):
                 if self._place.libdm.info(self._place.prefix + device).suspended:
                     self._turn_into_error(device)
-        for key, (_, _, job) in list(self._started.items()):
+        for key, (_, operator, job) in list(self._started.items()):
             if job.ended(0.02):
+                operator.close()
                 del self._started[key]
         return not self._started
 
@@ -252,13 +254,6 @@ class DeviceMapper:
         """Even the end may hang when a kernel is broken."""
         job = Job(call).start()
         return job.result() if job.ended(self._hang or _RESET_SECONDS) else Died("hang: reset")
-
-
-def _and_close(operator: Operator, operation: Plain) -> Outcome:
-    try:
-        return operator.do(operation)
-    finally:
-        operator.close()
 
 
 def _check(backing: str) -> None:

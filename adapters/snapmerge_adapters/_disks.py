@@ -72,10 +72,12 @@ class Disks:
     def create(self, name: str, size: int) -> Slice:
         """A disk of zeroes.  Raises OperationError when there is no room for it."""
         disk = self._take(size) or self._map(size)
-        self._used[name] = disk
+        self._idle.append(disk)  # should it get no further
         self._zero(disk)
         if self._backing.volatile:
             self.faulty(disk)
+        self._idle.remove(disk)
+        self._used[name] = disk
         return disk
 
     def _take(self, size: int) -> Slice | None:
@@ -131,6 +133,8 @@ class Disks:
 
     def _connect(self, disk: Slice) -> tuple[FaultyDisk, NbdDevice]:
         if not self._nbd_free:
+            self._drop_idle(but=disk)
+        if not self._nbd_free:
             raise OperationError(f"no more than {len(self._backing.nbd)} disks can have faults at a time")
         storage = Storage(*self._storage(disk.start))
         faulty = FaultyDisk(storage, volatile=self._backing.volatile)
@@ -169,14 +173,13 @@ class Disks:
             self._idle.append(disk)
         self._used.clear()
 
-    def _drop_idle(self) -> None:
-        while self._idle:
-            disk = self._idle[-1]
+    def _drop_idle(self, but: Slice | None = None) -> None:
+        for disk in [disk for disk in self._idle if disk is not but]:
             if disk.fd >= 0:
                 os.close(disk.fd)
                 disk.fd = -1
             self._libdm.remove(disk.name)
-            self._idle.pop()
+            self._idle.remove(disk)
             if disk.fault is not None:
                 disk.fault[1].close()
                 self._nbd_free.append(disk.fault[1].path)

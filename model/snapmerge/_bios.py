@@ -85,12 +85,16 @@ def _merges(target: Target) -> bool:
 def _map_first(d: Draft, id: int, bio: Bio) -> None:
     """Maps as much of the bio as one target takes in one go; the rest is queued to be mapped later."""
     target = _target_at(d, bio)
-    count = min(bio.count, target.line.start + target.line.length - bio.sector, d.rules.take(target, bio))
-    number_of = _clones(target, bio)
-    rest = count < bio.count
     work = d.work[id]
     if not isinstance(work, DeviceBio):
         raise MachineError(f"work {id} is no bio: {work}")
+    if target is None:
+        d.change(id, replace(work, remaining=work.remaining + 1))
+        _count_down(d, id, "EIO")
+        return
+    count = min(bio.count, target.line.start + target.line.length - bio.sector, d.rules.take(target, bio))
+    number_of = _clones(target, bio)
+    rest = count < bio.count
     d.change(id, replace(work, remaining=work.remaining + max(number_of, 1) + rest))
     if rest:
         d.requeue(d.begin(Rest(id, bio.without(count))))
@@ -100,12 +104,13 @@ def _map_first(d: Draft, id: int, bio: Bio) -> None:
         map_piece(d, d.begin(Piece(id, target.id, bio.first(count), number)))
 
 
-def _target_at(d: Draft, bio: Bio) -> Target:
+def _target_at(d: Draft, bio: Bio) -> Target | None:
+    """The target that the bio begins in; None: the table has become shorter while the bio was held back."""
     for id in d.device(bio.where).live:
         target = d.targets[id]
         if target.line.start <= bio.sector < target.line.start + target.line.length:
             return target
-    raise MachineError(f"{bio.where} has no target at sector {bio.sector}")
+    return None
 
 
 def take(target: Target, bio: Bio) -> int:

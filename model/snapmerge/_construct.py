@@ -166,13 +166,14 @@ def _wants_handover(d: Draft, snap: SnapshotTarget) -> bool:
 def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
     """What a target is that reaches beyond the end of what is below it, if one does.
 
-    The kernel asks when a device gets its first table, and from then on only when a table becomes live.
+    The kernel asks when a device gets its first table, and from then on only when a table becomes live.  A device
+    without a table has no size that it could ask for.
     Source: ``dm_calculate_queue_limits``, ``device_area_is_invalid``.
     """
     for id in ids:
         target = d.targets[id]
         lower, start = _extent(target)
-        if start + target.line.length > d.size(lower):
+        if 0 < d.size(lower) < start + target.line.length:
             where = f"start={start}, len={target.line.length}, dev_size={d.size(lower)}"
             return f"{lower} too small for target: {where}"
     return None

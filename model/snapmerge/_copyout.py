@@ -144,7 +144,7 @@ def write_area(d: Draft, snap: SnapshotTarget) -> None:
     """Writes the area, behind everything that the COW device has been given and durably; not if the store is invalid."""
     store = snap.store
     if isinstance(store, Persistent) and store.valid:
-        _storeio.write(d, snap, StoreStep.WRITE_AREA, store.area_sector, store.image, durable=True)
+        _storeio.write(d, snap, StoreStep.WRITE_AREA, store.area_sector, store.image, preflush=True, fua=True)
     else:
         area_written(d, snap, None)
 
@@ -165,28 +165,30 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
     From the insertion on, reads go to the COW device; writes to the origin go on only when the reads that went there
     before have ended (``__check_for_conflicting_io``).
     """
-    while snap.publishing and not snap.dropping:
-        if not snap.success and snap.valid:
+    while snap.publishing:
+        old = snap.publishing[0]
+        published = lookup(snap.completed, old) is not None
+        if snap.dropping and not published:
+            return
+        if snap.valid and not (snap.success or published):
             d.rules.invalidate(d, snap, "EIO")
             snap = d.snapshot(snap.id)
             continue
-        old = snap.publishing[0]
-        if snap.valid and snap.success and lookup(snap.completed, old) is None:
+        if snap.valid and not published:
+            published = True
             snap = replace(snap, completed=insert(snap.completed, old, snap.pending[old].new))
             d.put(snap)
-        if snap.valid and snap.tracked.get(old):
+        if published and snap.tracked.get(old):
             return
-        _release(d, snap, old)
+        _release(d, snap, old, None if published else "EIO")
         snap = d.snapshot(snap.id)
-    if not snap.publishing:
-        _commit_ready(d, snap.id)
+    _commit_ready(d, snap.id)
 
 
-def _release(d: Draft, snap: SnapshotTarget, old: int) -> None:
-    """The exception is done: whoever waited for it goes on.  Origin writes do so even if it failed (I12)."""
+def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> None:
+    """The exception is done: whoever waited for it goes on.  Origin writes do so even if it failed."""
     pending = snap.pending[old]
     d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]))
-    error = None if snap.valid and snap.success else "EIO"
     if pending.full is not None:
         _bios.piece_ended(d, pending.full, error)
     for id in pending.waiting:
@@ -210,7 +212,7 @@ def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
         store = replace(store, valid=False)
         snap = replace(snap, store=store, dropping=True)
         d.put(snap)
-        _storeio.write_header(d, snap, StoreStep.DROP)
+        d.rules.drop_header(d, snap)
     else:
         dropped(d, snap, None)
 

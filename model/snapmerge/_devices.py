@@ -215,7 +215,7 @@ def _advance_resuming(d: Draft, request: Resuming) -> bool:
         return True
     if request.left:
         return _resume_target(d, request)
-    if device.suspended:
+    if device.suspended and request.refused is None:
         d.put_device(replace(device, suspended=False, held=device.held - 1))
         _bios.release_deferred(d, request.device)
         return True
@@ -241,9 +241,7 @@ def _swap(d: Draft, request: Resuming) -> bool:
     d.change_request(request)
     problem = next(filter(None, (_preresume(d, d.targets[id]) for id in device.live)), None)
     if problem is not None:
-        for id in old:
-            destroy(d, id)
-        d.end_request(request, "EINVAL", f"snapshots: {problem}")
+        d.change_request(replace(request, left=(), refused=f"snapshots: {problem}"))
     return True
 
 
@@ -374,7 +372,8 @@ def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
     if not left:
         if isinstance(request, Removing):
             d.devices = d.devices.delete(request.device)
-        d.end_request(request)
+        refused = request.refused if isinstance(request, Resuming) else None
+        d.end_request(request, None if refused is None else "EINVAL", refused)
         return True
     d.change_request(replace(request, old=left))
     return False

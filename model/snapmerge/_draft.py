@@ -26,6 +26,7 @@ class Rules:
     write_area: "Callable[[Draft, SnapshotTarget], None]"
     publish: "Callable[[Draft, SnapshotTarget], None]"
     invalidate: "Callable[[Draft, SnapshotTarget, str], None]"
+    drop_header: "Callable[[Draft, SnapshotTarget], None]"
     finish_load: "Callable[[Draft, SnapshotTarget], None]"
     hand_over: "Callable[[Draft, SnapshotTarget, SnapshotTarget], None]"
     stop_merge: "Callable[[Draft, int], None]"

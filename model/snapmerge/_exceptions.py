@@ -5,6 +5,7 @@ blocks of 256 old chunks.  That is more than thrift: while merging, a chunk can 
 (EXC-4).  Source: ``dm_lookup_exception``, ``dm_insert_exception``, ``__remove_single_exception_chunk``.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -25,27 +26,49 @@ class Range(NamedTuple):
     more: int
 
 
+class _Overlapping(tuple[Range, ...]):
+    """A block that holds some chunk twice, as only a damaged store has it: the kernel takes the first that it meets."""
+
+    __slots__ = ()
+
+
 Exceptions = Map[int, tuple[Range, ...]]
 NO_EXCEPTIONS: Final[Exceptions] = Map()
 
 
 def lookup(table: Exceptions, chunk: int) -> Chunk | None:
     """Where ``chunk`` of the origin lives on the COW device; None: it has no exception."""
-    for old, new, more in table.get(chunk >> _BLOCK_BITS, ()):
-        if old <= chunk <= old + more:
-            return Chunk(new + chunk - old)
-    return None
+    ranges = table.get(chunk >> _BLOCK_BITS, ())
+    at = _holder(ranges, chunk)
+    return None if at is None else Chunk(ranges[at].new + chunk - ranges[at].old)
+
+
+def _holder(ranges: tuple[Range, ...], chunk: int) -> int | None:
+    """Which range holds the chunk."""
+    if isinstance(ranges, _Overlapping):
+        return next((at for at, (old, _, more) in enumerate(ranges) if old <= chunk <= old + more), None)
+    at = _before(ranges, chunk)
+    return at if at >= 0 and chunk <= ranges[at].old + ranges[at].more else None
+
+
+def _before(ranges: tuple[Range, ...], chunk: int) -> int:
+    """Which range is the last that begins at or before the chunk, in a block without overlaps; -1: none."""
+    return bisect_left(ranges, (chunk + 1,)) - 1
 
 
 def insert(table: Exceptions, old: int, new: int) -> Exceptions:
     """The table with one exception more; it joins the range before or after it when both chunks are next to it."""
     block = old >> _BLOCK_BITS
     ranges = table.get(block, ())
-    return table.set(block, _inserted(ranges, old, new))
+    if isinstance(ranges, _Overlapping) or _holder(ranges, old) is not None:
+        return table.set(block, _Overlapping(_inserted(ranges, old, new, 0)))
+    return table.set(block, _inserted(ranges, old, new, max(_before(ranges, old), 0)))
 
 
-def _inserted(ranges: tuple[Range, ...], old: int, new: int) -> tuple[Range, ...]:
-    for at, there in enumerate(ranges):
+def _inserted(ranges: tuple[Range, ...], old: int, new: int, first: int) -> tuple[Range, ...]:
+    """The ranges with one exception more; those before ``first`` are not next to it."""
+    for at in range(first, len(ranges)):
+        there = ranges[at]
         if old == there.old + there.more + 1 and new == there.new + there.more + 1:
             return (*ranges[:at], Range(there.old, there.new, there.more + 1), *ranges[at + 1 :])
         if old == there.old - 1 and new == there.new - 1:
@@ -59,14 +82,14 @@ def remove(table: Exceptions, chunk: int) -> Exceptions | str:
     """The table without ``chunk``, which must be the first or the last of its range; else the kernel's complaint."""
     block = chunk >> _BLOCK_BITS
     ranges = table.get(block, ())
-    for at, there in enumerate(ranges):
-        if there.old <= chunk <= there.old + there.more:
-            rest = _shortened(there, chunk)
-            if isinstance(rest, str):
-                return rest
-            left = (*ranges[:at], *rest, *ranges[at + 1 :])
-            return table.set(block, left) if left else table.delete(block)
-    return f"Corruption detected: exception for block {chunk} is on disk but not in memory"
+    at = _holder(ranges, chunk)
+    if at is None:
+        return f"Corruption detected: exception for block {chunk} is on disk but not in memory"
+    rest = _shortened(ranges[at], chunk)
+    if isinstance(rest, str):
+        return rest
+    left = type(ranges)((*ranges[:at], *rest, *ranges[at + 1 :]))
+    return table.set(block, left) if left else table.delete(block)
 
 
 def _shortened(there: Range, chunk: int) -> tuple[Range, ...] | str:

@@ -7,7 +7,7 @@ Nothing in any of them blocks, reads or writes.
 
 from typing import Final, assert_never
 
-from . import _bios, _construct, _copyout, _devices, _merge, _origin, _snapshot, _status
+from . import _bios, _construct, _copyout, _devices, _merge, _origin, _snapshot, _status, _storeio
 from ._bio import Op
 from ._draft import Draft, Rules
 from ._errors import EventError
@@ -36,6 +36,7 @@ MAINLINE: Final = Rules(
     write_area=_copyout.write_area,
     publish=_copyout.publish,
     invalidate=_copyout.invalidate,
+    drop_header=_storeio.drop_header,
     finish_load=_construct.finish_load,
     hand_over=_devices.hand_over,
     stop_merge=_merge.stop_merge,

@@ -201,7 +201,9 @@ def commit_merge(d: Draft, snap: SnapshotTarget) -> None:
     _set(d, snap, Phase.COMMITTING, run)
     if isinstance(snap.store, Persistent) and run is not None:
         image = snap.store.cleared(run.count)
-        _storeio.write(d, d.snapshot(snap.id), StoreStep.MERGE_COMMIT, snap.store.area_sector, image, durable=True)
+        _storeio.write(
+            d, d.snapshot(snap.id), StoreStep.MERGE_COMMIT, snap.store.area_sector, image, preflush=True, fua=True
+        )
 
 
 def commit_done(d: Draft, snap: SnapshotTarget, error: str | None) -> None:

@@ -113,6 +113,8 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
             return _ask(session, key, Task(operation, token), ResumeDevice(token, device))
         case op.Suspend(device):
             return _ask(session, key, Task(operation, token), SuspendDevice(token, device))
+        case op.Remove(device) if _is_open(session, device):
+            return _done(session, key, operation, token, world, Failed("EBUSY"))
         case op.Remove(device):
             return _ask(session, key, Task(operation, token), RemoveDevice(token, device))
         case op.Message(device, text):
@@ -140,6 +142,13 @@ def _ask(session: Session, key: int, task: Task, event: Event) -> Session:
 
 def _done(session: Session, key: int, operation: op.Plain, token: int, world: World, result: Result) -> Session:
     return Session(world, session.tasks.set(key, Task(operation, token, result=result)))
+
+
+def _is_open(session: Session, device: str) -> bool:
+    """Whether somebody has the device open: I/O that was begun with ``start`` keeps it so until ``finish``."""
+    operations = (task.operation for task in session.tasks.values())
+    started = any(isinstance(o, op.Read | op.Write | op.Flush | op.Discard) and o.where == device for o in operations)
+    return started and device in session.world.stack.devices
 
 
 def _disk(world: World, name: str) -> Disk:

@@ -289,6 +289,7 @@ class Suspending:
 class Resuming:
     """A device whose targets are being resumed: those in ``left`` are not yet.  ``quiet``: the device that is held
     back for the target that comes next; ``restart``: the merge to start again after that; ``old``: targets to destroy.
+    ``refused``: why a target could not be resumed; the device stays suspended then.
     """
 
     token: int
@@ -299,6 +300,7 @@ class Resuming:
     quiet: str | None = None
     restart: int | None = None
     waiting: int | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,36 @@ from ._draft import Draft
 from ._errors import MachineError
 from ._state import SnapshotTarget, StoreIo, StoreStep
 from ._store import Persistent
+from ._units import SECTOR_BYTES
 
-__all__ = ["read", "step_done", "write", "write_header"]
+__all__ = ["drop_header", "read", "step_done", "write", "write_header"]
 
 
-def write(d: Draft, snap: SnapshotTarget, step: StoreStep, sector: int, data: bytes, *, durable: bool = False) -> None:
-    """Writes metadata; ``durable``: behind a flush of the COW device and with FUA."""
-    bio = Bio(Op.WRITE, snap.cow, sector, len(data) // 512, data, preflush=durable, fua=durable)
+def write(
+    d: Draft,
+    snap: SnapshotTarget,
+    step: StoreStep,
+    sector: int,
+    data: bytes,
+    *,
+    preflush: bool = False,
+    fua: bool = False,
+) -> None:
+    """Writes metadata; behind a flush of the COW device, durably, both or neither."""
+    bio = Bio(Op.WRITE, snap.cow, sector, len(data) // SECTOR_BYTES, data, preflush=preflush, fua=fua)
     _bios.send(d, d.begin(StoreIo(snap.id, step)), bio)
 
 
-def write_header(d: Draft, snap: SnapshotTarget, step: StoreStep) -> None:
-    """Writes chunk 0; the kernel does so without a flush, always."""
+def write_header(d: Draft, snap: SnapshotTarget, step: StoreStep, *, fua: bool = False) -> None:
+    """Writes chunk 0."""
     if isinstance(snap.store, Persistent):
-        write(d, snap, step, 0, encode_header(snap.store.header, snap.store.chunk_size))
+        header = encode_header(snap.store.header, snap.store.chunk_size)
+        write(d, snap, step, 0, header, fua=fua)
+
+
+def drop_header(d: Draft, snap: SnapshotTarget) -> None:
+    """Writes the header of an invalid store, durably: what the origin is given next must not come to last before this."""
+    write_header(d, snap, StoreStep.DROP, fua=True)
 
 
 def read(d: Draft, snap: SnapshotTarget, step: StoreStep, sector: int, area: int = 0, count: int = 0) -> None:

@@ -18,7 +18,7 @@ from ._events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, R
 from ._machine import MAINLINE, step
 from ._operations import FaultKind
 from ._payload import Content, contents, data_bytes
-from ._state import EMPTY, Stack
+from ._state import EMPTY, CopyJob, Stack, StoreIo, Work
 
 __all__ = [
     "Flight",
@@ -282,10 +282,21 @@ def _report(world: World, flight: Flight, event: Finished) -> World:
     stack, effects = step(world.stack, event, world.rules)
     buffers = world.buffers
     owner = _own_buffer(flight.effect)
-    if owner is not None and owner not in stack.work and owner in buffers:
+    if owner is not None and owner in buffers and not _needs_buffer(world.stack.work.get(owner), stack.work.get(owner)):
         buffers = buffers.delete(owner)
     world = World(stack, world.disks, flights, buffers, world.ended, world.replies, world.rules)
     return _absorb(world, stack, effects) if effects else world
+
+
+def _needs_buffer(before: Work | None, after: Work | None) -> bool:
+    """Whether work goes on with what was read for it; ids are reused, so it may be other work by now."""
+    match after:
+        case None:
+            return False
+        case CopyJob(reading=False) | StoreIo(fetching=True):
+            return True
+        case _:
+            return after is before
 
 
 def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:

@@ -3,10 +3,12 @@
 What is here may change with the machine.  Everybody else needs no more than ``snapmerge``.
 """
 
-from ._bios import take
-from ._copyout import area_written, invalidate, publish, write_area
+from ._bios import send, take
+from ._copyout import area_written, dropped, invalidate, publish, write_area
 from ._construct import finish_load
 from ._devices import hand_over
+from ._exceptions import Exceptions, lookup, pairs
+from ._layout import is_metadata
 from ._merge import (
     area_read,
     commit_done,
@@ -23,8 +25,10 @@ from ._merge import (
     stop_merge,
 )
 from ._origin import origin_write
+from ._session import Task, begin, poll, tend
 from ._snapshot import map_snapshot
 from ._state import (
+    CopyJob,
     Device,
     DeviceBio,
     LinearTarget,
@@ -33,15 +37,21 @@ from ._state import (
     Pending,
     Phase,
     Piece,
+    Purpose,
     SnapshotTarget,
     Target,
 )
 from ._status import snapshot_status
+from ._state import StoreStep
 from ._store import Persistent, Run, Store, Transient
+from ._storeio import drop_header, write_header
+from ._storeio import write as write_metadata
 
 __all__ = [
+    "CopyJob",
     "Device",
     "DeviceBio",
+    "Exceptions",
     "LinearTarget",
     "Merge",
     "OriginTarget",
@@ -49,32 +59,46 @@ __all__ = [
     "Persistent",
     "Phase",
     "Piece",
+    "Purpose",
     "Run",
     "SnapshotTarget",
     "Store",
+    "StoreStep",
     "Target",
+    "Task",
     "Transient",
     "area_read",
     "area_written",
+    "begin",
     "commit_done",
     "commit_merge",
     "drain",
+    "drop_header",
+    "dropped",
     "fail_merge",
     "finish_load",
     "flush_origin",
     "flushed",
     "hand_over",
     "invalidate",
+    "is_metadata",
+    "lookup",
     "map_merge",
     "map_snapshot",
     "merge_of",
     "next_run",
     "origin_write",
+    "pairs",
+    "poll",
     "protect",
     "publish",
     "release_run",
+    "send",
     "snapshot_status",
     "stop_merge",
     "take",
+    "tend",
     "write_area",
+    "write_header",
+    "write_metadata",
 ]

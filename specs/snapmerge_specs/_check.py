@@ -60,6 +60,7 @@ class _Check:
         self._reached: Counter[str] = Counter()
         self._known: Counter[str] = Counter()
         self._undecided: list[Undecided] = []
+        self._last: Steps = ()
         self._found: Found | None = None
 
     def run(self, steps: int, number: int) -> None:
@@ -85,17 +86,33 @@ class _Check:
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
         )
-        with contextlib.suppress(_Enough):
-            run_state_machine_as_test(seed(number)(Checked), settings=chosen)
+        run_state_machine_as_test(seed(number)(Checked), settings=chosen)
 
     def new_scenario(self) -> Scenario:
-        """A scenario in lockstep with a living implementation."""
-        if self._found is not None:
-            raise _Enough
-        return Scenario(Lockstep(self._implementation), self._disagreed)
+        """A scenario in lockstep with a living implementation.
+
+        Once a divergence has been found it only goes through the motions: Hypothesis wants the same choices to draw the
+        same things, whatever has been seen.
+        """
+        scenario = Scenario(self._lockstep(), self._disagreed)
+        scenario.over = self._found is not None
+        return scenario
+
+    def _lockstep(self) -> Lockstep:
+        """An implementation that can't be reset has left the model, too; another takes its place."""
+        try:
+            return Lockstep(self._implementation)
+        except Disagreement as disagreement:
+            if self._found is None and isinstance(disagreement.verdict, Divergence):
+                self._found = Found((*self._last, *disagreement.trace), disagreement.verdict)
+            self._renew()
+            return Lockstep(self._implementation)
 
     def ended(self, scenario: Scenario) -> None:
         """Counts what a scenario did."""
+        if not scenario.lockstep.steps:
+            return
+        self._last = tuple(scenario.lockstep.steps)
         self._done += 1
         self._kinds.update(operation_word(step.operation) for step in scenario.lockstep.steps)
         self._reached.update(scenario.reached)
@@ -123,7 +140,7 @@ class _Check:
 
     def _again(self, steps: Steps) -> Disagreement | None:
         """Plays the operations of a trace anew; the unexplained divergence that they end in, if they do."""
-        lockstep = Lockstep(self._implementation)
+        lockstep = self._lockstep()
         for step in steps:
             try:
                 lockstep.do(step.operation)
@@ -161,10 +178,6 @@ class _Check:
         with contextlib.suppress(OperationError):
             self._implementation.apply(Reset())
         self._implementation.close()
-
-
-class _Enough(Exception):
-    """A divergence has been found; no more scenarios are needed."""
 
 
 def _trace_of(disagreement: Disagreement | None) -> Steps | None:

@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step, Undecided
-from snapmerge.machinery import Persistent, SnapshotTarget, Target, area_read, commit_done, take
+from snapmerge.machinery import (
+    Persistent,
+    SnapshotTarget,
+    StoreStep,
+    Target,
+    area_read,
+    commit_done,
+    take,
+    write_header,
+)
 
 from ._lockstep import judge
 
@@ -53,6 +62,11 @@ def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes
     area_read(d, snap, error, data)
 
 
+def _plain_header(d: Draft, snap: SnapshotTarget) -> None:
+    """The header of an invalid store is written like any data, without a flush."""
+    write_header(d, snap, StoreStep.DROP)
+
+
 FINDINGS: tuple[KnownFinding, ...] = (
     KnownFinding(
         "misaligned-discard",
@@ -74,6 +88,13 @@ FINDINGS: tuple[KnownFinding, ...] = (
         "MERGE-18",
         ("6.1.176",),
         replace(MAINLINE, area_read=_area_skipped),
+    ),
+    KnownFinding(
+        "invalidation-is-volatile",
+        "a power cut can take back that a snapshot is invalid, while the origin has lost what it should have kept",
+        "SNAP-13",
+        ("6.1.176",),
+        replace(MAINLINE, drop_header=_plain_header),
     ),
 )
 

@@ -127,8 +127,8 @@ def draw_layout(draw: Draw, can: Capabilities) -> Layout:
 
 def _draw_cow(draw: Draw) -> Cow:
     """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
-    chunk_size = (1, 1, 2, 4, 8, 8, 16)[draw(st.integers(0, 6))]
+    chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(st.integers(0, 7))]
     kind = ("P", "P", "P", "PO", "N")[draw(st.integers(0, 4))]
-    chunks = draw(st.integers(0, 40 if chunk_size == 1 else 8))
+    chunks = draw(st.integers(0, 80 if chunk_size == 1 else 8))
     spare = draw(st.integers(0, chunk_size - 1)) * draw(st.integers(0, 1))
     return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size)

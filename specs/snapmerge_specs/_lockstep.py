@@ -2,7 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 
-from snapmerge import MAINLINE, Implementation, Operation, Oracle, Outcome, Reset, Rules, Step, Verdict
+from snapmerge import (
+    MAINLINE,
+    Divergence,
+    Done,
+    Implementation,
+    Operation,
+    Oracle,
+    Outcome,
+    Reset,
+    Rules,
+    Step,
+    Verdict,
+)
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
 
@@ -22,13 +34,22 @@ class Lockstep:
     """Drives an implementation beside an oracle.  Begins with ``reset``.
 
     Attributes: ``steps`` what was done and seen.
+
+    Raises:
+        Disagreement: the implementation can't be reset.
     """
 
     def __init__(self, implementation: Implementation, rules: Rules = MAINLINE) -> None:
         self.implementation = implementation
         self.oracle = Oracle(rules)
         self.steps: list[Step] = []
-        self.implementation.apply(Reset())
+        self._reset()
+
+    def _reset(self) -> None:
+        outcome = self.implementation.apply(Reset())
+        if not isinstance(outcome, Done):
+            step = Step(Reset(), outcome)
+            raise Disagreement((step,), Divergence(step, (Done(),)))
 
     def do(self, operation: Operation) -> Outcome:
         """Does it on both sides; what was seen.

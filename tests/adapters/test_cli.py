@@ -194,6 +194,15 @@ def test_the_program_replays_on_itself_as_a_command(tmp_path: Path) -> None:
     assert "the model in memory agrees with the model in all 2 steps" in done.stdout
 
 
+def test_the_program_copes_with_any_name_and_locale(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff\xc3\xa9.trace")
+    Path(name).write_text("disk base 8\n")
+    env = {**environment(), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*PROGRAM, "judge", name], capture_output=True, timeout=60, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b"\\udcff\\xe9.trace: ok\n")
+
+
 def test_an_interrupted_program_leaves_nothing(tmp_path: Path) -> None:
     env = {**environment(), "TMPDIR": str(tmp_path)}
     child = subprocess.Popen(

@@ -75,13 +75,23 @@ def test_every_adapter_is_given_its_options(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_whatever_was_made_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[object] = []
-    monkeypatch.setattr(Memory, "close", closed.append)
-    with pytest.raises(ZeroDivisionError), maker(options("--adapter memory")) as make:
-        make()
-        make()
-        assert len(closed) == 1
-        raise ZeroDivisionError
+    closed: list[Memory] = []
+
+    class Closing(Memory):
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(_cli_adapters, "Memory", Closing)
+
+    def fail_with_the_second() -> None:
+        with maker(options("--adapter memory")) as make:
+            make()
+            make()
+            assert len(closed) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_with_the_second()
     assert len(closed) == 2
 
 

@@ -54,7 +54,7 @@ def test_agreement_is_a_table_and_0(given: Given, capsys: pytest.CaptureFixture[
     assert (given["runs"], given["steps"], given["seed"]) == (12, 9, 7)
     out, err = capsys.readouterr()
     rows = dict(line.split("   ", 1) for line in out.splitlines())
-    assert {name: text.strip().replace("\xa0", " ") for name, text in rows.items()} == {
+    assert {name: text.strip() for name, text in rows.items()} == {
         "implementation": "the model over image files",
         "runs": "12 in 1.2 s, seed 7",
         "operations": "340",

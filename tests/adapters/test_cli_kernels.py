@@ -18,7 +18,7 @@ def having(monkeypatch: pytest.MonkeyPatch, *found: Kernel) -> None:
     monkeypatch.setattr("snapmerge_adapters._cli_kernels.kernels", lambda: list(found))
     monkeypatch.setattr("snapmerge_adapters._cli_kernels.find_kernel", lambda path: Path(path or "/usr/bin/linux.uml"))
     monkeypatch.setattr("snapmerge_adapters._cli_kernels.Guest", unavailable)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda _: (200, 24))
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def test_what_can_be_used_is_listed_with_its_targets(

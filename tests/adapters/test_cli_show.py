@@ -52,8 +52,12 @@ def test_the_bar_is_silent_elsewhere() -> None:
 
 
 def test_a_table_wraps_its_second_column() -> None:
-    text = table([("a", "one two three four five six"), ("name", ""), ("x", "y")], width=21)
-    assert text == "a      one two three\n       four five six\nname\nx      y\n"
+    text = table([("a", "one two three four five six seven"), ("name", ""), ("x", "y")], width=27)
+    assert text == "a      one two three four\n       five six seven\nname\nx      y\n"
+
+
+def test_a_table_does_not_wrap_at_a_no_break_space() -> None:
+    assert table([("a", "12345678901234567 one\xa02")], width=24) == "a   12345678901234567\n    one 2\n"
 
 
 def test_one_line_has_no_control_characters() -> None:

@@ -1,5 +1,4 @@
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -179,7 +178,27 @@ def test_the_shell_names_errors(message: str, errno: str, tmp_path: Path) -> Non
 
 # --- the whole script, in a kernel -------------------------------------------------------------------------------
 
-IN_KERNEL = ("cancelled-handover", "partial-tail", "merge-write-error")
+IN_KERNEL = {path.stem: path for path in TRACES if path.stem in ("partial-tail", "merge-write-error")}
+BLOCKING = """
+disk base 64
+create x "0 32 linear base 0;32 32 linear base 32"
+suspend x
+start 1 write x 0 8 #4294967288
+finish 1 -> blocked
+resume x
+finish 1 -> ok
+read x 0 12 -> #4294967288+8 #0x4
+create y "0 64 linear nowhere 0" -> error ENODEV
+status y -> error ENXIO
+table x
+suspend x noflush
+start 2 read x 0 1
+reset
+disk base 8
+read base 0 8
+metadata base
+"""
+PLACES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 @pytest.fixture
@@ -196,10 +215,8 @@ def run_in_kernel(folder: Path, scripts: list[Path]) -> str:
         modules = find_modules(kernel)
     except Unavailable as error:
         pytest.skip(str(error))
-    lines = ["#!/bin/sh", "export PATH=/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=/mnt"]
-    lines += [
-        f"mount -t {kind} {kind} {where}" for kind, where in (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/mnt"))
-    ]
+    lines = ["#!/bin/sh", f"export PATH={':'.join(PLACES)} TMPDIR=/mnt"]
+    lines += ["mount -t proc proc /proc", "mount -t sysfs sysfs /sys", "mount -t tmpfs tmpfs /mnt"]
     lines += [f"insmod {_plain(path, folder)}" for path, _ in _in_order(modules)]
     lines += [f"sh {path} 2>&1; echo exit $?" for path in scripts]
     lines += ["dmsetup ls; losetup -a; ls -A /mnt; echo THE END"]
@@ -215,21 +232,23 @@ def run_in_kernel(folder: Path, scripts: list[Path]) -> str:
     return done.stdout.replace("\r", "").partition("THE END")[0]
 
 
+def tools_missing(*tools: str) -> list[str]:
+    return [tool for tool in tools if not any(Path(place, tool).exists() for place in PLACES)]
+
+
 @pytest.mark.kernel
 def test_a_kernel_does_what_the_script_expects(folder: Path) -> None:
-    if any(
-        not any(Path(place, tool).exists() for place in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
-        for tool in ("dmsetup", "losetup", "insmod")
-    ):
-        pytest.skip("dmsetup, losetup or insmod is missing")
+    if missing := tools_missing("dmsetup", "losetup", "blkdiscard", "insmod"):
+        pytest.skip(f"missing: {', '.join(missing)}")
     paths, expected = [], ""
-    for name in IN_KERNEL:
-        steps = parse_trace(next(path for path in TRACES if path.stem == name).read_text())
-        path = folder / f"{name}.sh"
-        path.write_text(shell_script(_complete(steps)).text)
-        paths.append(path)
-        expected += "".join(f"{_line(step)}\n" for step in _complete(steps)) + "exit 0\n"
-    assert re.sub(r"[\n ]*No devices found\n", "\n", run_in_kernel(folder, paths)) == expected
+    for name, text in {**{name: path.read_text() for name, path in IN_KERNEL.items()}, "blocking": BLOCKING}.items():
+        steps = _complete(parse_trace(text))
+        paths.append(folder / f"{name}.sh")
+        paths[-1].write_text(shell_script(steps).text)
+        expected += "".join(f"{_line(step)}\n" for step in steps) + "exit 0\n"
+    seen, _, left = run_in_kernel(folder, paths).partition("No devices found")
+    assert seen == expected
+    assert left.strip() == ""
 
 
 def _complete(steps: tuple[Step, ...]) -> list[Step]:

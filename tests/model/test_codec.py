@@ -34,6 +34,7 @@ def store_image(records: tuple[tuple[int, int], ...], chunk_size: int, size: int
     return bytes(image)
 
 
+@pytest.mark.spec("LAYOUT-4")
 def test_the_header_of_a_new_store_of_8_sector_chunks() -> None:
     header = codec.Header(codec.MAGIC, valid=1, version=1, chunk_size=8)
     data = codec.encode_header(header, 8)
@@ -41,6 +42,7 @@ def test_the_header_of_a_new_store_of_8_sector_chunks() -> None:
     assert codec.decode_header(data) == header
 
 
+@pytest.mark.spec("LAYOUT-5")
 def test_a_record_is_old_then_new_in_64_bits_little_endian() -> None:
     data = codec.encode_records(((0x0102030405060708, 2),), 1)
     assert data[:16].hex(" ") == "08 07 06 05 04 03 02 01 02 00 00 00 00 00 00 00"
@@ -61,6 +63,7 @@ def test_records_come_back(records: tuple[tuple[int, int], ...]) -> None:
     assert codec.decode_records(data) == records
 
 
+@pytest.mark.spec("LAYOUT-5")
 @given(st.binary(max_size=1024).map(lambda data: data[: len(data) // 16 * 16]))
 def test_any_area_decodes_up_to_its_terminator(data: bytes) -> None:
     records = codec.decode_records(data)
@@ -68,6 +71,7 @@ def test_any_area_decodes_up_to_its_terminator(data: bytes) -> None:
     assert codec.encode_records(records, 2)[: len(records) * 16] == data[: len(records) * 16]
 
 
+@pytest.mark.spec("LAYOUT-6")
 @given(st.integers(0, 100), st.sampled_from([1, 2]))
 def test_a_store_is_read_from_area_to_area(count: int, chunk_size: int) -> None:
     per_area = layout.exceptions_per_area(chunk_size)

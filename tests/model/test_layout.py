@@ -16,6 +16,7 @@ def data_chunks(per_area: int, count: int) -> list[int]:
     return list(islice((chunk for chunk in range(2 * count + 4) if chunk not in metadata), count))
 
 
+@pytest.mark.spec("LAYOUT-3")
 @given(counts, small)
 def test_allocations_are_the_chunks_that_hold_no_metadata(count: int, per_area: int) -> None:
     assert [layout.new_chunk(k, per_area) for k in range(count)] == data_chunks(per_area, count)
@@ -37,6 +38,8 @@ def test_the_33rd_exception_of_the_smallest_chunk_size_skips_the_second_area() -
     assert layout.area_location(1, per_area) == 34
 
 
+@pytest.mark.spec("LAYOUT-1")
+@pytest.mark.spec("LAYOUT-2")
 def test_the_areas_of_8_sector_chunks() -> None:
     assert layout.exceptions_per_area(8) == 256
     assert [layout.area_location(area, 256) for area in range(3)] == [1, 258, 515]
@@ -57,6 +60,7 @@ def test_a_run_descends_in_old_and_new(records: tuple[tuple[int, int], ...], len
     assert layout.merge_run(records) == length
 
 
+@pytest.mark.spec("LAYOUT-7")
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(2, 7)), min_size=1, max_size=6))
 def test_a_run_is_the_longest(records: list[tuple[int, int]]) -> None:
     old, new = records[-1]

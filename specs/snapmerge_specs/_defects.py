@@ -1,0 +1,213 @@
+"""Seeded defects: for every property one that it catches.
+
+Each is the model with one transition replaced by a plausible mistake; some were in a kernel once.  A property that none of
+them breaks would be a property that can't fail.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from snapmerge import MAINLINE, Draft, Op, Rules
+from snapmerge.machinery import (
+    Persistent,
+    Piece,
+    SnapshotTarget,
+    StoreStep,
+    Transient,
+    area_written,
+    commit_done,
+    drain,
+    dropped,
+    fail_merge,
+    finish_load,
+    flushed,
+    hand_over,
+    map_merge,
+    map_snapshot,
+    merge_of,
+    origin_write,
+    publish,
+    release_run,
+    send,
+    write_header,
+    write_metadata,
+)
+
+__all__ = ["DEFECTS", "Defect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """``caught_by``: the property that fails first in ``script``, the name of a script for the explorer."""
+
+    name: str
+    caught_by: str
+    script: str
+    rules: Rules
+
+
+def _asks_first_only(d: Draft, origin: str, sector: int, id: int | None) -> bool:
+    """An origin write asks only the first of the snapshots."""
+    registered = d.registered
+    d.registered = registered.set(origin, registered.get(origin, ())[:1])
+    must_wait = origin_write(d, origin, sector, id)
+    d.registered = registered
+    return must_wait
+
+
+def _never_waits(d: Draft, origin: str, sector: int, id: int | None) -> bool:
+    """An origin write has the snapshots copy, and does not wait for it."""
+    if id is not None:
+        origin_write(d, origin, sector, None)
+    return False
+
+
+def _ignores_readers(d: Draft, snap: SnapshotTarget) -> None:
+    """A committed exception lets origin writes go on although readers are still on the origin (a8d41b59f3f5)."""
+    tracked = snap.tracked
+    if not snap.publishing:
+        publish(d, snap)
+        return
+    kept = {chunk: count for chunk, count in tracked.items() if chunk not in snap.publishing}
+    publish(d, replace(snap, tracked=type(tracked)(kept)))
+    after = d.targets.get(snap.id)
+    if isinstance(after, SnapshotTarget):
+        d.put(replace(after, tracked=tracked))
+
+
+def _reuses_chunks(d: Draft, snap: SnapshotTarget) -> None:
+    """A transient store gives the same chunk out again."""
+    if snap.publishing and isinstance(snap.store, Transient):
+        snap = replace(snap, store=replace(snap.store, next_free=snap.store.next_free - snap.store.chunk_size))
+        d.put(snap)
+    publish(d, snap)
+
+
+def _forgets_records(d: Draft, snap: SnapshotTarget) -> None:
+    """Exceptions are said to be committed, and never written."""
+    area_written(d, snap, None)
+
+
+def _volatile_records(d: Draft, snap: SnapshotTarget) -> None:
+    """The area is written like any data."""
+    if isinstance(snap.store, Persistent) and snap.store.valid:
+        write_metadata(d, snap, StoreStep.WRITE_AREA, snap.store.area_sector, snap.store.image)
+    else:
+        area_written(d, snap, None)
+
+
+def _ends_in_metadata(d: Draft, snap: SnapshotTarget) -> None:
+    """After the load, allocation goes on wherever the last exception was, metadata or not (CVE-2013-4299)."""
+    last = max((new for new in _news(snap)), default=1)
+    finish_load(d, snap)
+    store = d.snapshot(snap.id).store
+    if isinstance(store, Persistent):
+        d.put(replace(d.snapshot(snap.id), store=replace(store, next_free=last + 1)))
+
+
+def _news(snap: SnapshotTarget) -> list[int]:
+    return [r.new + r.more for ranges in snap.completed.values() for r in ranges]
+
+
+def _source_lives_on(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
+    """After a handover both targets serve the COW device."""
+    hand_over(d, source, destination)
+    d.put(source)
+
+
+def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
+    """A merge does not tell the other snapshots what it overwrites (73dfd078cf8b)."""
+    drain(d, snap)
+
+
+def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
+    """A merge does not wait for writers of the run."""
+    tracked = snap.tracked
+    drain(d, replace(snap, tracked=type(tracked)()))
+    d.put(replace(d.snapshot(snap.id), tracked=tracked))
+
+
+def _skips_flush(d: Draft, snap: SnapshotTarget) -> None:
+    """The records are cleared before the origin is durable (before fcc42338375a)."""
+    flushed(d, snap, None)
+
+
+def _keeps_queue(d: Draft, snap: SnapshotTarget) -> None:
+    """The writes that waited for a run are forgotten."""
+    release_run(d, replace(snap, merge=replace(merge_of(snap), queued=())))
+
+
+def _fails_silently(d: Draft, snap: SnapshotTarget, text: str) -> None:
+    """A merge that fails forgets the writes that wait for it."""
+    fail_merge(d, replace(snap, merge=replace(merge_of(snap), queued=())), text)
+
+
+def _writes_into_run(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """A write to a chunk that is being merged goes to the COW device, like any other."""
+    merge = merge_of(snap)
+    shown = replace(snap, merge=replace(merge, run=None))
+    map_merge(d, id, shown, piece)
+    after = d.snapshot(snap.id)
+    d.put(replace(after, merge=replace(merge_of(after), run=merge.run)))
+
+
+def _reads_early(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """A read of a chunk whose exception is pending goes to the COW device already."""
+    size = snap.store.chunk_size
+    pending = snap.pending.get(piece.bio.sector // size)
+    if pending is not None and piece.bio.op is Op.READ:
+        send(d, id, piece.bio.to(snap.cow, pending.new * size + piece.bio.sector % size))
+    else:
+        map_snapshot(d, id, snap, piece)
+
+
+def _volatile_invalidation(d: Draft, snap: SnapshotTarget) -> None:
+    """The header of an invalid store is written like any data."""
+    write_header(d, snap, StoreStep.DROP)
+
+
+def _silent_invalidation(d: Draft, snap: SnapshotTarget) -> None:
+    """An invalid snapshot is so in memory only."""
+    dropped(d, snap, None)
+
+
+def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
+    """Merging gives nothing back to the status."""
+    before = snap.store.next_free
+    commit_done(d, snap, error)
+    after = d.snapshot(snap.id)
+    if isinstance(after.store, Persistent):
+        d.put(replace(after, store=replace(after.store, next_free=before)))
+
+
+def _counts_cleared(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
+    """Records that could not be cleared on disk are cleared in memory, and still counted."""
+    store, run = snap.store, merge_of(snap).run
+    if error is not None and isinstance(store, Persistent) and run is not None:
+        snap = replace(snap, store=replace(store, image=store.cleared(run.count)))
+        d.put(snap)
+    commit_done(d, snap, error)
+
+
+DEFECTS: Final = (
+    Defect("asks first only", "origin waits", "two snapshots", replace(MAINLINE, origin_write=_asks_first_only)),
+    Defect("never waits", "origin waits", "copy-out", replace(MAINLINE, origin_write=_never_waits)),
+    Defect("ignores readers", "reads", "reads and flushes", replace(MAINLINE, publish=_ignores_readers)),
+    Defect("reads early", "reads", "reads and flushes", replace(MAINLINE, map_snapshot=_reads_early)),
+    Defect("forgets records", "on disk", "two snapshots", replace(MAINLINE, write_area=_forgets_records)),
+    Defect("volatile records", "durable", "copy-out", replace(MAINLINE, write_area=_volatile_records)),
+    Defect("reuses chunks", "one to one", "transient", replace(MAINLINE, publish=_reuses_chunks)),
+    Defect("ends in metadata", "usage", "full area", replace(MAINLINE, finish_load=_ends_in_metadata)),
+    Defect("source lives on", "one server", "merge", replace(MAINLINE, hand_over=_source_lives_on)),
+    Defect("leaves others alone", "views", "merge beside a snapshot", replace(MAINLINE, protect=_leaves_others_alone)),
+    Defect("copies at once", "run is quiet", "merge interrupted", replace(MAINLINE, drain=_copies_at_once)),
+    Defect("writes into run", "run is quiet", "merge", replace(MAINLINE, map_merge=_writes_into_run)),
+    Defect("skips flush", "durable", "merge", replace(MAINLINE, flush_origin=_skips_flush)),
+    Defect("keeps queue", "nobody forgotten", "merge", replace(MAINLINE, release_run=_keeps_queue)),
+    Defect("fails silently", "nobody forgotten", "merge fails", replace(MAINLINE, fail_merge=_fails_silently)),
+    Defect("counts cleared", "merge reads data", "merge fails", replace(MAINLINE, commit_done=_counts_cleared)),
+    Defect("leaks", "usage", "merge", replace(MAINLINE, commit_done=_leaks)),
+    Defect("volatile invalidation", "durable", "overflow", replace(MAINLINE, drop_header=_volatile_invalidation)),
+    Defect("silent invalidation", "durable", "overflow", replace(MAINLINE, drop_header=_silent_invalidation)),
+)
+"""In each, one mistake."""

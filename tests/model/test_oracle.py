@@ -1,0 +1,225 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import snapmerge as sm
+from snapmerge._exceptions import pairs
+from snapmerge._layout import is_metadata
+from snapmerge._state import SnapshotTarget
+from snapmerge._store import Persistent
+
+from ._play import play, setup, verdict
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
+TRACES = sorted(SPECS.glob("*/*.trace"))
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_model_agrees_to_what_is_recorded(path: Path) -> None:
+    assert verdict(path.read_text()) is None
+    if "crash" not in path.read_text():
+        play(path.read_text())
+
+
+def test_there_are_traces_and_findings() -> None:
+    assert {path.parent.name for path in TRACES} == {"traces", "findings"}
+
+
+# --- what is allowed ---
+
+THREE_RUNS = (
+    setup()
+    + """
+write snap 24 8 #1
+write snap 8 8 #20
+write snap 0 8 #40
+suspend origin
+suspend snap
+load origin "0 32 snapshot-merge base cow P 8"
+resume origin -> ok
+"""
+)
+
+
+def statuses(*allocated: int) -> str:
+    lines = (f'status origin -> "0 32 snapshot-merge {sectors}/104 16"' for sectors in allocated)
+    return THREE_RUNS + "\n".join(lines)
+
+
+@pytest.mark.spec("ORACLE-1")
+@pytest.mark.spec("ORACLE-8")
+@pytest.mark.parametrize("seen", [(40, 32, 24, 16), (40, 40, 24), (16, 16), (40, 16), (24,), (32, 16)])
+def test_progress_may_be_seen_behind_any_run(seen: tuple[int, ...]) -> None:
+    assert verdict(statuses(*seen)) is None
+
+
+@pytest.mark.spec("ORACLE-1")
+@pytest.mark.spec("ORACLE-5")
+@pytest.mark.spec("ORACLE-8")
+def test_progress_never_goes_back() -> None:
+    found = verdict(statuses(24, 40))
+    assert isinstance(found, sm.Divergence)
+    assert {sm.print_outcome(outcome) for outcome in found.allowed} == {
+        f'"0 32 snapshot-merge {sectors}/104 16"' for sectors in (24, 16)
+    }
+
+
+@pytest.mark.spec("ORACLE-8")
+def test_a_run_is_merged_as_a_whole_or_not_at_all() -> None:
+    two_chunks = setup() + "write snap 8 16 #1\nremove snap\nremove origin\n"
+    merge = two_chunks + 'create merge "0 32 snapshot-merge base cow P 8" -> ok\nstatus merge -> '
+    assert verdict(merge + '"0 32 snapshot-merge 32/104 16"') is None
+    assert isinstance(verdict(merge + '"0 32 snapshot-merge 24/104 16"'), sm.Divergence)
+
+
+@pytest.mark.spec("ORACLE-9")
+def test_a_write_that_overflows_half_way_leaves_one_of_several_stores() -> None:
+    text = setup(cow=32) + "write snap 4 24 #1 -> error EIO\nmetadata cow -> store valid=0 version=1 chunk_size=8{}\n"
+    for records in ("", " 0>2", " 0>2 1>3"):
+        assert verdict(text.format(records)) is None
+    assert isinstance(verdict(text.format(" 1>3")), sm.Divergence)
+    read = "read cow 16 8 -> {}"
+    assert verdict(text.format("") + read.format("#1000+8")) is None  # the copy, and not yet the write behind it
+    assert verdict(text.format(" 0>2 1>3") + read.format("#1000+4 #1+4")) is None
+
+
+@pytest.mark.spec("ORACLE-5")
+def test_a_divergence_is_not_noted() -> None:
+    oracle = sm.Oracle()
+    for step in sm.parse_trace(setup()):
+        assert oracle.observe(step.operation, oracle.expect(step.operation)) is None
+    read = sm.parse_operation("read snap 0 2")
+    found = oracle.observe(read, sm.Data((1000, 7)))
+    assert found == sm.Divergence(sm.Step(read, sm.Data((1000, 7))), (sm.Data((1000, 1001)),))
+    assert oracle.observe(read, sm.Data((1000, 1001))) is None
+
+
+@pytest.mark.spec("ORACLE-6")
+def test_a_search_that_is_too_long_is_undecided() -> None:
+    oracle = sm.Oracle(budget=3)
+    for step in sm.parse_trace(THREE_RUNS):
+        outcome = oracle.expect(step.operation)
+        assert oracle.observe(step.operation, outcome) is None
+    seen = oracle.observe(sm.Status("origin"), sm.Line("0 32 snapshot-merge 40/104 16"))
+    assert isinstance(seen, sm.Undecided)
+    assert seen.worlds == 3
+
+
+@pytest.mark.spec("ORACLE-7")
+def test_what_the_canonical_schedule_explains_costs_no_search() -> None:
+    oracle = sm.Oracle()
+    for step in sm.parse_trace(THREE_RUNS + "settle origin\nread base 0 32"):
+        assert oracle.observe(step.operation, oracle.expect(step.operation)) is None
+    assert oracle.worlds == 0
+
+
+@pytest.mark.spec("ORACLE-10")
+@pytest.mark.parametrize(
+    ("outcome", "agrees"),
+    [
+        ("error EINVAL", True),
+        ('error EINVAL "snapshot: requires 4 or more arguments"', True),
+        ('error EINVAL "snapshot: something else"', False),
+        ("error ENOMEM", False),
+        ("ok", False),
+    ],
+)
+def test_texts_count_where_there_are_two(outcome: str, agrees: bool) -> None:
+    text = f'disk base 8\ncreate dev\nload dev "0 8 snapshot base" -> {outcome}'
+    assert (verdict(text) is None) == agrees
+
+
+@pytest.mark.spec("ORACLE-11")
+@pytest.mark.parametrize("outcome", ["error ENODEV", "error ENOENT"])
+def test_a_missing_device_is_either_of_two_errors(outcome: str) -> None:
+    assert verdict(f'create dev\nload dev "0 8 linear nobody 0" -> {outcome}') is None
+
+
+@pytest.mark.spec("ORACLE-11")
+def test_a_message_to_a_device_without_a_table_may_be_taken() -> None:
+    text = 'disk d 8\ncreate dev\nmessage dev "x" -> {}\nload dev "0 8 linear d 0"\nresume dev\nmessage dev "x" -> {}'
+    assert verdict(text.format("ok", "error EINVAL")) is None
+    assert verdict(text.format("error EINVAL", "error EINVAL")) is None
+    assert isinstance(verdict(text.format("ok", "ok")), sm.Divergence)
+
+
+# --- whatever the model does ---
+
+LINES = [
+    "write snap 0 4 #100",
+    "write snap 2 4 #200",
+    "write origin 0 8 #300",
+    "write origin 5 2 #400",
+    "write other 2 2 #500",
+    "read snap 0 8",
+    "read other 0 8",
+    "read origin 0 8",
+    "status snap",
+    "flush snap",
+    "suspend snap",
+    "resume snap",
+    "suspend origin",
+    "resume origin",
+    'load origin "0 8 snapshot-merge base cow P 2"',
+    "remove snap",
+    "status origin",
+    "metadata cow",
+]
+TWO = (
+    setup("P 2", base=8, cow=12)
+    + """
+disk cow2 12
+create other "0 8 snapshot base cow2 P 1"
+suspend origin
+resume origin
+"""
+)
+
+
+def chooser(data: st.DataObject) -> Callable[[int], int]:
+    return lambda n: data.draw(st.integers(0, n - 1))
+
+
+def check_exceptions(world: sm.World) -> None:
+    """No chunk has two exceptions, none lives in metadata; when nothing is under way, the disk has them all."""
+    for snap in world.stack.targets.values():
+        if not isinstance(snap, SnapshotTarget) or not snap.valid or not isinstance(snap.store, Persistent):
+            continue
+        made = dict(pairs(snap.completed)) | {p.old: p.new for p in snap.pending.values()}
+        assert len(set(made.values())) == len(made)
+        assert not any(is_metadata(new, snap.store.per_area) for new in made.values())
+        if not world.flights and not snap.pending and snap.store.chunk_size:
+            found, _ = sm.operate(sm.Session(world), sm.Metadata(snap.cow))
+            assert isinstance(found, sm.Records)
+            assert sorted(found.records) == sorted(pairs(snap.completed))
+            allocated, _, metadata = snap.store.usage(0)
+            assert allocated - metadata == len(made) * snap.store.chunk_size
+
+
+@pytest.mark.spec("EXC-1")
+@pytest.mark.spec("STORE-1")
+@pytest.mark.spec("STORE-2")
+@pytest.mark.spec("ORACLE-2")
+@pytest.mark.spec("DEV-5")
+@settings(max_examples=60)
+@given(st.data(), st.lists(st.sampled_from(LINES), max_size=8))
+def test_the_oracle_allows_whatever_the_model_does_by_any_schedule(data: st.DataObject, lines: list[str]) -> None:
+    session, oracle = sm.Session.new(), sm.Oracle(budget=3_000)
+    for step in sm.parse_trace(TWO):
+        _, session = sm.operate(session, step.operation)
+        oracle.observe(step.operation, oracle.expect(step.operation))
+    for operation in map(sm.parse_operation, lines):
+        try:
+            oracle.expect(operation)
+            result, after = sm.operate(session, operation, chooser(data))
+        except sm.OperationError:
+            continue
+        session = after
+        check_exceptions(session.world)
+        outcome = result.seen() if isinstance(result, sm.Raw) else result
+        assert outcome is not None
+        assert not isinstance(oracle.observe(operation, outcome), sm.Divergence)
+    check_exceptions(sm.settle(session.world))

@@ -1,0 +1,72 @@
+import pytest
+
+import snapmerge as sm
+from snapmerge._schedules import calm
+
+from ._play import Bench, allowed, play, setup
+
+OVERFLOW = setup(base=32, cow=32)
+"""Room for two exceptions."""
+
+
+def every_end(bench: Bench, key: int) -> set[str | None]:
+    """Every outcome of an operation over every order of finishing, with nothing left out: the plain twin."""
+    found: set[str | None] = set()
+    seen: set[sm.Session] = set()
+    left = [bench.session]
+    while left:
+        session = left.pop()
+        if session in seen:
+            continue
+        seen.add(session)
+        here = Bench("")
+        here.session = session
+        outcome = here.ended(key)
+        if outcome is not None:
+            found.add(outcome)
+            continue
+        left += [sm.Session(world, session.tasks) for world in sm.moves(session.world)]
+    return found
+
+
+@pytest.mark.spec("WORLD-14")
+@pytest.mark.parametrize(
+    "line", ["read snap 0 24", "write snap 0 16 #1", "write snap 4 8 #1", "write snap 0 24 #1", "write origin 4 8 #1"]
+)
+@pytest.mark.parametrize("before", ["", "start 1 write snap 8 8 #50", "start 1 write origin 8 4 #50"])
+def test_no_outcome_is_left_out(before: str, line: str) -> None:
+    session = play(OVERFLOW + before)
+    bench = Bench("")
+    bench.session = session
+    ends = every_end(bench, bench.start(line))
+    assert allowed(session, line) == ends
+
+
+@pytest.mark.spec("WORLD-14")
+def test_a_long_read_takes_no_more_worlds_than_pieces() -> None:
+    session = play(setup(base=256) + "write snap 0 64 #1")
+    spent: list[None] = []
+    operation = sm.parse_operation("read snap 0 256")
+    found = list(sm.outcomes(session, operation, lambda: spent.append(None)))
+    assert len(found) == 1
+    assert len(spent) < 200
+
+
+@pytest.mark.spec("WORLD-14")
+def test_a_world_is_calm_while_no_exception_can_fail() -> None:
+    assert calm(play(setup() + "start 1 write snap 0 8 #1").world)
+    assert not calm(play(setup(cow=24) + "start 1 write snap 0 8 #1").world)
+    assert not calm(play(setup() + "fault cow write 0 1\nstart 1 write snap 0 8 #1").world)
+
+
+def test_the_canonical_outcome_comes_first() -> None:
+    session = play(OVERFLOW + "write snap 0 8 #1")
+    operation = sm.parse_operation("write snap 8 16 #1")
+    result, _ = next(sm.outcomes(session, operation))
+    assert result == sm.operate(session, operation)[0]
+
+
+def test_what_would_block_by_any_schedule_is_refused() -> None:
+    with pytest.raises(sm.WouldBlock):
+        allowed(play(setup() + "suspend snap"), "read snap 0 1")
+    assert allowed(play(setup() + "suspend snap\nstart 1 read snap 0 1"), "finish 1") == {"blocked"}

@@ -1,0 +1,74 @@
+"""The check: agrees with what agrees, finds and shrinks what does not, and reaches everything."""
+
+from dataclasses import replace
+
+from snapmerge import MAINLINE, Died, Operation, Outcome, Status, print_operation
+from snapmerge.machinery import SnapshotTarget, snapshot_status
+from snapmerge_adapters import Memory
+from snapmerge_specs import REACHED_NAMES, check
+
+
+def _off_by_one(snap: SnapshotTarget, total: int) -> str:
+    return snapshot_status(snap, total + 1)
+
+
+class Mortal(Memory):
+    """Dies when it is asked for a status the third time."""
+
+    asked = 0
+
+    def apply(self, operation: Operation) -> Outcome:
+        if isinstance(operation, Status):
+            Mortal.asked += 1
+            if Mortal.asked == 3:
+                return Died("it was too much")
+        return super().apply(operation)
+
+
+def test_the_model_agrees_with_itself_in_any_schedule() -> None:
+    report = check(lambda: Memory(seed=7), runs=150, seed=1)
+    assert report.found is None
+    assert report.runs >= 150
+    assert not report.undecided
+
+
+def test_the_scenarios_reach_everything_that_matters() -> None:
+    reached: set[str] = set()
+    for seed in range(12):
+        reached |= {name for name, _ in check(Memory, runs=150, seed=seed).reached}
+        if reached == set(REACHED_NAMES):
+            return
+    assert reached == set(REACHED_NAMES)
+
+
+def test_a_divergence_is_found_and_shrunk() -> None:
+    report = check(lambda: Memory(rules=replace(MAINLINE, status=_off_by_one)), runs=100, seed=0)
+    assert report.found is not None
+    assert report.found.known is None
+    kinds = [print_operation(step.operation).split()[0] for step in report.found.trace]
+    assert kinds[-1] == "status"
+    assert len(kinds) <= 5
+
+
+def test_the_same_seed_makes_the_same_scenarios() -> None:
+    one, other = (check(Memory, runs=20, seed=5) for _ in range(2))
+    assert (one.kinds, one.reached) == (other.kinds, other.reached)
+
+
+def test_progress_is_told_of_every_scenario() -> None:
+    heard: list[tuple[int, int]] = []
+    check(Memory, runs=10, seed=0, progress=lambda done, of: heard.append((done, of)))
+    assert [done for done, _ in heard] == list(range(1, len(heard) + 1))
+
+
+def test_an_implementation_that_dies_is_a_divergence_and_is_made_anew() -> None:
+    Mortal.asked = 0
+    made: list[Mortal] = []
+
+    def make() -> Mortal:
+        made.append(Mortal())
+        return made[-1]
+
+    report = check(make, runs=20, seed=0)
+    assert report.found is not None
+    assert len(made) > 1

@@ -1,0 +1,61 @@
+"""What real kernels do otherwise: each has a trace, which the model plays as it should be and its rules as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from snapmerge import Divergence, Implementation, Oracle, Step, parse_trace
+from snapmerge_adapters import Guest, Memory
+from snapmerge_specs import FINDINGS, KnownFinding, check, explanation, replay
+
+FOLDER = Path(__file__).parents[2] / "specs" / "findings"
+
+
+def _trace(finding: KnownFinding) -> tuple[Step, ...]:
+    return parse_trace((FOLDER / f"{finding.name}.trace").read_text())
+
+
+def _plays_as_recorded(implementation: Implementation, steps: tuple[Step, ...]) -> bool:
+    return all(
+        step.outcome is None or seen.outcome == step.outcome
+        for step, (seen, _) in zip(steps, replay(steps, implementation), strict=False)
+    )
+
+
+def test_each_finding_has_its_trace_and_each_trace_its_finding() -> None:
+    assert {path.stem for path in FOLDER.glob("*.trace")} == {finding.name for finding in FINDINGS}
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)
+def test_the_model_plays_the_trace_as_it_should_be(finding: KnownFinding) -> None:
+    assert _plays_as_recorded(Memory(), _trace(finding))
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)
+def test_an_implementation_that_does_so_diverges_and_is_recognised(finding: KnownFinding) -> None:
+    for seed in range(20):
+        implementation, oracle, seen = Memory(rules=finding.rules, seed=seed), Oracle(), []
+        for step in _trace(finding):
+            outcome = implementation.apply(step.operation)
+            seen.append(Step(step.operation, outcome))
+            verdict = oracle.observe(step.operation, outcome)
+            if verdict is not None:
+                assert isinstance(verdict, Divergence)
+                assert explanation(seen) == finding
+                return
+    pytest.fail("the oracle has not noticed")
+
+
+@pytest.mark.parametrize("finding", FINDINGS[:3], ids=lambda finding: finding.name)
+def test_a_check_finds_it_without_being_told_where(finding: KnownFinding) -> None:
+    report = check(lambda: Memory(rules=finding.rules), runs=400, seed=3)
+    assert [known.name for known in report.known] == [finding.name]
+    assert report.found is None
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("finding", FINDINGS[:3], ids=lambda finding: finding.name)
+def test_the_kernel_still_does_it(finding: KnownFinding, guest: Guest) -> None:
+    release = guest.capabilities.about.split()[1].rstrip(",")
+    as_recorded = _plays_as_recorded(guest, _trace(finding))
+    assert as_recorded == (release not in finding.releases)

@@ -1,0 +1,145 @@
+"""The conformance suite, written once against the port: every adapter passes it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from snapmerge import (
+    Blocked,
+    Capabilities,
+    Data,
+    Disk,
+    Divergence,
+    Done,
+    Failed,
+    Implementation,
+    Operation,
+    OperationError,
+    Outcome,
+    Read,
+    Reset,
+    Sector,
+    Sectors,
+    Step,
+    WouldBlock,
+    operation_word,
+    parse_operation,
+    parse_trace,
+    print_trace,
+)
+from snapmerge_adapters import Files, Guest, Memory, Process
+from snapmerge_specs import Disagreement, Lockstep, check, judge, replay
+
+TRACES = sorted((Path(__file__).parents[2] / "specs" / "traces").glob("*.trace"))
+ADAPTERS = ("memory", "drawn", "file", "process", pytest.param("guest", marks=pytest.mark.kernel))
+
+
+@pytest.fixture
+def implementation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Implementation]:
+    made: Implementation
+    match request.param:
+        case "memory":
+            made = Memory()
+        case "drawn":
+            made = Memory(seed=11)
+        case "file":
+            made = Files(tmp_path)
+        case "process":
+            made = Process([sys.executable, "-m", "snapmerge_adapters._cli", "serve", "--adapter", "memory"])
+        case _:
+            guest: Guest = request.getfixturevalue("guest")
+            yield guest
+            return
+    yield made
+    made.close()
+
+
+def _possible(steps: tuple[Step, ...], can: Capabilities) -> bool:
+    return all(operation_word(step.operation) in can.operations for step in steps)
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("implementation", ADAPTERS, indirect=True)
+def test_the_traces_play_as_recorded(implementation: Implementation, path: Path) -> None:
+    steps = parse_trace(path.read_text())
+    assert _possible(steps, implementation.capabilities)
+    seen = [(step, verdict) for step, verdict in replay(steps, implementation)]
+    assert [verdict for _, verdict in seen] == [None] * len(steps)
+    for step, (got, _) in zip(steps, seen, strict=True):
+        if step.outcome is not None:
+            assert print_trace([got]) == print_trace([step])
+
+
+@pytest.mark.parametrize("implementation", ADAPTERS, indirect=True)
+def test_random_scenarios_agree(implementation: Implementation) -> None:
+    class Kept:
+        """The implementation, which is not the check's to close."""
+
+        capabilities = implementation.capabilities
+
+        def apply(self, operation: Operation) -> Outcome:
+            return implementation.apply(operation)
+
+        def close(self) -> None:
+            implementation.apply(Reset())
+
+    report = check(Kept, runs=40, seed=2)
+    assert report.found is None, print_trace(report.found.trace)
+
+
+@pytest.mark.parametrize("implementation", ADAPTERS, indirect=True)
+def test_what_makes_no_sense_changes_nothing(implementation: Implementation) -> None:
+    implementation.apply(Reset())
+    implementation.apply(Disk("base", Sectors(8)))
+    for nonsense in ("read base 4 8", "read nothing 0 1", "write base 8 1 #1", "finish 1", "disk base 8", "heal nothing"):
+        with pytest.raises(OperationError):
+            implementation.apply(parse_operation(nonsense))
+    assert implementation.apply(Read("base", Sector(0), Sectors(8))) == Data((0,) * 8)
+
+
+@pytest.mark.parametrize("implementation", ADAPTERS, indirect=True)
+def test_what_can_not_end_waits_for_its_time(implementation: Implementation) -> None:
+    text = 'disk base 8\ncreate d "0 8 linear base 0"\nsuspend d\nstart 1 write d 0 8 #5\nfinish 1\nresume d\nfinish 1'
+    implementation.apply(Reset())
+    seen = [implementation.apply(step.operation) for step in parse_trace(text)]
+    assert seen == [Done(), Done(), Done(), Done(), Blocked(), Done(), Done()]
+    assert implementation.apply(Read("base", Sector(0), Sectors(8))) == Data(tuple(range(5, 13)))
+
+
+@pytest.mark.parametrize("implementation", ADAPTERS, indirect=True)
+def test_reset_forgets_what_is_suspended_and_blocked(implementation: Implementation) -> None:
+    text = 'disk base 8\ncreate d "0 8 linear base 0"\nsuspend d\nstart 1 read d 0 8\nreset\nstatus d'
+    seen = [implementation.apply(step.operation) for step in parse_trace(text)]
+    assert seen[-2:] == [Done(), Failed("ENXIO")]
+
+
+def test_a_disagreement_carries_the_trace_and_the_verdict() -> None:
+    class Liar(Memory):
+        def apply(self, operation: Operation) -> Outcome:
+            return Data((7,)) if isinstance(operation, Read) else super().apply(operation)
+
+    lockstep = Lockstep(Liar())
+    lockstep.do(Disk("base", Sectors(1)))
+    with pytest.raises(Disagreement) as caught:
+        lockstep.do(Read("base", Sector(0), Sectors(1)))
+    assert print_trace(caught.value.trace) == "disk base 1 -> ok\nread base 0 1 -> #7\n"
+    assert isinstance(caught.value.verdict, Divergence)
+    assert caught.value.verdict.allowed == (Data((0,)),)
+
+
+def test_neither_side_does_what_would_block() -> None:
+    lockstep = Lockstep(Memory())
+    for step in parse_trace('disk base 8\ncreate d "0 8 linear base 0"\nsuspend d'):
+        lockstep.do(step.operation)
+    with pytest.raises(WouldBlock):
+        lockstep.do(Read("d", Sector(0), Sectors(1)))
+    assert len(lockstep.steps) == 3
+
+
+def test_judging_stops_at_the_first_outcome_that_is_not_allowed() -> None:
+    text = "disk base 2 -> ok\nread base 0 2\nread base 0 1 -> #9\nread base 0 1 -> #0\n"
+    judged = list(judge(parse_trace(text)))
+    assert [verdict is None for _, verdict in judged] == [True, True, False]
+    assert judged[1][0].outcome == Data((0, 0))
