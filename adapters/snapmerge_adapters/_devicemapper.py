@@ -156,6 +156,7 @@ class DeviceMapper:
             raise OperationError(f"{key} is under way: {print_operation(self._started[key][0])}")
         if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
+        self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
         operator = Operator(self._place)
         job = Job(lambda: operator.do(operation)).start()
         self._started[key] = (operation, operator, job)

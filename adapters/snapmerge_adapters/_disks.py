@@ -59,7 +59,8 @@ class Disks:
         self._used: dict[str, Slice] = {}
         self._idle: list[Slice] = []
         self._made = 0
-        self._nbd_free: list[str] = list(backing.nbd)
+        self._nbd_unused: list[str] = list(backing.nbd)
+        self._nbd_idle: list[NbdDevice] = []  # connected, each as large as the backing
 
     def get(self, name: str) -> Slice | None:
         """The disk of this name."""
@@ -82,7 +83,7 @@ class Disks:
 
     def _take(self, size: int) -> Slice | None:
         for disk in self._idle:
-            if disk.size == size:
+            if disk.size == size and disk.fd >= 0:
                 self._idle.remove(disk)
                 return disk
         return None
@@ -132,14 +133,17 @@ class Disks:
         return disk.fault[0]
 
     def _connect(self, disk: Slice) -> tuple[FaultyDisk, NbdDevice]:
-        if not self._nbd_free:
+        faulty = FaultyDisk(Storage(*self._storage(disk.start)), volatile=self._backing.volatile)
+        if not self._nbd_idle and not self._nbd_unused:
             self._drop_idle(but=disk)
-        if not self._nbd_free:
+        if self._nbd_idle:
+            device = self._nbd_idle.pop()
+            device.disk = faulty
+            return faulty, device
+        if not self._nbd_unused:
             raise OperationError(f"no more than {len(self._backing.nbd)} disks can have faults at a time")
-        storage = Storage(*self._storage(disk.start))
-        faulty = FaultyDisk(storage, volatile=self._backing.volatile)
-        device = NbdDevice(self._nbd_free[-1], faulty, disk.size)
-        self._nbd_free.pop()
+        device = NbdDevice(self._nbd_unused[-1], faulty, self._backing.sectors)
+        self._nbd_unused.pop()
         return faulty, device
 
     def _storage(self, start: int) -> tuple[Callable[[int, int], bytes], Callable[[int, bytes], None]]:
@@ -181,13 +185,14 @@ class Disks:
             self._libdm.remove(disk.name)
             self._idle.remove(disk)
             if disk.fault is not None:
-                disk.fault[1].close()
-                self._nbd_free.append(disk.fault[1].path)
+                self._nbd_idle.append(disk.fault[1])
 
     def close(self) -> None:
         """Removes every mapping.  Raises OSError when one is in use."""
         self.forget()
         self._drop_idle()
+        while self._nbd_idle:
+            self._nbd_idle.pop().close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

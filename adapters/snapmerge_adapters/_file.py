@@ -166,7 +166,8 @@ class Files:
         return {**self._given, **self._made}
 
     def _make_disk(self, name: str, size: int) -> None:
-        sm.add_disk(self._session.world, name, size)  # refuses what is there already, before a file is made
+        if name in self._session.world.disks or name in self._session.world.stack.devices:
+            raise sm.OperationError(f"{name} is there already")
         image = self._made[name] = Image(self._directory / f"{name}.img", size)
         world = _with_image(self._session.world, name, image)
         self._session = replace(self._session, world=world)

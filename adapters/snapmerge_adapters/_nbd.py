@@ -41,11 +41,14 @@ _PATIENCE: Final = 5.0
 
 
 class NbdDevice:
-    """An nbd device, connected to a FaultyDisk of ``size`` sectors.  Raises OSError when it is in use."""
+    """An nbd device of ``size`` sectors, connected to a FaultyDisk.  Raises OSError when it is in use.
+
+    ``disk`` may be exchanged for another one while no I/O is under way.
+    """
 
     def __init__(self, path: str, disk: FaultyDisk, size: int) -> None:
         self.path: Final = path
-        self._disk: Final = disk
+        self.disk = disk
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         # One bio must be one request, or a fault would fail its neighbours.
         queue = Path("/sys/block", Path(path).name, "queue")
@@ -53,6 +56,7 @@ class NbdDevice:
             (queue / "nomerges").write_text("2")
             (queue / "scheduler").write_text("none")
         self._kernel, self._ours = socket.socketpair()
+        self._threads: Final = [threading.Thread(target=run, daemon=True) for run in (self._serve, self._attend)]
         try:
             self._connect(size)
         except OSError:
@@ -64,8 +68,8 @@ class NbdDevice:
         fcntl.ioctl(self._fd, _SET_BLKSIZE, SECTOR_BYTES)
         fcntl.ioctl(self._fd, _SET_SIZE_BLOCKS, size)
         fcntl.ioctl(self._fd, _SET_FLAGS, _HAS_FLAGS | _SEND_FLUSH | _SEND_FUA | _SEND_TRIM)
-        for run in (self._serve, self._attend):
-            threading.Thread(target=run, daemon=True).start()
+        for thread in self._threads:
+            thread.start()
         deadline = time.monotonic() + _PATIENCE
         while device_size(self._fd) != size:
             if time.monotonic() > deadline:
@@ -98,13 +102,13 @@ class NbdDevice:
     def _do(self, kind: int, sector: int, count: int, payload: bytes) -> bytes:
         match kind & 0xFFFF:
             case _Command.READ:
-                return self._disk.read(sector, count)
+                return self.disk.read(sector, count)
             case _Command.WRITE:
-                self._disk.write(sector, payload, fua=bool(kind & _FUA))
+                self.disk.write(sector, payload, fua=bool(kind & _FUA))
             case _Command.FLUSH:
-                self._disk.flush()
+                self.disk.flush()
             case _Command.TRIM:
-                self._disk.write(sector, bytes(count * SECTOR_BYTES), fua=bool(kind & _FUA))
+                self.disk.write(sector, bytes(count * SECTOR_BYTES), fua=bool(kind & _FUA))
             case _:
                 raise OSError(errno.EINVAL, "unknown request")
         return b""
@@ -122,6 +126,10 @@ class NbdDevice:
         for command in (_DISCONNECT, _CLEAR_SOCK):
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._fd, command)
+        # The last that _DO_IT does is to set the size to 0, which must not come over whoever connects next.
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_PATIENCE)
         self._ours.close()
         self._kernel.close()
         os.close(self._fd)

@@ -44,6 +44,7 @@ unblock() {
 remove_all() {
     unblock
     for pass in 1 2 3 4 5 6 7 8; do
+        rm -f "$dir"/*.finished
         for name in $(ours); do
             dmsetup remove "$name"
         done
@@ -337,14 +338,17 @@ metadata() {
 
 # --- what may block ----------------------------------------------------------------------------------------------
 
-# start KEY FUNCTION [ARGUMENT ...]: in the background; what comes of it goes to a file.
+# start KEY FUNCTION [ARGUMENT ...]: in the background; what comes of it goes to a file.  I/O has its device open until
+# that file is gone.
 start() {
-    job=$1
+    job=$1 held=/dev/null
     shift
-    (
+    case $1 in write | read_sectors | flush | discard) held=$dev/$2 ;; esac
+    {
         "$@" >"$dir/$job.seen"
         mv "$dir/$job.seen" "$dir/$job.finished"
-    ) </dev/null >/dev/null 2>&1 &
+        while [ -e "$dir/$job.finished" ]; do sleep 0.05; done
+    } 3<"$held" </dev/null >/dev/null 2>&1 &
     sleep 0.2 # for it to get as far as it can
     echo ok
 }

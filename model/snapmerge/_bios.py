@@ -22,6 +22,7 @@ from ._state import (
     SnapshotTarget,
     StoreIo,
     Target,
+    Wake,
 )
 
 __all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", "send", "take"]
@@ -51,9 +52,16 @@ def enter(d: Draft, work: DeviceBio) -> None:
 
 
 def release_deferred(d: Draft, name: str) -> None:
-    """Lets in the bios that were held back, in their order.  Source: ``dm_wq_work``."""
+    """Has the bios that were held back let in, by another thread.  Source: ``dm_queue_flush``."""
     device = d.device(name)
-    if device.held or not device.deferred:
+    if not device.held and device.deferred:
+        d.requeue(d.begin(Wake(name)))
+
+
+def _wake(d: Draft, name: str) -> None:
+    """Lets in what was held back, in its order, unless I/O is held back again by now.  Source: ``dm_wq_work``."""
+    device = d.devices.get(name)
+    if device is None or device.held:
         return
     d.put_device(replace(device, deferred=(), busy=device.busy + len(device.deferred)))
     for id in device.deferred:
@@ -164,6 +172,9 @@ def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
             d.end(id)
             _map_first(d, parent, bio)
             _count_down(d, parent, None)
+        case Wake(device):
+            d.end(id)
+            _wake(d, device)
         case CopyJob():
             _copyout.copy_step(d, id, work, error)
         case StoreIo():

@@ -16,7 +16,7 @@ from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, Sto
 from ._store import DEFAULT_CHUNK_SIZE, Persistent
 from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store
 
-__all__ = ["advance_load", "finish_load", "load_step", "sharing_cow", "too_small"]
+__all__ = ["advance_load", "finish_load", "is_above", "load_step", "lower_names", "sharing_cow", "too_small"]
 
 _NOT_READ = "Failed to read snapshot metadata"
 _NO_MERGE = "Snapshot exception store does not support snapshot-merge."
@@ -27,6 +27,8 @@ def advance_load(d: Draft, request: Load) -> None:
     request = _current(d, request)
     for line in request.lines[len(request.built) :]:
         id = d.new_target()
+        request = replace(request, loading=id)
+        d.change_request(request)
         try:
             loading = _construct(d, id, request, line)
         except BadTable as bad:
@@ -34,9 +36,12 @@ def advance_load(d: Draft, request: Load) -> None:
             return
         if loading:
             return
-        request = replace(request, built=(*request.built, id))
+        request = replace(request, built=(*request.built, id), loading=None)
         d.change_request(request)
-    device = d.device(request.device)
+    device = d.devices.get(request.device)
+    if device is None:
+        _refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
+        return
     d.put_device(replace(device, typed=True))
     problem = None if device.typed else too_small(d, request.built)
     if problem is not None:
@@ -190,6 +195,23 @@ def _extent(target: Target) -> tuple[str, int]:
             assert_never(target)
 
 
+def is_above(d: Draft, name: str, device: str) -> bool:
+    """Whether ``device`` is somewhere below ``name``, by any table, live or not."""
+    below = {lower for target in d.targets.values() if target.device == name for lower in lower_names(target)}
+    return device in below or any(is_above(d, lower, device) for lower in below)
+
+
+def lower_names(target: Target) -> tuple[str, ...]:
+    """The names of what a target is made on."""
+    match target:
+        case LinearTarget(lower=lower) | OriginTarget(lower=lower):
+            return (lower,)
+        case SnapshotTarget(origin=origin, cow=cow):
+            return origin, cow
+        case _:
+            assert_never(target)
+
+
 # --- loading a store (3.3) ---------------------------------------------------------------------------------------
 
 
@@ -267,13 +289,13 @@ def finish_load(d: Draft, snap: SnapshotTarget) -> None:
         store = store.loaded()
     d.put(replace(snap, store=store, io_max=store.chunk_size))
     request = _loading(d, snap)
-    request = replace(request, built=(*request.built, snap.id))
+    request = replace(request, built=(*request.built, snap.id), loading=None)
     d.change_request(request)
     advance_load(d, request)
 
 
 def _loading(d: Draft, snap: SnapshotTarget) -> Load:
-    return next(r for r in d.requests if isinstance(r, Load) and r.device == snap.device)
+    return next(r for r in d.requests if isinstance(r, Load) and r.loading == snap.id)
 
 
 def _load_failed(d: Draft, snap: SnapshotTarget, errno: str) -> None:

@@ -10,13 +10,13 @@ from typing import assert_never
 
 from . import _bios, _construct, _merge, _origin
 from ._draft import Draft
+from ._errors import OperationError
 from ._events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
 from ._exceptions import NO_EXCEPTIONS
 from ._state import (
     SUBMITTER,
     Device,
     DeviceBio,
-    LinearTarget,
     Load,
     OriginTarget,
     Phase,
@@ -54,11 +54,14 @@ def create(d: Draft, token: int, name: str) -> None:
 
 
 def load(d: Draft, event: LoadTable) -> None:
-    """Begins to construct an inactive table."""
+    """Begins to construct an inactive table.  A loop of devices is refused: a kernel takes it, and hangs or dies."""
     lines = parse_table(event.table)
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
         return
+    names = {word for line in lines for word in line.args} - {event.device}
+    if any(_construct.is_above(d, name, event.device) for name in names):
+        raise OperationError(f"{event.device} would be below itself")
     request = Load(event.token, event.device, lines)
     d.requests = (*d.requests, request)
     _construct.advance_load(d, request)
@@ -112,19 +115,9 @@ def remove(d: Draft, event: RemoveDevice) -> None:
 
 def _in_use(d: Draft, name: str) -> bool:
     """Whether a table refers to the device, or a bio of a user's is in it."""
-    below = {n for t in d.targets.values() for n in _lower(t)}
+    below = {n for t in d.targets.values() for n in _construct.lower_names(t)}
     bios = (w for w in d.work.values() if isinstance(w, DeviceBio))
     return name in below or any(w.parent == SUBMITTER and w.bio.where == name for w in bios)
-
-
-def _lower(target: Target) -> tuple[str, ...]:
-    match target:
-        case LinearTarget(lower=lower) | OriginTarget(lower=lower):
-            return (lower,)
-        case SnapshotTarget(origin=origin, cow=cow):
-            return origin, cow
-        case _:
-            assert_never(target)
 
 
 def message(d: Draft, event: SendMessage) -> None:
@@ -147,9 +140,12 @@ def progress(d: Draft) -> None:
 def _advance(d: Draft, token: int) -> bool:
     """Takes one step of a request; False: it has ended, or must wait."""
     request = next((r for r in d.requests if r.token == token), None)
+    if request is None or isinstance(request, Load) or _first(d, request.device) != token:
+        return False
+    if request.device not in d.devices:
+        d.end_request(request, _UNKNOWN)
+        return True
     match request:
-        case None | Load():
-            return False
         case Suspending():
             return _advance_suspending(d, request)
         case Resuming():
@@ -158,6 +154,11 @@ def _advance(d: Draft, token: int) -> bool:
             return _advance_removing(d, request)
         case _:
             assert_never(request)
+
+
+def _first(d: Draft, device: str) -> int | None:
+    """The oldest request of a device, which others wait for.  Source: ``suspend_lock``."""
+    return next((r.token for r in d.requests if r.device == device and not isinstance(r, Load)), None)
 
 
 def _advance_suspending(d: Draft, request: Suspending) -> bool:

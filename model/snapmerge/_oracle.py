@@ -13,7 +13,7 @@ from ._disk import Unknown
 from ._draft import Rules
 from ._errors import OperationError
 from ._machine import MAINLINE
-from ._operations import Message, Operation
+from ._operations import Crash, Message, Operation
 from ._outcomes import Data, Died, Done, Failed, Outcome
 from ._payload import Content, as_seen
 from ._schedules import outcomes
@@ -124,6 +124,7 @@ class _Search:
         self.worlds = 0
         self.allowed: dict[Outcome, None] = {}
         self._seen: set[tuple[int, Session]] = set()
+        self._cuts = any(isinstance(step.operation, Crash) for step in history)
 
     def run(self, start: Session) -> Session | None:
         """A session that explains everything; None: there is none, or (``worlds`` is the budget then) nobody knows."""
@@ -153,7 +154,7 @@ class _Search:
         if seen.outcome is None:
             raise OperationError("a history has outcomes")
         try:
-            for result, after in outcomes(session, seen.operation, self._spend):
+            for result, after in outcomes(session, seen.operation, self._spend, cuts=self._cuts):
                 if at + 1 == len(self.history):
                     self.allowed[_likely(result)] = None
                 yield from agreeing(seen.operation, result, seen.outcome, after)

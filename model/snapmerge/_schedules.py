@@ -8,18 +8,33 @@ end in 40! ways.  What is left out, and why nothing is lost by it:
 *   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one fails,
     when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can happen,
     and they end in their order.
+*   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
+    cut would take back.  Where none comes (``cuts`` is false), the canonical schedule stands for all.
 """
 
 from collections.abc import Callable, Iterator
 
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
-from ._disk import Unknown
+from ._disk import Disk, Unknown
 from ._events import Io
 from ._outcomes import Done
 from ._session import Result, Session, Task, blocked, enter, poll, tend
-from ._state import SUBMITTER, CopyJob, DeviceBio, Piece, Purpose, Rest, SnapshotTarget, StoreIo, StoreStep, Work
-from ._world import Flight, World, finish, known, moves
+from ._state import (
+    SUBMITTER,
+    CopyJob,
+    DeviceBio,
+    LinearTarget,
+    Phase,
+    Piece,
+    Purpose,
+    Rest,
+    SnapshotTarget,
+    StoreIo,
+    StoreStep,
+    Work,
+)
+from ._world import Flight, World, advance, finish, known, moves
 
 __all__ = ["calm", "outcomes"]
 
@@ -32,12 +47,13 @@ def _nothing() -> None:
 
 
 def outcomes(
-    session: Session, operation: op.Operation, spend: Callable[[], None] = _nothing
+    session: Session, operation: op.Operation, spend: Callable[[], None] = _nothing, *, cuts: bool = True
 ) -> Iterator[tuple[Result, Session]]:
     """Every outcome that an operation can have, with the session that it leaves, over every schedule.
 
     What is in flight may go on before the operation begins, and does so first: the canonical schedule comes first.
-    ``spend`` is called for every world that is looked at; it may raise to end the search.
+    ``spend`` is called for every world that is looked at; it may raise to end the search.  ``cuts``: the power may be cut
+    later.
 
     Raises:
         OperationError: the operation makes no sense here; WouldBlock: it would never end.
@@ -55,7 +71,7 @@ def outcomes(
             if result is not None:
                 yield result
             else:
-                stack.append(_next_nodes(node[0], tend(node[1]), operation))
+                stack.append(_next_nodes(node[0], tend(node[1]), operation, cuts=cuts))
                 if node[0] is None and isinstance(operation, op.Start):
                     yield Done(), enter(node[1], operation)[1]
 
@@ -70,8 +86,8 @@ def _ended(node: Node, operation: op.Operation) -> tuple[Result, Session] | None
     return None if result is None else (result, session)
 
 
-def _next_nodes(key: int | None, session: Session, operation: op.Operation) -> Iterator[Node]:
-    for world in _next_worlds(key, session, operation):
+def _next_nodes(key: int | None, session: Session, operation: op.Operation, *, cuts: bool) -> Iterator[Node]:
+    for world in _next_worlds(key, session, operation, cuts=cuts):
         yield key, Session(world, session.tasks)
     if key is None:
         for here in _known_enough(session, operation):
@@ -91,16 +107,29 @@ def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session
         yield Session(world, session.tasks)
 
 
-def _next_worlds(key: int | None, session: Session, operation: op.Operation) -> Iterator[World]:
+def _next_worlds(key: int | None, session: Session, operation: op.Operation, *, cuts: bool) -> Iterator[World]:
     world = session.world
     flight = None if key is None else next((f for f in world.flights if _commutes(session, key, f)), None)
+    alone = key is not None and all(k == key or _is_over(world, t) for k, t in session.tasks.items())
     if flight is not None:
         yield finish(world, flight)
+    elif alone and not cuts and world.flights and _is_io(operation) and not _merges(world) and calm(world):
+        yield advance(world)
     elif not _looks_at_disks(world, operation) and calm(world):
         waiting = set(_behind_others(world))
         yield from moves(world, unless=lambda flight: flight.effect.id in waiting)
     else:
         yield from moves(world)
+
+
+def _is_io(operation: op.Operation) -> bool:
+    return isinstance(operation, op.Read | op.Write | op.Flush | op.Discard | op.Finish)
+
+
+def _merges(world: World) -> bool:
+    """Whether a merge is under way, which goes on beside everything else."""
+    merges = (t.merge for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
+    return any(merge is not None and merge.phase is not Phase.IDLE for merge in merges)
 
 
 def _commutes(session: Session, key: int, flight: Flight) -> bool:
@@ -170,7 +199,7 @@ def _behind_others(world: World) -> Iterator[int]:
 
 def calm(world: World) -> bool:
     """Whether no exception that is in the making, or will be for what is under way, can fail."""
-    if any(disk.faults for disk in world.disks.values()):
+    if any(disk.faults and _matters(world, name, disk) for name, disk in world.disks.items()):
         return False
     needed = 0
     for work in world.stack.work.values():
@@ -195,3 +224,15 @@ def _room(world: World, snap: SnapshotTarget) -> int:
     allocated, _, metadata = snap.store.usage(total)
     chunks = (total - allocated) // snap.store.chunk_size
     return chunks - chunks // 32 - 2 if metadata else chunks
+
+
+def _matters(world: World, name: str, disk: Disk) -> bool:
+    """Whether a disk's faults can make a copy-out fail: reads of an origin, writes and flushes of a COW device."""
+    kinds = {kind for kind, _, _ in disk.faults}
+    for target in world.stack.targets.values():
+        if isinstance(target, LinearTarget):
+            return True
+        if isinstance(target, SnapshotTarget) and target.merge is None and target.valid:
+            if (target.origin == name and "read" in kinds) or (target.cow == name and kinds & {"write", "flush"}):
+                return True
+    return False

@@ -41,6 +41,7 @@ __all__ = [
     "StoreStep",
     "Suspending",
     "Target",
+    "Wake",
     "Work",
 ]
 
@@ -192,6 +193,13 @@ class DeviceBio:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """A device that was resumed, whose deferred bios are still to be let in."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """The rest of a split bio, still to be mapped."""
 
@@ -261,7 +269,7 @@ class MergeFlush:
     target: int
 
 
-Work = DeviceBio | Rest | Piece | CopyJob | StoreIo | MergeFlush
+Work = DeviceBio | Wake | Rest | Piece | CopyJob | StoreIo | MergeFlush
 
 
 # --- requests of the user that may take time ---------------------------------------------------------------------
@@ -269,12 +277,13 @@ Work = DeviceBio | Rest | Piece | CopyJob | StoreIo | MergeFlush
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A table under construction: ``built`` targets of ``lines`` are done; the one at ``loading`` reads its metadata."""
+    """A table under construction: the targets ``built``, of ``lines``, are done; ``loading`` is the one that reads its metadata."""
 
     token: int
     device: str
     lines: tuple[TableLine, ...]
     built: tuple[int, ...] = ()
+    loading: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

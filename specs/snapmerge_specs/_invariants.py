@@ -162,8 +162,12 @@ def _origin_waits(world: World) -> str | None:
 
 
 def _nobody_forgotten(world: World) -> str | None:
-    """When nothing is in flight and no device holds a bio back, no bio is under way."""
-    if world.flights or any(device.deferred for device in world.stack.devices.values()) or not world.stack.work:
+    """When nothing is in flight and no suspended device has a bio, no bio is under way."""
+    if (
+        world.flights
+        or any(device.held and device.deferred for device in world.stack.devices.values())
+        or not world.stack.work
+    ):
         return None
     return f"nothing is in flight, and these wait: {[work for _, work in sorted(world.stack.work.items())]}"
 

@@ -69,8 +69,8 @@ class Layout:
         """Snapshot ``i``, mostly with the store that it has been given; features now and then."""
         cow = self.cows[i]
         words = f"0 {self.size} snapshot {self.lower} {cow_name(i)} {cow.kind} {self._chunk_size(draw, cow)}"
-        features = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
-        return words + (features[draw(st.integers(0, 2))] if self.discards else "")
+        features = (" 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
+        return words + (features[draw(st.integers(0, 1))] if self.discards else "")
 
     def merge_table(self, draw: Draw, i: int) -> str:
         """The merge of snapshot ``i``."""

@@ -204,6 +204,8 @@ class Scenario:
         careless = _number(draw, 0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
+        if self.layout.faults:
+            self._write_much(draw, snapshot_name(i))
         if careless != 1:
             self.do(sm.Suspend("origin"))
         if careless != 2:
@@ -212,10 +214,33 @@ class Scenario:
         if careless == 3:
             self.do(sm.Remove(snapshot_name(i)))
         if self.layout.faults:
-            self.fault(draw)
+            self._sabotage(draw, i)
         self.do(sm.Resume("origin"))
         if self.layout.faults:
             self._try_again(draw)
+
+    def _write_much(self, draw: Draw, device: str) -> None:
+        """Gives a merge something to do, over an area and more if that is possible."""
+        size = self._size(device)
+        sector = _number(draw, 0, min(size - 1, 2))
+        count = Sectors(min(size - sector, _number(draw, 1, 40)))
+        self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
+
+    def _sabotage(self, draw: Draw, i: int) -> None:
+        """Lets a merge of snapshot ``i`` meet a fault: in the copy, at either end, or in the store's metadata."""
+        cow, name = self.layout.cows[i], cow_name(i)
+        area, data = Sector(cow.chunk_size), Sector(2 * cow.chunk_size)
+        rest = Sectors(cow.size - data)
+        faults = (
+            sm.Fault("base", "write", Sector(0), Sectors(self.layout.size)),
+            sm.Fault(name, "write", area, Sectors(cow.chunk_size)),
+            sm.Fault(name, "read", area, Sectors(cow.chunk_size)),
+            sm.Fault(name, "read", data, rest),
+            sm.Fault("base", "flush", Sector(0), Sectors(1)),
+        )
+        fault = _pick(draw, faults)
+        if fault.kind in self.can.faults:
+            self.do(fault)
 
     def _try_again(self, draw: Draw) -> None:
         """Looks whether the merge has failed; heals the disks, and mostly lets it go on."""

@@ -1,13 +1,27 @@
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from snapmerge import Implementation
+from snapmerge import Implementation, OperationError, parse_operation
 from snapmerge_adapters import Guest, Unavailable
 
 pytestmark = pytest.mark.kernel
 
 Replay = Callable[[Implementation, str], None]
+
+
+@contextlib.contextmanager
+def volatile_guest(*, nbd: int = 8) -> Iterator[Guest]:
+    try:
+        guest = Guest(volatile=True, nbd=nbd, seed=1)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    try:
+        yield guest
+    finally:
+        guest.close()
+
 
 BASE = """
 disk base 128 -> ok
@@ -58,11 +72,7 @@ def test_a_failed_flush_invalidates_a_snapshot(guest: Guest, replay: Replay) -> 
 
 
 def test_a_power_cut_keeps_what_was_flushed(replay: Replay) -> None:
-    try:
-        guest = Guest(volatile=True, seed=1)
-    except Unavailable as error:
-        pytest.skip(str(error))
-    try:
+    with volatile_guest() as guest:
         replay(
             guest,
             BASE
@@ -81,5 +91,36 @@ def test_a_power_cut_keeps_what_was_flushed(replay: Replay) -> None:
             read base 12 4 -> #3004+4
             """,
         )
-    finally:
-        guest.close()
+
+
+def test_an_nbd_device_serves_one_disk_after_another(replay: Replay) -> None:
+    with volatile_guest(nbd=2) as guest:
+        for size in (8, 64, 2048, 64, 256, 16, 1024, 8, 128, 512) * 2:
+            one, two = size, size + 8
+            replay(
+                guest,
+                f"""
+                disk a {one} -> ok
+                disk b {two} -> ok
+                read b 0 {two} -> #0x{two}
+                write a 0 {one} #1000 -> ok
+                write b 0 {two} #9000 -> ok
+                create x "0 {one} linear a 0; {one} {two} linear b 0" -> ok
+                flush x -> ok
+                read x 0 {one + two} -> #1000+{one} #9000+{two}
+                fault b write 0 1 -> ok
+                write x {one} 8 #1 -> error EIO
+                crash -> ok
+                read a 0 {one} -> #1000+{one}
+                reset -> ok
+                """,
+            )
+
+
+def test_more_disks_than_nbd_devices_are_refused(replay: Replay) -> None:
+    with volatile_guest(nbd=2) as guest:
+        for _ in range(3):
+            replay(guest, "disk a 8 -> ok\ndisk b 16 -> ok\n")
+            with pytest.raises(OperationError, match="no more than 2 disks"):
+                guest.apply(parse_operation("disk c 24"))
+            replay(guest, "write b 0 16 #1 -> ok\nread b 0 16 -> #1+16\nreset -> ok\ndisk c 24 -> ok\nreset -> ok\n")

@@ -101,6 +101,46 @@ def test_merge_by_handover(guest: Guest, replay: Replay) -> None:
     )
 
 
+def test_what_was_started_keeps_a_device_open_until_it_is_finished(guest: Guest, replay: Replay) -> None:
+    replay(
+        guest,
+        """
+        disk base 64 -> ok
+        create x "0 64 linear base 0" -> ok
+        start 1 write x 0 8 #1 -> ok
+        start 2 flush x -> ok
+        remove x -> error EBUSY
+        finish 1 -> ok
+        remove x -> error EBUSY
+        finish 2 -> ok
+        remove x -> ok
+        create x "0 64 linear base 0" -> ok
+        suspend x -> ok
+        start 1 read x 0 8 -> ok
+        finish 1 -> blocked
+        remove x -> error EBUSY
+        resume x -> ok
+        remove x -> error EBUSY
+        finish 1 -> #1+8
+        remove x -> ok
+        """,
+    )
+
+
+def test_what_has_ended_keeps_no_device_open(guest: Guest, replay: Replay) -> None:
+    replay(
+        guest,
+        """
+        disk base 64 -> ok
+        create x "0 64 linear base 0" -> ok
+        read x 0 8 -> #0x8
+        start 1 remove x -> ok
+        finish 1 -> ok
+        status x -> error ENXIO
+        """,
+    )
+
+
 CONSTRUCTOR_ERRORS = (
     ("base cow P", "EINVAL", "requires 4 or more arguments"),
     ("base cow P 8 3 a b c", "EINVAL", "Invalid number of feature arguments"),

@@ -186,8 +186,17 @@ suspend x
 start 1 write x 0 8 #4294967288
 finish 1 -> blocked
 resume x
+remove x -> error EBUSY
 finish 1 -> ok
 read x 0 12 -> #4294967288+8 #0x4
+start 1 flush x
+start 2 read x 0 1
+remove x -> error EBUSY
+finish 1 -> ok
+remove x -> error EBUSY
+finish 2
+remove x -> ok
+create x "0 32 linear base 0;32 32 linear base 32"
 create y "0 64 linear nowhere 0" -> error ENODEV
 status y -> error ENXIO
 table x

@@ -46,7 +46,7 @@ class _Loaded:
         self.chunks = most + _SPARE
         self.olds: Sequence[int] = range(count)
         if order == "random":
-            self.olds = Random(1).sample(range(self.chunks), count)
+            self.olds = Random(1).sample(range(most), count)
         self.random = Random(2)
         self.tag = 1
         self.session = _with_store(self.chunks, self.olds)
@@ -64,10 +64,14 @@ class _Loaded:
             _, self.session = operate(self.session, parse_operation(line))
 
     def mix(self, count: int) -> list[Operation]:
-        """60 % writes, 40 % reads; 9 of 10 where there is an exception, the others anywhere."""
+        """60 % writes, 40 % reads; 9 of 10 where there is an exception, the others where there was none."""
         random, chosen = self.random, list[Operation]()
         for _ in range(count):
-            chunk = random.choice(self.olds) if random.random() < 0.9 else random.randrange(self.chunks)
+            chunk = (
+                random.choice(self.olds)
+                if random.random() < 0.9
+                else random.randrange(self.chunks - _SPARE, self.chunks)
+            )
             where, sector, size = random.choice(("origin", "snap")), Sector(chunk * _CHUNK_SIZE), Sectors(_CHUNK_SIZE)
             self.tag += _CHUNK_SIZE
             writes = random.random() < 0.6

@@ -184,6 +184,39 @@ def test_io_held_back_for_sectors_that_are_gone_fails() -> None:
     assert [bench.ended(key) for key in keys] == ["#0x4", "error EIO", "error EIO"]
 
 
+@pytest.mark.spec("DEV-18")
+def test_no_device_is_above_itself() -> None:
+    session = play(LINEAR + 'create upper "0 32 linear dev 0"\ncreate top\nload top "0 32 snapshot-origin upper"')
+    with pytest.raises(sm.OperationError):
+        play('load dev "0 32 snapshot-origin top"', session)
+
+
+@pytest.mark.spec("DEV-19")
+def test_what_is_asked_of_a_device_waits_for_what_was_asked_before() -> None:
+    bench = Bench(setup() + 'load snap "0 32 snapshot base cow P 8"')
+    bench.start("write origin 0 8 #1")
+    resume, remove, again = bench.start("resume snap"), bench.start("remove snap"), bench.start("remove snap")
+    assert [bench.ended(key) for key in (resume, remove, again)] == [None, None, None]
+    bench.settle()
+    assert [bench.ended(key) for key in (resume, remove, again)] == ["ok", "ok", "error ENXIO"]
+
+
+@pytest.mark.spec("DEV-19")
+def test_tables_of_one_device_are_loaded_side_by_side() -> None:
+    bench = Bench("disk base 32\ndisk a 64\ndisk b 64\ncreate dev\ncreate gone")
+    first = bench.start('load dev "0 32 snapshot base a P 8"')
+    second = bench.start('load dev "0 32 snapshot base b P 4"')
+    bench.settle()
+    assert [bench.ended(first), bench.ended(second)] == ["ok", "ok"]
+    bench.play('resume dev\ntable dev -> "0 32 snapshot base b P 4"')
+    lost = bench.start('load gone "0 32 snapshot base a P 8"')
+    removed = bench.start("remove gone")
+    bench.settle()
+    refused = "ioctl: device has been removed from the dev hash table."
+    assert [bench.ended(removed), bench.ended(lost)] == ["ok", f'error ENXIO "{refused}"']
+    assert len(bench.world.stack.targets) == 1
+
+
 @pytest.mark.spec("DEV-17")
 def test_a_snapshot_of_a_snapshot() -> None:
     play(

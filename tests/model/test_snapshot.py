@@ -111,12 +111,12 @@ read origin 0 24 -> #1+8 #20+8 #40+8
 
 @pytest.mark.spec("SNAP-13")
 def test_no_power_cut_takes_back_that_a_snapshot_is_invalid() -> None:
-    bench = Bench(setup(cow=24) + "write origin 0 8 #1\n")
-    bench.start("write origin 8 8 #20")
-    assert bench.flights == ["write cow 0 8 fua"]  # and nothing to the origin before that is done
+    bench = Bench(setup("P 1", base=2, cow=3) + "write origin 0 1 #1\n")
+    bench.start("write origin 1 1 #2")
+    assert bench.flights == ["write cow 0 1 fua"]  # and nothing goes to the origin before that is done
     bench.settle()
     for world in sm.crashes(bench.world):
-        play('create snap "0 32 snapshot base cow P 8"\nstatus snap -> "0 32 snapshot Invalid"', sm.Session(world))
+        play('create snap "0 2 snapshot base cow P 1"\nstatus snap -> "0 2 snapshot Invalid"', sm.Session(world))
 
 
 @pytest.mark.spec("SNAP-7")

@@ -47,7 +47,7 @@ def test_a_divergence_is_found_and_shrunk() -> None:
     assert report.found.known is None
     kinds = [print_operation(step.operation).split()[0] for step in report.found.trace]
     assert kinds[-1] == "status"
-    assert len(kinds) <= 5
+    assert len(kinds) <= 6
 
 
 def test_the_same_seed_makes_the_same_scenarios() -> None:

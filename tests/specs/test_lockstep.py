@@ -47,7 +47,7 @@ def implementation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[I
         case "file":
             made = Files(tmp_path)
         case "process":
-            made = Process([sys.executable, "-m", "snapmerge_adapters._cli", "serve", "--adapter", "memory"])
+            made = Process([sys.executable, "-m", "snapmerge_adapters", "serve", "--adapter", "memory"])
         case _:
             guest: Guest = request.getfixturevalue("guest")
             yield guest
@@ -93,7 +93,14 @@ def test_random_scenarios_agree(implementation: Implementation) -> None:
 def test_what_makes_no_sense_changes_nothing(implementation: Implementation) -> None:
     implementation.apply(Reset())
     implementation.apply(Disk("base", Sectors(8)))
-    for nonsense in ("read base 4 8", "read nothing 0 1", "write base 8 1 #1", "finish 1", "disk base 8", "heal nothing"):
+    for nonsense in (
+        "read base 4 8",
+        "read nothing 0 1",
+        "write base 8 1 #1",
+        "finish 1",
+        "disk base 8",
+        "heal nothing",
+    ):
         with pytest.raises(OperationError):
             implementation.apply(parse_operation(nonsense))
     assert implementation.apply(Read("base", Sector(0), Sectors(8))) == Data((0,) * 8)

@@ -1,0 +1,7 @@
+"""``python -m snapmerge_adapters`` is the command ``snapmerge``."""
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())
