@@ -1,8 +1,8 @@
 """The ``file`` adapter: the machine driven over real image files.
 
-Every disk is a file ``NAME.img`` of a directory, whose bytes are those that a kernel would have written to the disk.  A flush
-is an fsync.  Another process can open the directory later and go on: the disks are there, the devices are not, as
-after a reboot.
+Every disk is a file ``NAME.img`` of a directory, whose bytes are those that a kernel would have written to the
+disk.  A flush is an fsync.  Another process can open the directory later and go on: the disks are there, the
+devices are not, as after a reboot.
 """
 
 import os
@@ -20,7 +20,7 @@ __all__ = ["Files"]
 
 
 class Image:
-    """An open image file, and what a power cut could take back: ``_before`` has what was durable, ``_since`` what came."""
+    """An open image file.  ``_since``: what each sector has held since the last flush, the oldest first."""
 
     def __init__(self, path: Path, size: int | None) -> None:
         """Opens the image, or makes one of ``size`` sectors."""
@@ -116,8 +116,8 @@ class ImageDisk(sm.DiskState):
 class Files:
     """The model over the image files of a directory.
 
-    ``NAME.img`` that are there already are disks from the start, and stay; those that ``disk`` makes go with ``reset``, and with
-    ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.
+    ``NAME.img`` that are there already are disks from the start, and stay; those that ``disk`` makes go with
+    ``reset``, and with ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.
     """
 
     def __init__(self, directory: Path, *, keep: bool = True, seed: int = 0) -> None:

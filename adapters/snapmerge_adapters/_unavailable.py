@@ -5,5 +5,5 @@ from snapmerge import SnapmergeError
 __all__ = ["Unavailable"]
 
 
-class Unavailable(SnapmergeError):  # noqa: N818  # it is no mistake of anybody's
+class Unavailable(SnapmergeError):  # it is no mistake of anybody's
     """Something that an adapter needs is not on this machine; the message says what, and what brings it."""

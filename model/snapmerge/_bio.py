@@ -46,7 +46,7 @@ class Bio:
 
     @property
     def is_write(self) -> bool:
-        """Whether its data direction is "write", as the kernel counts it: discards are writes, empty flushes are not."""
+        """Whether its data direction is "write", as the kernel counts: discards are writes, empty flushes are not."""
         return self.op is Op.WRITE or self.op is Op.DISCARD or self.op is Op.ZERO
 
     def to(self, where: str, sector: int) -> "Bio":

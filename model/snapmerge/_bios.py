@@ -165,7 +165,7 @@ def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
     work = d.work[id]
     match work:
         case Piece(full=True):
-            _copyout.full_written(d, id, work, error)
+            _copyout.full_written(d, work, error)
         case Piece():
             piece_ended(d, id, error)
         case Rest(parent, bio):

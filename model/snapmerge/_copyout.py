@@ -92,7 +92,7 @@ def copy_step(d: Draft, id: int, job: CopyJob, error: str | None) -> None:
         _copied(d, job.target, job.old, ok=error is None)
 
 
-def full_written(d: Draft, id: int, piece: Piece, error: str | None) -> None:
+def full_written(d: Draft, piece: Piece, error: str | None) -> None:
     """A write that fills its chunk has reached the COW device, in place of a copy."""
     if piece.chunk is not None:
         _copied(d, piece.target, piece.chunk, ok=error is None)
@@ -141,7 +141,7 @@ def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
 
 
 def write_area(d: Draft, snap: SnapshotTarget) -> None:
-    """Writes the area, behind everything that the COW device has been given and durably; not if the store is invalid."""
+    """Writes the area, durably and behind all that the COW device has been given; not if the store is invalid."""
     store = snap.store
     if isinstance(store, Persistent) and store.valid:
         _storeio.write(d, snap, StoreStep.WRITE_AREA, store.area_sector, store.image, preflush=True, fua=True)
@@ -202,7 +202,7 @@ def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> Non
 
 
 def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
-    """The snapshot is lost: its header says so, durably or not, then nobody uses it.  Source: ``__invalidate_snapshot``."""
+    """The snapshot is lost: its header says so, then nobody uses it.  Source: ``__invalidate_snapshot``."""
     if not snap.valid or snap.dropping:
         return
     what = {"EIO": "Error reading/writing.", "ENOMEM": "Unable to allocate exception."}[reason]

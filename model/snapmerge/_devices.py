@@ -275,9 +275,8 @@ def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> boo
     if request.quiet is None and (quiet := _acting_origin(d, target)) is not None:
         _hold(d, request, quiet)
         return True
-    if request.quiet is not None:
-        if d.device(request.quiet).busy or not _is_idle(d, request.restart):
-            return False
+    if request.quiet is not None and (d.device(request.quiet).busy or not _is_idle(d, request.restart)):
+        return False
     source, destination, _ = _construct.sharing_cow(d, target)
     if source is not None and destination is not None:
         d.rules.hand_over(d, source, destination)
@@ -294,7 +293,7 @@ def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> boo
 
 
 def _acting_origin(d: Draft, snap: SnapshotTarget) -> str | None:
-    """The other device through which the origin is written: a live ``snapshot-origin``, or else a ``snapshot-merge``."""
+    """The other device through which the origin is written: a live ``snapshot-origin``, else a ``snapshot-merge``."""
     origins = (t for _, t in sorted(d.targets.items()) if isinstance(t, OriginTarget))
     name = next((t.device for t in origins if t.acting and t.lower == snap.origin), None)
     if name is None:

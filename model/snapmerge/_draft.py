@@ -1,7 +1,7 @@
 """One step in the making: the stack as it will be, the effects so far, and the rules in force.
 
-The transitions read like the kernel's functions because they change a ``Draft``; the stack itself never changes.  A draft
-is thrown away when a step raises, so an illegal event leaves nothing behind.
+The transitions read like the kernel's functions because they change a ``Draft``; the stack itself never changes.
+A draft is thrown away when a step raises, so an illegal event leaves nothing behind.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ __all__ = ["Draft", "Rules"]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who makes the transitions that matter.  The machine's own are ``MAINLINE``; a *defect* is these with one replaced."""
+    """Who makes the transitions that matter.  The machine's own are ``MAINLINE``; a *defect* replaces one of them."""
 
     take: "Callable[[Target, Bio], int]"
     map_snapshot: "Callable[[Draft, int, SnapshotTarget, Piece], None]"

@@ -1,8 +1,8 @@
 """The machine: ``step(stack, event) -> (stack, effects)``, and the rules that it goes by.
 
-This file only hands events on.  Where the transitions are: ``_bios`` (bios in devices), ``_snapshot``, ``_origin``, ``_merge``
-(targets), ``_copyout`` (exceptions), ``_storeio`` and ``_construct`` (stores), ``_devices`` (what users ask for).
-Nothing in any of them blocks, reads or writes.
+This file only hands events on.  Where the transitions are: ``_bios`` (bios in devices), ``_snapshot``,
+``_origin``, ``_merge`` (targets), ``_copyout`` (exceptions), ``_storeio`` and ``_construct`` (stores),
+``_devices`` (what users ask for). Nothing in any of them blocks, reads or writes.
 """
 
 from typing import Final, assert_never

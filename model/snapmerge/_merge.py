@@ -1,7 +1,7 @@
 """The ``snapshot-merge`` target: where its bios go, and the loop that merges.
 
-One run after the other, from the last record of the store backwards: protect the other snapshots, wait for writers, copy,
-flush the origin, clear the records, release.  Letters refer to section 6.5 of the reference.
+One run after the other, from the last record of the store backwards: protect the other snapshots, wait for
+writers, copy, flush the origin, clear the records, release.  Letters refer to section 6.5 of the reference.
 Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c.
 """
 

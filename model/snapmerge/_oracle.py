@@ -1,9 +1,9 @@
 """The oracle: is what was seen allowed?
 
-It holds, in effect, the set of all worlds that agree with everything seen so far, and does so lazily: it follows one *witness*, by
-the canonical schedule, as long as that agrees; when an observation contradicts the witness, it goes back over the
-history with every schedule, until it finds another witness or has tried them all.  So it never calls a divergence that some
-schedule explains, and where the kernel is deterministic it costs one world.
+It holds, in effect, the set of all worlds that agree with everything seen so far, and does so lazily: it follows
+one *witness*, by the canonical schedule, as long as that agrees; when an observation contradicts the witness, it
+goes back over the history with every schedule, until it finds another witness or has tried them all.  So it never
+calls a divergence that some schedule explains, and where the kernel is deterministic it costs one world.
 """
 
 from collections.abc import Iterator

@@ -38,8 +38,8 @@ def do_origin(d: Draft, id: int, origin: str) -> None:
 def origin_write(d: Draft, origin: str, sector: int, id: int | None) -> bool:
     """Has every snapshot that needs it copy the chunk of ``sector``; True: somebody must wait for that.
 
-    The piece ``id`` is queued on the first exception met, which is that of the largest chunk, and comes back here when it is
-    done.  That exception is started last, to give the others a head start.  Source: ``__origin_write``.
+    The piece ``id`` is queued on the first exception met, which is that of the largest chunk, and comes back here
+    when it is done.  That exception is started last, to give the others a head start.  Source: ``__origin_write``.
     """
     must_wait = False
     last: tuple[int, int] | None = None

@@ -1,11 +1,13 @@
 """Every schedule of an operation, without those that can't make a difference.
 
-In principle any effect in flight may be the next to finish.  Most orders lead to the same: the forty pieces of a read can
-end in 40! ways.  What is left out, and why nothing is lost by it:
+In principle any effect in flight may be the next to finish.  Most orders lead to the same: the forty pieces of a
+read can end in 40! ways.  What is left out, and why nothing is lost by it:
 
-*   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at once, unless
+*   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at
+once, unless
     another operation under way touches the same sectors; and so may the read half of a copy, if there is no other.
-*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one fails,
+*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one
+fails,
     when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can happen,
     and they end in their order.
 *   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
@@ -52,8 +54,8 @@ def outcomes(
     """Every outcome that an operation can have, with the session that it leaves, over every schedule.
 
     What is in flight may go on before the operation begins, and does so first: the canonical schedule comes first.
-    ``spend`` is called for every world that is looked at; it may raise to end the search.  ``cuts``: the power may be cut
-    later.
+    ``spend`` is called for every world that is looked at; it may raise to end the search.  ``cuts``: the power may
+    be cut later.
 
     Raises:
         OperationError: the operation makes no sense here; WouldBlock: it would never end.
@@ -229,10 +231,10 @@ def _room(world: World, snap: SnapshotTarget) -> int:
 def _matters(world: World, name: str, disk: Disk) -> bool:
     """Whether a disk's faults can make a copy-out fail: reads of an origin, writes and flushes of a COW device."""
     kinds = {kind for kind, _, _ in disk.faults}
-    for target in world.stack.targets.values():
-        if isinstance(target, LinearTarget):
-            return True
-        if isinstance(target, SnapshotTarget) and target.merge is None and target.valid:
-            if (target.origin == name and "read" in kinds) or (target.cow == name and kinds & {"write", "flush"}):
-                return True
-    return False
+    targets = world.stack.targets.values()
+    copying = [t for t in targets if isinstance(t, SnapshotTarget) and t.merge is None and t.valid]
+    if any(isinstance(t, LinearTarget) for t in targets):
+        return True
+    if "read" in kinds and any(t.origin == name for t in copying):
+        return True
+    return bool(kinds & {"write", "flush"}) and any(t.cow == name for t in copying)

@@ -1,10 +1,10 @@
 """Operations carried out on worlds: what a user does, step by step, with the environment's moves in between.
 
-A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule, or one of your choice;
-``_schedules`` has every schedule.
+A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule, or one of
+your choice; ``_schedules`` has every schedule.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -12,18 +12,16 @@ from immutables import Map
 
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
-from ._codec import read_store
-from ._disk import Disk, Sectors, Unknown
+from ._direct import Raw, Result, change_disk, disk_io, disk_of, look, metadata
 from ._draft import Rules
 from ._errors import EventError, OperationError, WouldBlock
 from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SubmitBio, SuspendDevice
 from ._machine import MAINLINE
-from ._outcomes import Blocked, Count, Data, Done, Failed, Line, Outcome
-from ._payload import as_seen, data_bytes, tags_from
+from ._outcomes import Blocked, Done, Failed
+from ._payload import tags_from
 from ._state import SnapshotTarget
-from ._status import status_line, table_line
 from ._store import Persistent
-from ._world import World, add_disk, advance, cut_power, finish, happen, likely, settle, start_world, user_buffer
+from ._world import World, advance, cut_power, finish, happen, settle, start_world, user_buffer
 
 __all__ = [
     "NOW",
@@ -42,22 +40,6 @@ __all__ = [
 
 NOW: Final = -1
 """The key of an operation that was not begun by ``start``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """What a read has given, with what nobody knows yet."""
-
-    sectors: Sectors
-
-    def seen(self) -> Data | None:
-        """As an outcome; None while something in it is unknown."""
-        if any(isinstance(s, Unknown) for s in self.sectors):
-            return None
-        return Data(tuple(as_seen(s) for s in self.sectors if not isinstance(s, Unknown)))
-
-
-Result = Outcome | Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +108,12 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
         case op.Reset():
             return Session(start_world(world.rules), Map({key: Task(operation, token, result=Done())}))
         case op.Disk() | op.Fault() | op.Heal():
-            return _done(session, key, operation, token, _change_disk(world, operation), Done())
+            return _done(session, key, operation, token, change_disk(world, operation), Done())
         case op.Status() | op.Table() | op.Events():
-            return _done(session, key, operation, token, world, _look(world, operation))
+            return _done(session, key, operation, token, world, look(world, operation))
         case op.Metadata(name):
-            disk = _disk(world, name)
-            return _done(session, key, operation, token, world, _metadata(disk))
+            disk = disk_of(world, name)
+            return _done(session, key, operation, token, world, metadata(disk))
         case _:
             assert_never(operation)
 
@@ -151,68 +133,13 @@ def _is_open(session: Session, device: str) -> bool:
     return started and device in session.world.stack.devices
 
 
-def _disk(world: World, name: str) -> Disk:
-    disk = world.disks.get(name)
-    if disk is None:
-        raise OperationError(f"there is no disk {name}")
-    return disk
-
-
-def _change_disk(world: World, operation: op.Disk | op.Fault | op.Heal) -> World:
-    if isinstance(operation, op.Disk):
-        return add_disk(world, operation.name, operation.size)
-    disk = _disk(world, operation.disk)
-    if isinstance(operation, op.Fault):
-        _check_inside(operation.disk, operation.sector, operation.count, disk.size)
-        disk = replace(disk, faults=(*disk.faults, (operation.kind, operation.sector, operation.count)))
-    else:
-        disk = replace(disk, faults=())
-    return replace(world, disks=world.disks.set(operation.disk, disk))
-
-
-def _check_inside(name: str, sector: int, count: int, size: int) -> None:
-    if sector + count > size:
-        raise OperationError(f"sectors {sector} to {sector + count} are not inside {name}, which has {size}")
-
-
-def _look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
-    device = world.stack.devices.get(operation.device)
-    if device is None:
-        return Failed("ENXIO")
-    match operation:
-        case op.Status(name):
-            return Line(status_line(world.stack, world.rules, name))
-        case op.Table(name):
-            return Line(table_line(world.stack, name))
-        case op.Events():
-            return Count(device.events)
-        case _:
-            assert_never(operation)
-
-
-class _Unreadable(Exception):
-    """A fault keeps a store from being read."""
-
-
-def _metadata(disk: Disk) -> Outcome:
-    def read(sector: int, count: int) -> bytes:
-        if disk.fails("read", sector, count):
-            raise _Unreadable
-        return data_bytes(likely(disk.read(sector, count)))
-
-    try:
-        return read_store(read, disk.size)
-    except _Unreadable:
-        return Failed("EIO")
-
-
 # --- I/O ---------------------------------------------------------------------------------------------------------
 
 
 def _begin_io(session: Session, key: int, io: op.Write | op.Read | op.Discard | op.Flush, token: int) -> Session:
     world = session.world
     if io.where in world.disks:
-        world, result = _disk_io(world, io)
+        world, result = disk_io(world, io)
         return _done(session, key, io, token, world, result)
     if io.where not in world.stack.devices:
         raise OperationError(f"there is no device or disk {io.where}")
@@ -235,27 +162,6 @@ def _bio(io: op.Write | op.Read | op.Discard | op.Flush, buffer: Buffer) -> Bio:
             return Bio(Op.DISCARD, where, sector, count)
         case _:
             assert_never(io)
-
-
-def _disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:
-    """I/O on a disk, around every mapping: at once."""
-    disk = world.disks[io.where]
-    result: Result = Done()
-    if isinstance(io, op.Flush):
-        if disk.fails("flush", 0, 0):
-            return world, Failed("EIO")
-        disk = disk.flush(disk.cached)
-        return replace(world, disks=world.disks.set(io.where, disk)), result
-    _check_inside(io.where, io.sector, io.count, disk.size)
-    failed = disk.fails("read" if isinstance(io, op.Read) else "write", io.sector, io.count)
-    match io:
-        case op.Read(_, sector, count):
-            result = Raw(disk.read(sector, count))
-        case op.Write(_, sector, count, tag):
-            disk = disk.write(sector, tags_from(tag, count))
-        case op.Discard(_, sector, count):
-            disk = disk.write(sector, (0,) * count)
-    return replace(world, disks=world.disks.set(io.where, disk)), Failed("EIO") if failed else result
 
 
 # --- to see it end -----------------------------------------------------------------------------------------------

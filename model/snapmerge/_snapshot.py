@@ -41,7 +41,7 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
-    """A write to a chunk without a completed exception: it waits for one, or makes it by itself if it fills the chunk."""
+    """A write to a chunk without a completed exception waits for one, or makes it by itself if it fills the chunk."""
     if chunk not in snap.pending and not _copyout.prepare(d, snap.id, chunk):
         _overflow(d, id, snap)
         return
@@ -72,7 +72,7 @@ def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
 
 
 def _map_discard(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """A discard never makes an exception, and changes chunks that have one (4.6); the second clone goes to the origin."""
+    """A discard makes no exception, and changes only chunks that have one (4.6); a second clone goes to the origin."""
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size)
     if piece.number == 1:

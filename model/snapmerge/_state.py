@@ -54,7 +54,8 @@ class Device:
     """A mapped device.  ``live`` and ``inactive`` are the ids of its tables' targets, in the order of the sectors.
 
     ``suspended``: by the user, or on the way there (``resting``); ``held``: new I/O is held back, for that or for a
-    handover under way.  ``busy`` counts bios that were let in and have not ended, ``deferred`` are the ids of those held back.
+    handover under way.  ``busy`` counts bios that were let in and have not ended, ``deferred`` are the ids of
+    those held back.
     """
 
     name: str
@@ -139,12 +140,12 @@ class Merge:
 class SnapshotTarget:
     """A ``snapshot`` or, when ``merge`` is set, a ``snapshot-merge``.
 
-    ``line`` is the table line it was made from, ``table_size`` the size of its whole table in sectors.  ``pending`` are exceptions in the making, by old chunk; ``order`` their old
-    chunks in the order of allocation, those not committed yet.  ``recorded``: committed in memory, waiting for
-    the area to be written; ``publishing``: what remains of a committed batch, with its success.
-    ``tracked`` counts the bios in flight by chunk: reads of the origin in a snapshot, writes of the COW in a merge.
-    ``writing``: the area is being written; ``dropping``: the header is, with the snapshot's lock held, and
-    ``locked_out`` are ids of pieces that wait for that lock.
+    ``line`` is the table line it was made from, ``table_size`` the size of its whole table in sectors.
+    ``pending`` are exceptions in the making, by old chunk; ``order`` their old chunks in the order of allocation,
+    those not committed yet.  ``recorded``: committed in memory, waiting for the area to be written;
+    ``publishing``: what remains of a committed batch, with its success. ``tracked`` counts the bios in flight by
+    chunk: reads of the origin in a snapshot, writes of the COW in a merge. ``writing``: the area is being written;
+    ``dropping``: the header is, with the snapshot's lock held; ``locked_out`` are ids of pieces that wait for it.
     """
 
     id: int
@@ -209,7 +210,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a bio, mapped by one target.  ``bio`` is as remapped.  ``chunk``: it is tracked there, or fills it (``full``)."""
+    """A part of a bio, mapped by one target.  ``chunk``: it is tracked there, or (``full``) fills it by itself."""
 
     parent: int
     target: int
@@ -253,7 +254,7 @@ class StoreStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StoreIo:
-    """A metadata I/O under way.  ``fetching``: it was read, and its bytes are asked for.  ``next``: the area that is read."""
+    """A metadata I/O under way.  ``fetching``: it was read, and its bytes are asked for."""
 
     target: int
     step: StoreStep
@@ -277,7 +278,7 @@ Work = DeviceBio | Wake | Rest | Piece | CopyJob | StoreIo | MergeFlush
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A table under construction: the targets ``built``, of ``lines``, are done; ``loading`` is the one that reads its metadata."""
+    """A table under construction: ``built`` targets of ``lines`` are done; ``loading`` is reading its metadata."""
 
     token: int
     device: str

@@ -61,8 +61,8 @@ class Transient:
 class Persistent:
     """A store with metadata on the COW device.
 
-    ``image`` are the bytes of the current area as they are in memory, ``committed`` how many of its records count, whatever
-    may stand behind them; ``prepared`` counts exceptions that have a chunk but no record yet.
+    ``image`` are the bytes of the current area as they are in memory, ``committed`` how many of its records count,
+    whatever may stand behind them; ``prepared`` counts exceptions that have a chunk but no record yet.
     """
 
     chunk_size: int

@@ -97,7 +97,8 @@ def parse_features(args: tuple[str, ...]) -> Features:
 def parse_store(kind: str, chunk_size: str) -> Store | None:
     """The store that two arguments ask for; None when the kernel refuses them, which it does with one text for all.
 
-    The first letter selects the type, the second is the persistent store's option; a chunk size of 0 means "not supplied".
+    The first letter selects the type, the second is the persistent store's option; a chunk size of 0 means "not
+    supplied".
     """
     size = _parse_chunk_size(chunk_size)
     if size is None:

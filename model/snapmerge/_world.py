@@ -1,8 +1,8 @@
 """The world: the machine closed by everything around it, so that all that is left open is *what happens next*.
 
-A world is a stack, its disks, and what is in flight between them.  ``moves`` gives every next thing that the environment may
-do; ``settle`` does the canonical ones (what the processor does before what disks do, first in, first out) until nothing
-is in flight.  Nondeterminism is here, explicit, and nowhere else.
+A world is a stack, its disks, and what is in flight between them.  ``moves`` gives every next thing that the
+environment may do; ``settle`` does the canonical ones (what the processor does before what disks do, first in,
+first out) until nothing is in flight.  Nondeterminism is here, explicit, and nowhere else.
 """
 
 from collections.abc import Callable, Iterator
@@ -116,7 +116,8 @@ def moves(
 ) -> Iterator[World]:
     """Every world that may come next, the canonical one first; ``faults``: disks may fail, too.
 
-    ``unless`` says which flights do not end now.  Power cuts are not among the moves: ``crashes`` gives what those leave.
+    ``unless`` says which flights do not end now.  Power cuts are not among the moves: ``crashes`` gives what those
+    leave.
     """
     for flight in _in_canonical_order(world):
         if unless(flight):
@@ -311,7 +312,7 @@ def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:
 
 
 def cut_power(world: World) -> World:
-    """The world after a power cut: no devices, and disks whose uncertain sectors are ``Unknown`` until somebody looks."""
+    """The world after a power cut: no devices; sectors that nobody can be sure of are ``Unknown`` until one looks."""
     after = World(rules=world.rules)
     for name in sorted(world.disks):
         disk = world.disks[name]

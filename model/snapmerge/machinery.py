@@ -4,8 +4,8 @@ What is here may change with the machine.  Everybody else needs no more than ``s
 """
 
 from ._bios import send, take
-from ._copyout import area_written, dropped, invalidate, publish, write_area
 from ._construct import finish_load
+from ._copyout import area_written, dropped, invalidate, publish, write_area
 from ._devices import hand_over
 from ._exceptions import Exceptions, lookup, pairs
 from ._layout import is_metadata
@@ -39,10 +39,10 @@ from ._state import (
     Piece,
     Purpose,
     SnapshotTarget,
+    StoreStep,
     Target,
 )
 from ._status import snapshot_status
-from ._state import StoreStep
 from ._store import Persistent, Run, Store, Transient
 from ._storeio import drop_header, write_header
 from ._storeio import write as write_metadata

@@ -1,4 +1,4 @@
-"""What must hold, executable: properties, the lockstep machine, strategies, defects, and the findings in real kernels."""
+"""What must hold, executable: properties, the lockstep machine, strategies, defects, findings in real kernels."""
 
 from ._check import check
 from ._defects import DEFECTS, Defect
@@ -16,20 +16,20 @@ from ._views import Volume, Volumes, view
 
 __all__ = [
     "DEFECTS",
+    "FINDINGS",
+    "INVARIANTS",
+    "REACHED_NAMES",
+    "SCRIPTS",
     "Defect",
     "Disagreement",
     "Exploration",
-    "FINDINGS",
     "Finding",
     "Found",
-    "INVARIANTS",
     "Invariant",
     "KnownFinding",
     "Lockstep",
     "LockstepMachine",
-    "REACHED_NAMES",
     "Report",
-    "SCRIPTS",
     "Scenario",
     "Script",
     "Violation",

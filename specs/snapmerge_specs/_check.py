@@ -32,8 +32,8 @@ def check(
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
-    ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario: how many are
-    done, and of how many.  The same seed makes the same scenarios.
+    ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario:
+    how many are done, and of how many.  The same seed makes the same scenarios.
     """
     checking = _Check(make, runs, progress)
     try:

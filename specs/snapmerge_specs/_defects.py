@@ -1,7 +1,7 @@
 """Seeded defects: for every property one that it catches.
 
-Each is the model with one transition replaced by a plausible mistake; some were in a kernel once.  A property that none of
-them breaks would be a property that can't fail.
+Each is the model with one transition replaced by a plausible mistake; some were in a kernel once.  A property that
+none of them breaks would be a property that can't fail.
 """
 
 from dataclasses import dataclass, replace

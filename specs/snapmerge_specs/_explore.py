@@ -1,8 +1,8 @@
 """Exhaustive search of small scopes: every schedule of a short script, a power cut anywhere, every property everywhere.
 
-A *script* is a trace without outcomes: what users do, in their order.  Operations begun with ``start`` run beside what follows.
-Each state is a session, a place in the script, and the volumes that users may count on; from each, everything that the
-environment can do is tried.
+A *script* is a trace without outcomes: what users do, in their order.  Operations begun with ``start`` run beside
+what follows. Each state is a session, a place in the script, and the volumes that users may count on; from each,
+everything that the environment can do is tried.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ _NOW: Final = -1
 class Script:
     """What users do, and (``recovery``) what they do after a power cut, before they look again.
 
-    ``cuts``: the power may be cut from this step on; None: never.  ``merges``: the snapshot that the recovery merges into
-    the origin, so that it is what the origin shows from then on.
+    ``cuts``: the power may be cut from this step on; None: never.  ``merges``: the snapshot that the recovery
+    merges into the origin, so that it is what the origin shows from then on.
     """
 
     name: str

@@ -98,7 +98,7 @@ def _usage(world: World) -> str | None:
         allocated, _, metadata = store.usage(0)
         count = sum(1 for _ in pairs(snap.completed))
         if allocated - metadata != count * store.chunk_size:
-            return f"{snap.device}: {allocated} allocated, {metadata} of metadata, {count} exceptions of {store.chunk_size}"
+            return f"{snap.device}: {allocated} allocated, {metadata} of metadata, {count} exceptions"
     return None
 
 

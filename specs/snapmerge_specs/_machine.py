@@ -17,7 +17,8 @@ __all__ = ["LockstepMachine"]
 class LockstepMachine(RuleBasedStateMachine):
     """Subclass it, give ``implementation``, and run it: ``LockstepMachine.TestCase``, or ``run_state_machine_as_test``.
 
-    ``implementation`` is called once a scenario and may give the same object each time: a scenario begins with ``reset``.
+    ``implementation`` is called once a scenario and may give the same object each time: a scenario begins with
+    ``reset``.
     """
 
     implementation: ClassVar[Callable[[], Implementation]]

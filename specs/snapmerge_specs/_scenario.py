@@ -1,14 +1,11 @@
 """What a scenario may do next: the strategies of the stateful test, drawn by looking at a world.
 
-Each method of ``Scenario`` is one move of a user, of one operation or a few that belong together.  It draws only what makes
-sense in the world as it is, so that nothing is thrown away; it says nothing about what should come of it.
+Each method of ``Scenario`` is one move of a user, of one operation or a few that belong together.  It draws only
+what makes sense in the world as it is, so that nothing is thrown away; it says nothing about what should come of it.
 
-The world that it looks at is a *sketch*: the same operations by the canonical schedule.  It is not the oracle's, which
-depends on what was seen; so the same choices make the same operations, however an implementation behaves.
+The world that it looks at is the sketch of ``Sketched``.
 """
 
-import contextlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,9 +14,8 @@ from hypothesis import strategies as st
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 
-from ._layout import Layout, cow_name, draw_layout, snapshot_name
-from ._lockstep import Disagreement, Lockstep
-from ._reach import reached
+from ._layout import cow_name, draw_layout, snapshot_name
+from ._sketch import Sketched
 
 __all__ = ["Scenario"]
 
@@ -27,115 +23,8 @@ T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[int]], int]
 
 
-def _raise(disagreement: Disagreement) -> None:
-    raise disagreement
-
-
-class Scenario:
-    """One scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
-
-    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on.
-
-    Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
-    """
-
-    def __init__(self, lockstep: Lockstep, disagreed: Callable[[Disagreement], None] = _raise) -> None:
-        self.lockstep = lockstep
-        self.over = False
-        self.reached: Counter[str] = Counter()
-        self.can = lockstep.implementation.capabilities
-        self.layout = Layout()
-        self._disagreed = disagreed
-        self._sketch = sm.Session.new()
-        self._tag = 0
-        self._key = 0
-
-    # --- what there is ---
-
-    @property
-    def stack(self) -> sm.Stack:
-        """The devices of the sketch."""
-        return self._sketch.world.stack
-
-    @property
-    def devices(self) -> list[str]:
-        """The names of all devices."""
-        return sorted(self.stack.devices)
-
-    @property
-    def live(self) -> list[str]:
-        """The names of the devices with a live table."""
-        return [name for name in self.devices if self.stack.devices[name].live]
-
-    @property
-    def suspended(self) -> list[str]:
-        """The names of the suspended devices with a live table."""
-        return [name for name in self.live if self.stack.devices[name].suspended]
-
-    @property
-    def free(self) -> list[int]:
-        """The numbers of the snapshots that are not there."""
-        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) not in self.stack.devices]
-
-    @property
-    def taken(self) -> list[int]:
-        """The numbers of the snapshots whose devices have a live table."""
-        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) in self.live]
-
-    @property
-    def pending_keys(self) -> list[int]:
-        """The keys of operations that were started and not finished."""
-        return sorted(self._sketch.tasks)
-
-    # --- doing ---
-
-    def do(self, operation: sm.Plain) -> None:
-        """Does it if it makes sense; starts it if it would block."""
-        if sm.operation_word(operation) not in self.can.operations:
-            return
-        try:
-            self._do(operation)
-        except sm.WouldBlock:
-            self.start(operation)
-
-    def _do(self, operation: sm.Operation) -> None:
-        """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
-
-        Raises:
-            WouldBlock: it would never end in the sketch; it has not been done.
-        """
-        try:
-            _, self._sketch = sm.operate(self._sketch, operation)
-        except sm.WouldBlock:
-            raise
-        except sm.OperationError:
-            return
-        if not self.over:
-            with contextlib.suppress(sm.OperationError):
-                self._in_lockstep(operation)
-
-    def _in_lockstep(self, operation: sm.Operation) -> None:
-        before = self.lockstep.oracle.world
-        try:
-            self.lockstep.do(operation)
-        except Disagreement as disagreement:
-            self.over = True
-            self._disagreed(disagreement)
-        else:
-            self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.oracle.world))
-
-    def start(self, operation: sm.Plain) -> None:
-        """Starts it under a new key, if the implementation can and not too much has been started."""
-        if "start" in self.can.operations and len(self.pending_keys) < 3:
-            self._key += 1
-            self._do(sm.Start(self._key, operation))
-
-    def tags(self, count: int) -> int:
-        """The first of ``count`` tags that nothing has yet."""
-        self._tag += count
-        return self._tag - count + 1
-
-    # --- moves ---
+class Scenario(Sketched):
+    """The moves of a scenario.  Each takes what Hypothesis gives to draw with."""
 
     def begin(self, draw: Draw) -> None:
         """Draws the layout, makes the disks and fills the origin."""

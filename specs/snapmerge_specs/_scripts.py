@@ -1,6 +1,7 @@
 """The small scopes: scripts that the explorer takes through every schedule.
 
-Chunks of one sector, two or three of them, one or two snapshots, a merge.  What is begun with ``start`` runs beside the rest.
+Chunks of one sector, two or three of them, one or two snapshots, a merge.  What is begun with ``start`` runs
+beside the rest.
 """
 
 from typing import Final

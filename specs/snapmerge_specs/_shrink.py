@@ -12,8 +12,8 @@ Steps = tuple[Step, ...]
 def shrink(trace: Steps, still_fails: Callable[[Steps], Steps | None], *, tries: int = 300) -> Steps:
     """Leaves out ever smaller parts of the trace, from the end backwards, as long as what is left still fails.
 
-    ``still_fails`` plays the steps anew and gives the trace up to the disagreement, or None; it is called ``tries`` times
-    at most.
+    ``still_fails`` plays the steps anew and gives the trace up to the disagreement, or None; it is called
+    ``tries`` times at most.
     """
     size = max(len(trace) // 2, 1)
     while tries > 0:

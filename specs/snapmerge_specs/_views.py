@@ -1,8 +1,9 @@
 """What users see, and what they may see: the physical view of a device, and the abstract volumes that it refines.
 
-``view`` reads a device without touching anything: it follows the tables as the kernel would.  ``Volumes`` is the abstract
-machine: every device is an array of sectors, a snapshot begins as a copy of its origin, a merge makes its device what the
-snapshot was.  Refinement says that after every step each sector of every view is what the volumes allow.
+``view`` reads a device without touching anything: it follows the tables as the kernel would.  ``Volumes`` is the
+abstract machine: every device is an array of sectors, a snapshot begins as a copy of its origin, a merge makes its
+device what the snapshot was.  Refinement says that after every step each sector of every view is what the volumes
+allow.
 """
 
 from collections.abc import Iterator
@@ -62,7 +63,8 @@ def _exception(completed: Exceptions, sector: int, chunk_size: int) -> int | Non
 class Volume:
     """One device as an array: what each sector may hold now, and what it may hold after a power cut.
 
-    ``flushing``: what it may hold after one when the flush under way has ended: what was there, and what is written since.
+    ``flushing``: what it may hold after one when the flush under way has ended: what was there, and what is
+    written since.
     """
 
     now: tuple[frozenset[Content], ...]
@@ -140,10 +142,11 @@ def _activated(volumes: Volumes, device: str, world: World) -> Volumes:
 def _sources(target: Target, world: World, volumes: Volumes) -> Iterator[str]:
     """The snapshots that a merge has been handed over from: dead now, on the same devices."""
     if isinstance(target, SnapshotTarget):
-        for other in world.stack.targets.values():
-            if isinstance(other, SnapshotTarget) and other.id != target.id and not other.valid:
-                if (other.origin, other.cow) == (target.origin, target.cow) and other.device in volumes:
-                    yield other.device
+        dead = (t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget) and not t.valid)
+        for other in dead:
+            same = (other.origin, other.cow) == (target.origin, target.cow)
+            if same and other.id != target.id and other.device in volumes:
+                yield other.device
 
 
 def _is_origin(world: World, name: str) -> bool:

@@ -4,7 +4,8 @@ import pytest
 
 from snapmerge_specs import SCRIPTS, Script, explore
 
-# (states, transitions, ends, power cuts that differ): a change in them is a change in what can happen, and wants a reason.
+# (states, transitions, ends, power cuts that differ): a change in them is a change in what can happen, and wants a
+# reason.
 COUNTS = {
     "copy-out": (229, 395, 2, 98),
     "reads and flushes": (162, 316, 2, 36),

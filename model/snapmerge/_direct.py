@@ -1,0 +1,107 @@
+"""What operations do at once, without the machine: disks are made, broken, read and written; tables looked at."""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from . import _operations as op
+from ._codec import read_store
+from ._disk import Disk, Sectors, Unknown
+from ._errors import OperationError
+from ._outcomes import Count, Data, Done, Failed, Line, Outcome
+from ._payload import as_seen, data_bytes, tags_from
+from ._status import status_line, table_line
+from ._world import World, add_disk, likely
+
+__all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a read has given, with what nobody knows yet."""
+
+    sectors: Sectors
+
+    def seen(self) -> Data | None:
+        """As an outcome; None while something in it is unknown."""
+        if any(isinstance(s, Unknown) for s in self.sectors):
+            return None
+        return Data(tuple(as_seen(s) for s in self.sectors if not isinstance(s, Unknown)))
+
+
+Result = Outcome | Raw
+
+
+def disk_of(world: World, name: str) -> Disk:
+    disk = world.disks.get(name)
+    if disk is None:
+        raise OperationError(f"there is no disk {name}")
+    return disk
+
+
+def change_disk(world: World, operation: op.Disk | op.Fault | op.Heal) -> World:
+    if isinstance(operation, op.Disk):
+        return add_disk(world, operation.name, operation.size)
+    disk = disk_of(world, operation.disk)
+    if isinstance(operation, op.Fault):
+        _check_inside(operation.disk, operation.sector, operation.count, disk.size)
+        disk = replace(disk, faults=(*disk.faults, (operation.kind, operation.sector, operation.count)))
+    else:
+        disk = replace(disk, faults=())
+    return replace(world, disks=world.disks.set(operation.disk, disk))
+
+
+def _check_inside(name: str, sector: int, count: int, size: int) -> None:
+    if sector + count > size:
+        raise OperationError(f"sectors {sector} to {sector + count} are not inside {name}, which has {size}")
+
+
+def look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
+    device = world.stack.devices.get(operation.device)
+    if device is None:
+        return Failed("ENXIO")
+    match operation:
+        case op.Status(name):
+            return Line(status_line(world.stack, world.rules, name))
+        case op.Table(name):
+            return Line(table_line(world.stack, name))
+        case op.Events():
+            return Count(device.events)
+        case _:
+            assert_never(operation)
+
+
+class _Unreadable(Exception):
+    """A fault keeps a store from being read."""
+
+
+def metadata(disk: Disk) -> Outcome:
+    def read(sector: int, count: int) -> bytes:
+        if disk.fails("read", sector, count):
+            raise _Unreadable
+        return data_bytes(likely(disk.read(sector, count)))
+
+    try:
+        return read_store(read, disk.size)
+    except _Unreadable:
+        return Failed("EIO")
+
+
+def disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:
+    """I/O on a disk, around every mapping: at once."""
+    disk = world.disks[io.where]
+    result: Result = Done()
+    if isinstance(io, op.Flush):
+        if disk.fails("flush", 0, 0):
+            return world, Failed("EIO")
+        disk = disk.flush(disk.cached)
+        return replace(world, disks=world.disks.set(io.where, disk)), result
+    _check_inside(io.where, io.sector, io.count, disk.size)
+    failed = disk.fails("read" if isinstance(io, op.Read) else "write", io.sector, io.count)
+    match io:
+        case op.Read(_, sector, count):
+            result = Raw(disk.read(sector, count))
+        case op.Write(_, sector, count, tag):
+            disk = disk.write(sector, tags_from(tag, count))
+        case op.Discard(_, sector, count):
+            disk = disk.write(sector, (0,) * count)
+    return replace(world, disks=world.disks.set(io.where, disk)), Failed("EIO") if failed else result
