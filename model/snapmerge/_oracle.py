@@ -49,7 +49,7 @@ class Oracle:
     Attributes: ``history`` what was seen so far; ``worlds`` how many worlds were looked at beyond the canonical ones.
     """
 
-    def __init__(self, rules: Rules = MAINLINE, *, budget: int = 50_000) -> None:
+    def __init__(self, rules: Rules = MAINLINE, *, budget: int = 20_000) -> None:
         self.history: list[Step] = []
         self.worlds = 0
         self._rules = rules

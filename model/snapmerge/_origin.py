@@ -43,18 +43,18 @@ def origin_write(d: Draft, origin: str, sector: int, id: int | None) -> bool:
     """
     must_wait = False
     last: tuple[int, int] | None = None
-    for known in d.snapshots_of(origin):
-        chunk = _needed_chunk(d, known, sector)
-        if d.snapshot(known.id).dropping:
-            _copyout.lock_out(d, known.id, id)
+    for snap_id in d.registered_ids(origin):
+        chunk = _needed_chunk(d, d.snapshot(snap_id), sector)
+        if d.snapshot(snap_id).dropping:
+            _copyout.lock_out(d, snap_id, id)
             must_wait, id = True, None
         elif chunk is not None:
             must_wait = True
             if id is None:
-                _copyout.start_copy(d, known.id, chunk)
+                _copyout.start_copy(d, snap_id, chunk)
             else:
-                _copyout.queue_origin(d, known.id, chunk, id)
-                last, id = (known.id, chunk), None
+                _copyout.queue_origin(d, snap_id, chunk, id)
+                last, id = (snap_id, chunk), None
     if last is not None:
         _copyout.start_copy(d, *last)
     return must_wait

@@ -4,15 +4,12 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
-
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from random import Random
 
 from snapmerge import Died, Divergence, Implementation, OperationError, Reset, Step, Undecided, operation_word
 
 from ._findings import FINDINGS, KnownFinding, explanation
 from ._lockstep import Disagreement, Lockstep
-from ._machine import LockstepMachine
 from ._report import Finding, Found, Report
 from ._scenario import Scenario
 from ._shrink import shrink
@@ -65,38 +62,18 @@ class _Check:
 
     def run(self, steps: int, number: int) -> None:
         """Runs the scenarios; the first unexplained divergence ends the check."""
-        outer = self
-
-        class Checked(LockstepMachine):
-            implementation = staticmethod(lambda: outer._implementation)
-
-            def make_scenario(self) -> Scenario:
-                return outer.new_scenario()
-
-            def teardown(self) -> None:
-                super().teardown()
-                outer.ended(self.scenario)
-
-        chosen = settings(
-            max_examples=self._runs,
-            stateful_step_count=steps,
-            phases=[Phase.generate],
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-        )
-        run_state_machine_as_test(seed(number)(Checked), settings=chosen)
-
-    def new_scenario(self) -> Scenario:
-        """A scenario in lockstep with a living implementation.
-
-        Once a divergence has been found it only goes through the motions: Hypothesis wants the same choices to draw the
-        same things, whatever has been seen.
-        """
-        scenario = Scenario(self._lockstep(), self._disagreed)
-        scenario.over = self._found is not None
-        return scenario
+        for run in range(self._runs):
+            draw = Random(f"{number} {run}").randint
+            scenario = Scenario(self._lockstep(), self._disagreed)
+            scenario.begin(draw)
+            for _ in range(steps):
+                if scenario.over:
+                    break
+                scenario.move(draw)
+            scenario.end()
+            self._ended(scenario)
+            if self._found is not None:
+                return
 
     def _lockstep(self) -> Lockstep:
         """An implementation that can't be reset has left the model, too; another takes its place."""
@@ -108,13 +85,11 @@ class _Check:
             self._renew()
             return Lockstep(self._implementation)
 
-    def ended(self, scenario: Scenario) -> None:
+    def _ended(self, scenario: Scenario) -> None:
         """Counts what a scenario did."""
-        if not scenario.lockstep.steps:
-            return
-        self._last = tuple(scenario.lockstep.steps)
         self._done += 1
-        self._kinds.update(operation_word(step.operation) for step in scenario.lockstep.steps)
+        self._last = tuple(scenario.lockstep.steps)
+        self._kinds.update(operation_word(step.operation) for step in self._last)
         self._reached.update(scenario.reached)
         if self._progress is not None:
             self._progress(self._done, self._runs)

@@ -7,7 +7,7 @@ The model does not follow.  A check that meets one of these says which, and goes
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step, Undecided
+from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step
 from snapmerge.machinery import (
     Persistent,
     SnapshotTarget,
@@ -103,6 +103,6 @@ def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     """The finding that makes every outcome of a trace allowed, if there is one."""
     steps = tuple(trace)
     for finding in FINDINGS:
-        if all(verdict is None or isinstance(verdict, Undecided) for _, verdict in judge(steps, finding.rules)):
+        if all(verdict is None for _, verdict in judge(steps, finding.rules)):
             return finding
     return None

@@ -7,13 +7,11 @@ full, chunk sizes that differ between the snapshots of one origin.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hypothesis import strategies as st
-
 from snapmerge import Capabilities
 
 __all__ = ["Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
 
-Draw = Callable[[st.SearchStrategy[int]], int]
+Draw = Callable[[int, int], int]
 
 
 def cow_name(i: int) -> str:
@@ -70,7 +68,7 @@ class Layout:
         cow = self.cows[i]
         words = f"0 {self.size} snapshot {self.lower} {cow_name(i)} {cow.kind} {self._chunk_size(draw, cow)}"
         features = (" 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
-        return words + (features[draw(st.integers(0, 1))] if self.discards else "")
+        return words + (features[draw(0, 1)] if self.discards else "")
 
     def merge_table(self, draw: Draw, i: int) -> str:
         """The merge of snapshot ``i``."""
@@ -80,9 +78,9 @@ class Layout:
 
     @staticmethod
     def _chunk_size(draw: Draw, cow: Cow) -> int:
-        if cow.kind == "N" or draw(st.integers(0, 9)):
+        if cow.kind == "N" or draw(0, 9):
             return cow.chunk_size
-        return (0, 2 * cow.chunk_size)[draw(st.integers(0, 1))]
+        return (0, 2 * cow.chunk_size)[draw(0, 1)]
 
     def bad_table(self, draw: Draw) -> str:
         """A table line that the kernel refuses; the constructor's checks one by one."""
@@ -110,25 +108,25 @@ class Layout:
             f"0 {size} linear {low}",
             f"0 {size} linear {low} x",
         )
-        return lines[draw(st.integers(0, len(lines) - 1))]
+        return lines[draw(0, len(lines) - 1)]
 
 
 def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     """Draws sizes and kinds that an implementation of these capabilities can have."""
-    cows = tuple(_draw_cow(draw) for _ in range(draw(st.integers(1, 3))))
+    cows = tuple(_draw_cow(draw) for _ in range(draw(1, 3)))
     largest = max(cow.chunk_size for cow in cows)
-    size = draw(st.integers(1, 6)) * largest + draw(st.integers(0, largest - 1)) * draw(st.integers(0, 1))
-    gated = "linear" in can.targets and draw(st.integers(0, 4)) == 0
-    discards = "discard" in can.features and draw(st.integers(0, 3)) == 0
-    faults = bool(can.faults) and draw(st.integers(0, 2)) == 0
-    crashes = "crash" in can.operations and draw(st.integers(0, 2)) == 0
+    size = draw(1, 6) * largest + draw(0, largest - 1) * draw(0, 1)
+    gated = "linear" in can.targets and draw(0, 4) == 0
+    discards = "discard" in can.features and draw(0, 2) == 0
+    faults = bool(can.faults) and draw(0, 1) == 0
+    crashes = "crash" in can.operations and draw(0, 2) == 0
     return Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
 
 
 def _draw_cow(draw: Draw) -> Cow:
     """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
-    chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(st.integers(0, 7))]
-    kind = ("P", "P", "P", "PO", "N")[draw(st.integers(0, 4))]
-    chunks = draw(st.integers(0, 80 if chunk_size == 1 else 8))
-    spare = draw(st.integers(0, chunk_size - 1)) * draw(st.integers(0, 1))
+    chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(0, 7)]
+    kind = ("P", "P", "P", "PO", "N")[draw(0, 4)]
+    chunks = draw(0, 80 if chunk_size == 1 else 8)
+    spare = draw(0, chunk_size - 1) * draw(0, 1)
     return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size)

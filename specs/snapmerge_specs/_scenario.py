@@ -9,8 +9,6 @@ The world that it looks at is the sketch of ``Sketched``.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from hypothesis import strategies as st
-
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 
@@ -20,11 +18,20 @@ from ._sketch import Sketched
 __all__ = ["Scenario"]
 
 T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[int]], int]
+Draw = Callable[[int, int], int]
+"""Draws a number between two, both included."""
 
 
 class Scenario(Sketched):
-    """The moves of a scenario.  Each takes what Hypothesis gives to draw with."""
+    """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
+
+    def move(self, draw: Draw) -> None:
+        """Any move that makes sense now; most of what users do is I/O."""
+        moves = [self.control, self.disturb]
+        moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
+        moves += [self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
+        moves += [self.wait] * bool(self.suspended or self.pending_keys)
+        _pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
         """Draws the layout, makes the disks and fills the origin."""
@@ -41,7 +48,7 @@ class Scenario(Sketched):
     def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
         device = _pick(draw, self.live)
-        kinds = ["write", "write", "write", "read", "read", "flush"] + ["discard"] * 2 * self._discards(device)
+        kinds = ["write", "write", "write", "read", "read", "flush"] + ["discard"] * 4 * self._discards(device)
         kind = _pick(draw, kinds)
         if kind == "flush":
             self.do(sm.Flush(device))
@@ -53,7 +60,7 @@ class Scenario(Sketched):
             case "read":
                 self.do(sm.Read(device, sector, count))
             case _:
-                self.do(sm.Discard(device, sector, count))
+                self.do(sm.Discard(device, sector, Sectors(min(count, 2 * max(self.layout.chunk_sizes)))))
 
     def _size(self, device: str) -> int:
         line = self.stack.targets[self.stack.devices[device].live[-1]].line
@@ -67,20 +74,20 @@ class Scenario(Sketched):
     def _range(self, draw: Draw, size: int) -> tuple[Sector, Sectors]:
         """Some sectors: often a whole chunk, sometimes many, sometimes anything."""
         chunk = _pick(draw, self.layout.chunk_sizes)
-        shape = _number(draw, 0, 9)
+        shape = draw(0, 9)
         if shape == 0:
-            sector = _number(draw, 0, min(size - 1, chunk))
+            sector = draw(0, min(size - 1, chunk))
             return Sector(sector), Sectors(size - sector)
         if shape < 6:
-            sector = min(chunk * _number(draw, 0, max(0, (size - 1) // chunk)), size - 1)
+            sector = min(chunk * draw(0, max(0, (size - 1) // chunk)), size - 1)
             return Sector(sector), Sectors(min(chunk, size - sector))
-        sector = _number(draw, 0, size - 1)
-        return Sector(sector), Sectors(_number(draw, 1, min(size - sector, 3 * chunk, 64)))
+        sector = draw(0, size - 1)
+        return Sector(sector), Sectors(draw(1, min(size - sector, 3 * chunk, 64)))
 
     def take(self, draw: Draw) -> None:
         """Takes a snapshot, with the origin suspended for it, as one should; or without."""
         i = _pick(draw, self.free)
-        proper = "origin" in self.live and _number(draw, 0, 4) > 0
+        proper = "origin" in self.live and draw(0, 4) > 0
         if proper:
             self.do(sm.Suspend("origin"))
         self.do(sm.Create(snapshot_name(i), self.layout.snapshot_table(draw, i)))
@@ -90,7 +97,7 @@ class Scenario(Sketched):
     def merge(self, draw: Draw) -> None:
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
         i = _pick(draw, self.taken)
-        careless = _number(draw, 0, 9)
+        careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
         if self.layout.faults:
@@ -111,8 +118,8 @@ class Scenario(Sketched):
     def _write_much(self, draw: Draw, device: str) -> None:
         """Gives a merge something to do, over an area and more if that is possible."""
         size = self._size(device)
-        sector = _number(draw, 0, min(size - 1, 2))
-        count = Sectors(min(size - sector, _number(draw, 1, 40)))
+        sector = draw(0, min(size - 1, 2))
+        count = Sectors(min(size - sector, _pick(draw, (1, 3, 40, 40))))
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
 
     def _sabotage(self, draw: Draw, i: int) -> None:
@@ -120,10 +127,14 @@ class Scenario(Sketched):
         cow, name = self.layout.cows[i], cow_name(i)
         area, data = Sector(cow.chunk_size), Sector(2 * cow.chunk_size)
         rest = Sectors(cow.size - data)
+        clear = sm.Fault(name, "write", area, Sectors(cow.chunk_size))
+        fetch = sm.Fault(name, "read", area, Sectors(cow.chunk_size))
         faults = (
+            clear,
+            clear,
+            fetch,
+            fetch,
             sm.Fault("base", "write", Sector(0), Sectors(self.layout.size)),
-            sm.Fault(name, "write", area, Sectors(cow.chunk_size)),
-            sm.Fault(name, "read", area, Sectors(cow.chunk_size)),
             sm.Fault(name, "read", data, rest),
             sm.Fault("base", "flush", Sector(0), Sectors(1)),
         )
@@ -136,7 +147,7 @@ class Scenario(Sketched):
         self.do(sm.Settle("origin"))
         self.do(sm.Status("origin"))
         self.heal(draw)
-        if _number(draw, 0, 3):
+        if draw(0, 3):
             self.do(sm.Suspend("origin"))
             self.do(sm.Resume("origin"))
 
@@ -186,7 +197,7 @@ class Scenario(Sketched):
         device = _pick(draw, self.devices or ["origin"])
         match _pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
             case "suspend":
-                self.do(sm.Suspend(device, noflush=bool(draw(st.integers(0, 1)))))
+                self.do(sm.Suspend(device, noflush=bool(draw(0, 1))))
             case "resume":
                 self.do(sm.Resume(device))
             case _:
@@ -220,12 +231,12 @@ class Scenario(Sketched):
 
     def around(self, draw: Draw) -> None:
         """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
-        i = _number(draw, 0, len(self.layout.cows))
+        i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         sector, count = self._range(draw, size)
         kind = _pick(draw, ["read", "read", "write", "metadata", "flush"])
         if kind == "write":
-            self.do(sm.Write(name, sector, count, 0 if draw(st.integers(0, 1)) else self.tags(count)))
+            self.do(sm.Write(name, sector, count, 0 if draw(0, 1) else self.tags(count)))
         elif kind == "flush":
             self.do(sm.Flush(name))
         elif kind == "metadata" and i:
@@ -236,7 +247,7 @@ class Scenario(Sketched):
     def nonsense(self, draw: Draw) -> None:
         """Loads a table that is refused, or sends a message that nobody takes."""
         device = _pick(draw, self.devices or ["origin"])
-        if _number(draw, 0, 5) == 0:
+        if draw(0, 5) == 0:
             self.do(sm.Message(device, "lookup 0"))
         else:
             self.do(sm.Load(device, self.layout.bad_table(draw)))
@@ -260,7 +271,7 @@ class Scenario(Sketched):
 
     def fault(self, draw: Draw) -> None:
         """Lets a disk fail somewhere."""
-        i = _number(draw, 0, len(self.layout.cows))
+        i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         kind = _pick(draw, sorted(self.can.faults))
         sector, count = self._range(draw, size)
@@ -280,7 +291,7 @@ class Scenario(Sketched):
         count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
         if any(_overlap(sector, count, task.operation) for task in self._sketch.tasks.values()):
             return  # which of two writes wins is anybody's guess, and guessing takes the oracle long
-        if draw(st.integers(0, 1)):
+        if draw(0, 1):
             self.start(sm.Write(device, sector, count, self.tags(count)))
         else:
             self.start(sm.Read(device, sector, count))
@@ -311,8 +322,4 @@ def _overlap(sector: int, count: int, other: sm.Plain) -> bool:
 
 
 def _pick(draw: Draw, options: Sequence[T]) -> T:
-    return options[_number(draw, 0, len(options) - 1)]
-
-
-def _number(draw: Draw, least: int, most: int) -> int:
-    return draw(st.integers(least, most))
+    return options[draw(0, len(options) - 1)]

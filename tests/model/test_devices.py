@@ -17,7 +17,9 @@ def test_a_suspended_device_holds_io_back_and_lets_it_in_in_its_order() -> None:
     keys = [bench.start(line) for line in ("write dev 0 1 #1", "write dev 0 1 #2", "read dev 0 1")]
     assert bench.flights == []
     assert [bench.ended(key) for key in keys] == [None, None, None]
-    bench.start("resume dev")
+    assert bench.ended(bench.start("resume dev")) == "ok"
+    assert bench.flights == ["requeue"]  # another thread lets them in
+    bench.finish("requeue")
     assert bench.flights == ["write base 0 1", "write base 0 1", "read base 0 1"]
     bench.settle()
     assert [bench.ended(key) for key in keys] == ["ok", "ok", "#2"]
@@ -355,7 +357,7 @@ def test_a_merge_that_runs_on_the_origin_stops_for_a_snapshot_and_goes_on() -> N
     assert bench.ended(resume) is None
     bench.finish("write base 24 8", "flush base", "flush cow", "write cow 8 8 fua")
     assert bench.ended(resume) == "ok"
-    assert bench.flights == ["read base 0 16"]  # the merge goes on, for which the new one saves its first chunk
+    assert bench.flights == ["read base 0 16", "requeue"]  # it goes on, for which the new one saves its first chunk
     bench.settle()
     assert bench.ended(write) == "ok"
     bench.play("read base 0 32 -> #70 #1001+7 #1+8 #1016+8 #50+8\nread second 0 32 -> #1000+32")
