@@ -135,10 +135,10 @@ def _clones(target: Target, bio: Bio) -> int:
     if bio.op is not Op.DISCARD:
         return 1
     match target:
+        case SnapshotTarget(discards=False) | OriginTarget():
+            return 0
         case SnapshotTarget(features=features):
             return features.zeroes + features.passdown
-        case OriginTarget():
-            return 0
         case LinearTarget():
             return 1
 

@@ -168,6 +168,19 @@ def _wants_handover(d: Draft, snap: SnapshotTarget) -> bool:
     return True
 
 
+def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
+    """Decides which devices take discards: those whose chunk size is known, or that of the target they take over from.
+
+    Source: ``snapshot_io_hints``, which is asked when a table becomes live.
+    """
+    for id in ids:
+        target = d.targets[id]
+        if isinstance(target, SnapshotTarget):
+            source, destination, _ = sharing_cow(d, target)
+            store = source.store if source is not None and destination is not None else target.store
+            d.put(replace(target, discards=target.features.zeroes and store.chunk_size > 0))
+
+
 def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
     """What a target is that reaches beyond the end of what is below it, if one does.
 

@@ -238,6 +238,7 @@ def _swap(d: Draft, request: Resuming) -> bool:
         old = device.live
         device = replace(device, live=device.inactive, inactive=())
         d.put_device(device)
+        _construct.set_limits(d, device.live)
     request = replace(request, swapped=True, old=old, left=device.live)
     d.change_request(request)
     problem = next(filter(None, (_preresume(d, d.targets[id]) for id in device.live)), None)

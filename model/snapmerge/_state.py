@@ -141,6 +141,7 @@ class SnapshotTarget:
     """A ``snapshot`` or, when ``merge`` is set, a ``snapshot-merge``.
 
     ``line`` is the table line it was made from, ``table_size`` the size of its whole table in sectors.
+    ``discards``: its device takes them, which is decided when the table becomes live.
     ``pending`` are exceptions in the making, by old chunk; ``order`` their old chunks in the order of allocation,
     those not committed yet.  ``recorded``: committed in memory, waiting for the area to be written;
     ``publishing``: what remains of a committed batch, with its success. ``tracked`` counts the bios in flight by
@@ -161,6 +162,7 @@ class SnapshotTarget:
     active: bool = False
     overflowed: bool = False
     io_max: int = 0
+    discards: bool = False
     completed: Exceptions = NO_EXCEPTIONS
     pending: Map[int, Pending] = Map()
     order: tuple[int, ...] = ()
