@@ -245,8 +245,10 @@ class Operator:
         return self._open[where]
 
     def _open_device(self, where: str) -> tuple[int, int]:
+        # The kernel's own node: libdevmapper makes one only when a resume has succeeded.
+        minor = self._place.numbers[where].partition(":")[2]
         try:
-            fd = open_direct(f"/dev/mapper/{self._full(where)}")
+            fd = open_direct(f"/dev/dm-{minor}")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
                 raise OperationError(f"{where} has no live table") from None

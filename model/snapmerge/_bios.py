@@ -55,19 +55,20 @@ def release_deferred(d: Draft, name: str) -> None:
     """Has the bios that were held back let in, by another thread.  Source: ``dm_queue_flush``."""
     device = d.device(name)
     if not device.held and device.deferred:
-        d.requeue(d.begin(Wake(name)))
+        d.requeue(d.begin(Wake(name)), later=True)
 
 
 def _wake(d: Draft, name: str) -> None:
-    """Lets in what was held back, in its order, unless I/O is held back again by now.  Source: ``dm_wq_work``."""
+    """Lets in the first of what was held back, unless I/O is held back again by now.  Source: ``dm_wq_work``."""
     device = d.devices.get(name)
-    if device is None or device.held:
+    if device is None or device.held or not device.deferred:
         return
-    d.put_device(replace(device, deferred=(), busy=device.busy + len(device.deferred)))
-    for id in device.deferred:
-        work = d.work[id]
-        if isinstance(work, DeviceBio):
-            _process(d, id, work)
+    id, *rest = device.deferred
+    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + 1))
+    work = d.work[id]
+    if isinstance(work, DeviceBio):
+        _process(d, id, work)
+    release_deferred(d, name)
 
 
 def _process(d: Draft, id: int, work: DeviceBio) -> None:

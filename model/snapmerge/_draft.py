@@ -149,9 +149,9 @@ class Draft:
             raise MachineError(f"work {id} is no piece: {work}")
         return work
 
-    def requeue(self, id: int) -> None:
-        """Lets another thread go on with this."""
-        self.effects.append(Requeue(id))
+    def requeue(self, id: int, *, later: bool = False) -> None:
+        """Goes on with this when what has been begun before it is done; ``later``: another thread does."""
+        self.effects.append(Requeue(id, later))
 
     def io(self, id: int, bio: Bio) -> None:
         """Sends a bio to a disk."""

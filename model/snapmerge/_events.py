@@ -134,9 +134,10 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Call back with ``Finished`` when the processor gets to it: work that another thread does, without I/O."""
+    """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: that another thread does."""
 
     id: int
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)

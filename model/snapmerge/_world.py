@@ -138,7 +138,18 @@ def _known_enough(world: World, flight: Flight) -> Iterator[World]:
 
 
 def _in_canonical_order(world: World) -> list[Flight]:
-    return sorted(world.flights, key=lambda flight: isinstance(flight.effect, Io))
+    return sorted(world.flights, key=_rank)
+
+
+def _rank(flight: Flight) -> int:
+    """What the processor does comes before what disks do, and what it has begun before what another thread will."""
+    match flight.effect:
+        case Io():
+            return 2
+        case Requeue(later=True):
+            return 1
+        case _:
+            return 0
 
 
 def settle(world: World) -> World:
@@ -150,10 +161,7 @@ def settle(world: World) -> World:
 
 def advance(world: World) -> World:
     """The world after its canonical next move; something must be in flight."""
-    first = world.flights[0]
-    if isinstance(first.effect, Io):
-        first = next((f for f in world.flights if not isinstance(f.effect, Io)), first)
-    return finish(world, first)
+    return finish(world, min(world.flights, key=_rank))
 
 
 def finish(world: World, flight: Flight) -> World:

@@ -95,19 +95,17 @@ class _Check:
             self._progress(self._done, self._runs)
 
     def _disagreed(self, disagreement: Disagreement) -> None:
-        verdict = disagreement.verdict
-        if isinstance(verdict, Undecided):
-            self._undecided.append(verdict)
-        elif isinstance(verdict, Divergence):
-            self._diverged(disagreement.trace, verdict)
-
-    def _diverged(self, trace: Steps, divergence: Divergence) -> None:
+        trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
             self._renew()
-        known = explanation(trace)
-        if known is not None:
+        if (known := explanation(trace)) is not None:
             self._known[known.name] += 1
-            return
+        elif isinstance(verdict, Undecided):
+            self._undecided.append(verdict)
+        elif isinstance(verdict, Divergence):
+            self._diverged(trace, verdict)
+
+    def _diverged(self, trace: Steps, divergence: Divergence) -> None:
         trace = shrink(trace, lambda steps: _trace_of(self._again(steps)))
         again = self._again(trace)
         verdict = again.verdict if again is not None else divergence

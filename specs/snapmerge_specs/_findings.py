@@ -7,7 +7,7 @@ The model does not follow.  A check that meets one of these says which, and goes
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from snapmerge import MAINLINE, Bio, Draft, Op, Rules, Step
+from snapmerge import MAINLINE, Bio, Died, Draft, Op, Rules, Step
 from snapmerge.machinery import (
     Persistent,
     SnapshotTarget,
@@ -29,6 +29,7 @@ class KnownFinding:
     """A misbehaviour: ``rules`` are the model's with the one transition that a kernel makes otherwise.
 
     ``releases``: those that it was seen on.  ``statement``: the statement of ``specs`` that it violates.
+    ``death``: what stands in a kernel's last words when it dies of it; ``rules`` are the model's own then.
     """
 
     name: str
@@ -36,6 +37,7 @@ class KnownFinding:
     statement: str
     releases: tuple[str, ...]
     rules: Rules
+    death: str = ""
 
 
 def _take_from_start(target: Target, bio: Bio) -> int:
@@ -72,21 +74,21 @@ FINDINGS: tuple[KnownFinding, ...] = (
         "misaligned-discard",
         "a discard that begins inside a chunk zeroes sectors of another chunk",
         "SNAP-12",
-        ("6.1.176",),
+        ("6.1.176", "6.12.101"),
         replace(MAINLINE, take=_take_from_start),
     ),
     KnownFinding(
         "merge-repeats-cleared-records",
         "after a failed metadata write, a restarted merge takes cleared records for real ones and copies the header",
         "MERGE-17",
-        ("6.1.176",),
+        ("6.1.176", "6.12.101", "7.2.7"),
         replace(MAINLINE, commit_done=_commit_forgotten),
     ),
     KnownFinding(
         "merge-skips-area",
         "after a failed read of an area, a restarted merge goes on with the area before it, or ends early",
         "MERGE-18",
-        ("6.1.176",),
+        ("6.1.176", "6.12.101", "7.2.7"),
         replace(MAINLINE, area_read=_area_skipped),
     ),
     KnownFinding(
@@ -96,12 +98,23 @@ FINDINGS: tuple[KnownFinding, ...] = (
         ("6.1.176",),
         replace(MAINLINE, drop_header=_plain_header),
     ),
+    KnownFinding(
+        "discards-divide-by-zero",
+        "a table line with discard_zeroes_cow and chunks below 512 sectors makes the kernel divide by zero",
+        "SNAP-19",
+        ("7.2.7",),
+        MAINLINE,
+        death="blk_stack_limits",
+    ),
 )
 
 
 def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     """The finding that makes every outcome of a trace allowed, if there is one."""
     steps = tuple(trace)
+    last = steps[-1].outcome if steps else None
+    if isinstance(last, Died):
+        return next((finding for finding in FINDINGS if finding.death and finding.death in last.text), None)
     for finding in FINDINGS:
         if all(verdict is None for _, verdict in judge(steps, finding.rules)):
             return finding
