@@ -134,7 +134,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: that another thread does."""
+    """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: of another thread."""
 
     id: int
     later: bool = False
