@@ -21,7 +21,7 @@ _CODES: Final = """\
 exit codes:
   0    it agrees with the model (or simply: done)
   1    it diverged: something was seen that the model does not allow
-  2    it could not be run or not be decided: bad arguments, no kernel, an unreadable trace
+  2    it could not be run: bad arguments, no kernel, an unreadable trace; or (judge, replay) not be decided
   130  interrupted; devices, processes and temporary files are given back all the same"""
 
 _ABOUT: Final = """\

@@ -18,6 +18,8 @@ from ._memory import as_outcome, model_capabilities
 
 __all__ = ["Files"]
 
+Faults = tuple[tuple[sm.FaultKind, int, int], ...]
+
 
 class Image:
     """An open image file.  ``_since``: what each sector has held since the last flush, the oldest first."""
@@ -144,7 +146,8 @@ class Files:
             case sm.Crash():
                 for _, image in sorted(self._images().items()):
                     image.cut(self._chance)
-                self._session = self._after_reboot()
+                faults = {name: disk.faults for name, disk in self._session.world.disks.items()}
+                self._session = self._after_reboot(faults)
                 return sm.Done()
             case sm.Reset():
                 self._drop_made()
@@ -178,14 +181,14 @@ class Files:
             image.path.unlink(missing_ok=True)
         self._made = {}
 
-    def _after_reboot(self) -> Session:
-        """The disks, and nothing mapped on them."""
+    def _after_reboot(self, faults: dict[str, Faults] | None = None) -> Session:
+        """The disks, and nothing mapped on them; a power cut mends none."""
         world = sm.start_world()
         for name, image in sorted(self._images().items()):
-            world = _with_image(world, name, image)
+            world = _with_image(world, name, image, (faults or {}).get(name, ()))
         return Session(world)
 
 
-def _with_image(world: World, name: str, image: Image) -> World:
+def _with_image(world: World, name: str, image: Image, faults: Faults = ()) -> World:
     world = sm.add_disk(world, name, image.size)
-    return replace(world, disks=world.disks.set(name, ImageDisk(image.size, image=image)))
+    return replace(world, disks=world.disks.set(name, ImageDisk(image.size, faults=faults, image=image)))

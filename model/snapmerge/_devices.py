@@ -162,9 +162,11 @@ def _first(d: Draft, device: str) -> int | None:
 
 
 def _advance_suspending(d: Draft, request: Suspending) -> bool:
+    """Its turn has come: whoever finds the device suspended by another is told so.  Source: ``dm_suspend``."""
     if not d.device(request.device).suspended:
+        d.change_request(replace(request, begun=True))
         return _come_to_rest(d, request.device)
-    d.end_request(request)
+    d.end_request(request, None if request.begun else "EINVAL")
     return True
 
 

@@ -291,10 +291,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Suspending:
-    """A device on its way to rest."""
+    """A device on its way to rest; ``begun``: this request's turn has come."""
 
     token: int
     device: str
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,7 +330,7 @@ def cut_power(world: World) -> World:
             candidates = disk.candidates(at, writing.get(at, ()))
             medium = medium.set(at, candidates[0] if len(candidates) == 1 else _unknown(name, at, candidates))
         after = add_disk(after, name, disk.size)
-        after = replace(after, disks=after.disks.set(name, Disk(disk.size, medium)))
+        after = replace(after, disks=after.disks.set(name, Disk(disk.size, medium, faults=disk.faults)))
     return after
 
 

@@ -74,7 +74,7 @@ FINDINGS: tuple[KnownFinding, ...] = (
         "misaligned-discard",
         "a discard that begins inside a chunk zeroes sectors of another chunk",
         "SNAP-12",
-        ("6.1.176", "6.12.101"),
+        ("6.1.176", "6.12.101", "7.2.7"),
         replace(MAINLINE, take=_take_from_start),
     ),
     KnownFinding(
@@ -95,7 +95,7 @@ FINDINGS: tuple[KnownFinding, ...] = (
         "invalidation-is-volatile",
         "a power cut can take back that a snapshot is invalid, while the origin has lost what it should have kept",
         "SNAP-13",
-        ("6.1.176",),
+        ("6.1.176", "6.12.101", "7.2.7"),
         replace(MAINLINE, drop_header=_plain_header),
     ),
     KnownFinding(

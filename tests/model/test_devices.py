@@ -18,8 +18,9 @@ def test_a_suspended_device_holds_io_back_and_lets_it_in_in_its_order() -> None:
     assert bench.flights == []
     assert [bench.ended(key) for key in keys] == [None, None, None]
     assert bench.ended(bench.start("resume dev")) == "ok"
-    assert bench.flights == ["requeue"]  # another thread lets them in
-    bench.finish("requeue")
+    for _ in range(3):  # another thread lets them in, one after the other
+        assert bench.flights[-1] == "requeue"
+        bench.finish("requeue")
     assert bench.flights == ["write base 0 1", "write base 0 1", "read base 0 1"]
     bench.settle()
     assert [bench.ended(key) for key in keys] == ["ok", "ok", "#2"]
@@ -34,6 +35,16 @@ def test_a_suspension_waits_for_the_io_in_flight_and_holds_back_what_comes() -> 
     assert bench.flights == ["write base 0 1"]
     bench.finish("write base")
     assert [bench.ended(write), bench.ended(suspend), bench.ended(late)] == ["ok", "ok", None]
+
+
+@pytest.mark.spec("DEV-3")
+def test_whoever_finds_a_device_suspended_by_another_when_its_turn_comes_is_refused() -> None:
+    bench = Bench(LINEAR)
+    bench.start("write dev 0 1 #1")
+    first, second = bench.start("suspend dev"), bench.start("suspend dev")
+    bench.finish("write base")
+    assert [bench.ended(first), bench.ended(second)] == ["ok", "error EINVAL"]
+    assert bench.ended(bench.start("suspend dev")) == "ok"
 
 
 @pytest.mark.spec("DEV-3")

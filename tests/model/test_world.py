@@ -199,3 +199,8 @@ def test_a_power_cut_at_any_moment_loses_nothing_that_was_flushed() -> None:
             moments += 1
         bench.finish(bench.flights[0])
     assert moments > 10
+
+
+@pytest.mark.spec("WORLD-6")
+def test_a_power_cut_mends_no_disk() -> None:
+    play("disk base 8\nfault base read 2 1\ncrash\nread base 0 2 -> #0x2\nread base 2 1 -> error EIO")
