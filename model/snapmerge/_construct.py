@@ -1,7 +1,7 @@
 """Constructing tables: the checks of every target's constructor, in the kernel's order, and the load of a store.
 
 Source: ``dm_table_add_target``, ``snapshot_ctr``, ``origin_ctr``, ``linear_ctr``, ``__validate_exception_handover``,
-``read_header`` and ``persistent_read_metadata``; sections 1.2, 3.3 and 6.3 of the reference.
+``read_header`` and ``persistent_read_metadata`` (specs/devices.md, specs/store.md).
 """
 
 from dataclasses import replace

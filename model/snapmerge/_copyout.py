@@ -1,7 +1,7 @@
 """The life of an exception: allocated, copied, committed in the order of allocation, published, released.
 
 Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``complete_exception``, ``pending_complete``,
-``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception``; sections 2.1 and 3.4 of the reference.
+``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception`` (specs/exceptions.md, specs/store.md).
 """
 
 from dataclasses import replace

@@ -2,7 +2,7 @@
 
 Some of it takes time: such a request stays in the stack, and ``progress`` lets it go on as soon as it can.
 Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``snapshot_preresume``, ``snapshot_resume``,
-``snapshot_merge_resume``, ``snapshot_dtr``; sections 4.10, 6.3 and 6.4 of the reference.
+``snapshot_merge_resume``, ``snapshot_dtr`` (specs/devices.md, specs/merge.md).
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """The ``snapshot-merge`` target: where its bios go, and the loop that merges.
 
 One run after the other, from the last record of the store backwards: protect the other snapshots, wait for
-writers, copy, flush the origin, clear the records, release.  Letters refer to section 6.5 of the reference.
+writers, copy, flush the origin, clear the records, release.  The letters are those of specs/merge.md.
 Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c.
 """
 
@@ -45,7 +45,7 @@ def merge_of(snap: SnapshotTarget) -> Merge:
 
 
 def map_merge(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """Decides where a piece goes: what has an exception lives on the COW device until its run is done (6.6)."""
+    """Decides where a piece goes: what has an exception lives on the COW device until its run is done."""
     bio = piece.bio
     if bio.op is Op.FLUSH:
         _bios.send(d, id, bio.to(snap.cow if piece.number else snap.origin, 0))
@@ -233,7 +233,7 @@ def release_run(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def fail_merge(d: Draft, snap: SnapshotTarget, text: str) -> None:
-    """The loop ends; what has not been merged is served from the COW device, and queued writes fail (6.8)."""
+    """The loop ends; what has not been merged is served from the COW device, and queued writes fail."""
     d.log(f"snapshots: {text}")
     merge = merge_of(snap)
     d.put(replace(snap, merge=replace(merge, phase=Phase.IDLE, run=None, queued=(), failed=True)))

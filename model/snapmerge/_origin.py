@@ -77,7 +77,7 @@ def _needed_chunk(d: Draft, snap: SnapshotTarget, sector: int) -> int | None:
     return chunk
 
 
-# --- who is registered on an origin (1.3) ------------------------------------------------------------------------
+# --- who is registered on an origin ------------------------------------------------------------------------
 
 
 def register(d: Draft, snap: SnapshotTarget) -> None:

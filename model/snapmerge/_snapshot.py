@@ -1,4 +1,4 @@
-"""The ``snapshot`` target: where its bios go.  Source: ``snapshot_map`` in dm-snap.c; section 4 of the reference."""
+"""The ``snapshot`` target: where its bios go.  Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md)."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
 
 
 def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
-    """No room for an exception: the write fails, and with ``PO`` that is all (4.8)."""
+    """No room for an exception: the write fails, and with ``PO`` that is all."""
     if snap.store.overflow:
         d.put(replace(snap, overflowed=True))
         d.log("snapshots: Snapshot overflowed: Unable to allocate exception.")
@@ -72,7 +72,7 @@ def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
 
 
 def _map_discard(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """A discard makes no exception, and changes only chunks that have one (4.6); a second clone goes to the origin."""
+    """A discard makes no exception, and changes only chunks that have one; a second clone goes to the origin."""
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size)
     if piece.number == 1:

@@ -114,7 +114,7 @@ class Pending:
 
 
 class Phase(Enum):
-    """Where a merge is in its loop; section 6.5 of the reference has the letters."""
+    """Where a merge is in its loop; specs/merge.md has the letters."""
 
     IDLE = "idle"
     READING = "reading the area before"  # A, B

@@ -1,4 +1,4 @@
-"""Status and table lines: pure functions of the stack.  Source: ``snapshot_status``; section 4.7 of the reference."""
+"""Status and table lines: pure functions of the stack.  Source: ``snapshot_status`` (specs/snapshot.md)."""
 
 from dataclasses import replace
 from typing import assert_never

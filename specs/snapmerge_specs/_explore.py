@@ -173,9 +173,9 @@ class _Search:
         if (problem := broken(world)) is not None:
             self._violated(problem[0].name, problem[0].statement, problem[1], depth)
         elif (wrong := _views_wrong(state)) is not None:
-            self._violated("views", "ORACLE-1", wrong, depth)
+            self._violated("views", "SNAP-1", wrong, depth)
         elif (stuck := _stuck(state)) is not None:
-            self._violated("every operation ends", "WORLD-1", stuck, depth)
+            self._violated("every operation ends", "DEV-5", stuck, depth)
         elif self.script.cuts is not None and state.at >= self.script.cuts:
             self._check_cut(state, depth)
 
@@ -192,7 +192,7 @@ class _Search:
             self.found.crashes += 1
             wrong = self._recover(world, state.volumes)
             if wrong is not None:
-                self._violated("durable", "MERGE-1", wrong, depth)
+                self._violated("durable", "MERGE-7", wrong, depth)
                 return
 
     def _recover(self, world: World, volumes: Volumes) -> str | None:

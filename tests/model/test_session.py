@@ -106,3 +106,20 @@ def test_a_store_that_can_not_be_read_is_no_record() -> None:
 
 def test_reset_forgets_everything() -> None:
     assert play(setup() + "start 1 read snap 0 1\nreset") == sm.Session.new()
+
+
+@pytest.mark.spec("DEV-20")
+def test_what_was_started_keeps_a_device_open_until_it_is_finished() -> None:
+    play(
+        """
+disk base 8
+create dev "0 8 linear base 0"
+suspend dev
+start 1 write dev 0 1 #1
+remove dev -> error EBUSY
+resume dev
+remove dev -> error EBUSY
+finish 1 -> ok
+remove dev -> ok
+"""
+    )
