@@ -29,9 +29,10 @@ from snapmerge.machinery import (
     publish,
     release_run,
     send,
-    write_header,
     write_metadata,
 )
+
+from ._findings import FINDINGS
 
 __all__ = ["DEFECTS", "Defect"]
 
@@ -161,11 +162,6 @@ def _reads_early(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         map_snapshot(d, id, snap, piece)
 
 
-def _volatile_invalidation(d: Draft, snap: SnapshotTarget) -> None:
-    """The header of an invalid store is written like any data."""
-    write_header(d, snap, StoreStep.DROP)
-
-
 def _silent_invalidation(d: Draft, snap: SnapshotTarget) -> None:
     """An invalid snapshot is so in memory only."""
     dropped(d, snap, None)
@@ -180,13 +176,9 @@ def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
         d.put(replace(after, store=replace(after.store, next_free=before)))
 
 
-def _counts_cleared(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """Records that could not be cleared on disk are cleared in memory, and still counted."""
-    store, run = snap.store, merge_of(snap).run
-    if error is not None and isinstance(store, Persistent) and run is not None:
-        snap = replace(snap, store=replace(store, image=store.cleared(run.count)))
-        d.put(snap)
-    commit_done(d, snap, error)
+def _as_found(name: str) -> Rules:
+    """What a real kernel does otherwise is a defect like any other."""
+    return next(finding.rules for finding in FINDINGS if finding.name == name)
 
 
 DEFECTS: Final = (
@@ -205,9 +197,9 @@ DEFECTS: Final = (
     Defect("skips flush", "durable", "merge", replace(MAINLINE, flush_origin=_skips_flush)),
     Defect("keeps queue", "nobody forgotten", "merge", replace(MAINLINE, release_run=_keeps_queue)),
     Defect("fails silently", "nobody forgotten", "merge fails", replace(MAINLINE, fail_merge=_fails_silently)),
-    Defect("counts cleared", "merge reads data", "merge fails", replace(MAINLINE, commit_done=_counts_cleared)),
+    Defect("counts cleared", "merge reads data", "merge fails", _as_found("merge-repeats-cleared-records")),
     Defect("leaks", "usage", "merge", replace(MAINLINE, commit_done=_leaks)),
-    Defect("volatile invalidation", "durable", "overflow", replace(MAINLINE, drop_header=_volatile_invalidation)),
+    Defect("volatile invalidation", "durable", "overflow", _as_found("invalidation-is-volatile")),
     Defect("silent invalidation", "durable", "overflow", replace(MAINLINE, drop_header=_silent_invalidation)),
 )
 """In each, one mistake."""
