@@ -73,6 +73,7 @@ class DeviceMapper:
         libdm = Libdm()
         versions = _versions(libdm)
         prefix = prefix or f"snapmerge-{os.getpid()}-"
+        self._volatile = volatile
         under = Backing(backing, backing_sectors(backing), tuple(nbd), volatile)
         buffers = Buffers()
         disks = Disks(libdm, under, prefix, buffers)
@@ -124,8 +125,12 @@ class DeviceMapper:
                 return self._finish(key)
             case Disk() | Fault() | Heal():
                 return self._about_disk(operation)
-            case Reset() | Crash():
-                return self._reset() if isinstance(operation, Reset) else self._crash()
+            case Reset():
+                return self._reset()
+            case Crash() if not self._volatile:
+                raise OperationError("these disks have no cache that a power cut could take; make them volatile")
+            case Crash():
+                return self._crash()
             case _:
                 return self._operator.do(operation)
 
