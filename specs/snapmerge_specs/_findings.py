@@ -109,6 +109,10 @@ FINDINGS: tuple[KnownFinding, ...] = (
 )
 
 
+_BUDGET = 2_000
+"""Worlds for one search: a trace of a finding follows its rules nearly by the canonical schedule."""
+
+
 def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     """The finding that makes every outcome of a trace allowed, if there is one."""
     steps = tuple(trace)
@@ -116,6 +120,6 @@ def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     if isinstance(last, Died):
         return next((finding for finding in FINDINGS if finding.death and finding.death in last.text), None)
     for finding in FINDINGS:
-        if all(verdict is None for _, verdict in judge(steps, finding.rules)):
+        if all(verdict is None for _, verdict in judge(steps, finding.rules, budget=_BUDGET)):
             return finding
     return None

@@ -67,12 +67,15 @@ class Lockstep:
         return outcome
 
 
-def judge(trace: Iterable[Step], rules: Rules = MAINLINE) -> Iterator[tuple[Step, Verdict]]:
+def judge(
+    trace: Iterable[Step], rules: Rules = MAINLINE, *, budget: int | None = None
+) -> Iterator[tuple[Step, Verdict]]:
     """Whether the recorded outcomes of a trace are allowed, step by step, up to the first that is not.
 
-    A step without a recorded outcome is taken to have had the canonical one.  Raises OperationError.
+    A step without a recorded outcome is taken to have had the canonical one.  ``budget``: of each of the oracle's
+    searches, in worlds.  Raises OperationError.
     """
-    oracle = Oracle(rules)
+    oracle = Oracle(rules) if budget is None else Oracle(rules, budget=budget)
     for step in trace:
         outcome = oracle.expect(step.operation) if step.outcome is None else step.outcome
         verdict = oracle.observe(step.operation, outcome)

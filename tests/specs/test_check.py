@@ -26,10 +26,10 @@ class Mortal(Memory):
 
 
 def test_the_model_agrees_with_itself_in_any_schedule() -> None:
-    report = check(lambda: Memory(seed=7), runs=50, seed=1)
+    report = check(lambda: Memory(seed=7), runs=20, seed=1)
     assert report.found is None
-    assert report.runs == 50
-    assert len(report.undecided) <= 10  # a search that is given up claims nothing; most must come to an end
+    assert report.runs == 20
+    assert len(report.undecided) <= 4  # a search that is given up claims nothing; most must come to an end
 
 
 def test_the_scenarios_reach_everything_that_matters() -> None:
