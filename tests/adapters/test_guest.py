@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,8 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import immutables
 import pytest
 
+import snapmerge
+import snapmerge_adapters
 from snapmerge import Died, Implementation, parse_operation, print_outcome
 from snapmerge_adapters import Guest, Unavailable
 
@@ -145,12 +149,15 @@ def test_an_ordinary_user_can_boot_it(guest: Guest) -> None:
     assert guest.capabilities.operations
     if os.geteuid() != 0:
         return  # then every test here shows it
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as packages:
         Path(folder).chmod(0o777)
+        Path(packages).chmod(0o755)
+        for module in (snapmerge, snapmerge_adapters, immutables):  # the user may not be let into the checkout
+            shutil.copytree(Path(str(module.__file__)).parent, Path(packages, module.__name__))
         script = "from snapmerge_adapters import Guest; g = Guest(); print(g.capabilities.about); g.close()"
         done = subprocess.run(
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/env", "python3", "-c", script],
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": folder},
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": packages, "TMPDIR": folder},
             capture_output=True,
             text=True,
             timeout=60,
