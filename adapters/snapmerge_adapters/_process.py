@@ -19,6 +19,7 @@ from ._unavailable import Unavailable
 __all__ = ["Process"]
 
 _CLOSE_SECONDS: Final = 2.0
+_LINE_MAX: Final = 1 << 24
 _STDERR_KEPT: Final = 64_000
 
 
@@ -146,12 +147,16 @@ class Process:
 
     def _line(self, deadline: float) -> bytes:
         """The next line of the program's output."""
-        while b"\n" not in self._out:
+        while True:
+            # Also of one that never stops talking: complete lines that are no answer run into the deadline, too.
             left = deadline - time.monotonic()
-            ready = self._poll.poll(max(left, 0) * 1000)
-            if not ready:
+            if left <= 0 and not self._out.endswith(b"\n"):
                 raise _GoneError(f"hang: no answer within {self._timeout:g} s")
-            for fd, _ in ready:
+            if b"\n" in self._out:
+                break
+            if len(self._out) > _LINE_MAX:
+                raise _GoneError(f"it sends a line of more than {_LINE_MAX} bytes")
+            for fd, _ in self._poll.poll(max(left, 0) * 1000):
                 self._receive(fd, deadline)
         line, _, self._out = self._out.partition(b"\n")
         return line + b"\n"

@@ -56,14 +56,14 @@ class Decoder:
         if isinstance(last := message.get("last"), str):
             text = "".join(self._parts) + last
             self._parts.clear()
-            return _parse(text.encode())
+            return _parse(text.encode(errors="replace"))
         return message
 
 
 def _parse(line: bytes) -> Message:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise ProtocolError(f"not a message: {line[:200].decode(errors='replace').strip()!r}")
@@ -91,6 +91,6 @@ def capabilities_from(message: Message) -> Capabilities:
         operations, targets, faults, features = (frozenset(map(str, fields.get(name, ()))) for name in _SETS)
         versions = tuple((str(name), str(version)) for name, version in fields.get("versions", ()))
         size = int(fields.get("sectors_max", Capabilities(operations, targets).sectors_max))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ProtocolError(f"not capabilities: {error}") from None
     return Capabilities(operations, targets, faults, features, size, str(fields.get("about", "")), versions)

@@ -1,12 +1,11 @@
 """The check: many random scenarios on an implementation, in lockstep with the oracle."""
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from snapmerge import Died, Divergence, Implementation, OperationError, Reset, Step, Undecided, operation_word
+from snapmerge import Died, Divergence, Implementation, OperationError, Step, Undecided, operation_word
 
 from ._findings import FINDINGS, KnownFinding, explanation
 from ._lockstep import Disagreement, Lockstep
@@ -64,7 +63,9 @@ class _Check:
         """Runs the scenarios; the first unexplained divergence ends the check."""
         for run in range(self._runs):
             draw = Random(f"{number} {run}").randint
-            scenario = Scenario(self._lockstep(), self._disagreed)
+            if (lockstep := self._lockstep()) is None:
+                return
+            scenario = Scenario(lockstep, self._disagreed)
             scenario.begin(draw)
             for _ in range(steps):
                 if scenario.over:
@@ -75,15 +76,15 @@ class _Check:
             if self._found is not None:
                 return
 
-    def _lockstep(self) -> Lockstep:
-        """An implementation that can't be reset has left the model, too; another takes its place."""
+    def _lockstep(self) -> Lockstep | None:
+        """An implementation that can't be reset has left the model, too; a new one is ready then."""
         try:
             return Lockstep(self._implementation)
         except Disagreement as disagreement:
             if self._found is None and isinstance(disagreement.verdict, Divergence):
                 self._found = Found((*self._last, *disagreement.trace), disagreement.verdict)
             self._renew()
-            return Lockstep(self._implementation)
+            return None
 
     def _ended(self, scenario: Scenario) -> None:
         """Counts what a scenario did."""
@@ -113,7 +114,8 @@ class _Check:
 
     def _again(self, steps: Steps) -> Disagreement | None:
         """Plays the operations of a trace anew; the unexplained divergence that they end in, if they do."""
-        lockstep = self._lockstep()
+        if (lockstep := self._lockstep()) is None:
+            return None
         for step in steps:
             try:
                 lockstep.do(step.operation)
@@ -148,8 +150,6 @@ class _Check:
 
     def close(self) -> None:
         """Gives the implementation back."""
-        with contextlib.suppress(OperationError):
-            self._implementation.apply(Reset())
         self._implementation.close()
 
 
