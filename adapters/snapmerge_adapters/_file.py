@@ -129,6 +129,9 @@ class Files:
         self._chance = Random(seed)
         directory.mkdir(parents=True, exist_ok=True)
         self._given = {path.stem: Image(path, None) for path in sorted(directory.glob("*.img"))}
+        for image in self._given.values():
+            if image.size == 0:
+                raise sm.OperationError(f"{image.path} has no whole sector of {SECTOR_BYTES} bytes; take it away")
         self._made: dict[str, Image] = {}
         self._session = self._after_reboot()
 
