@@ -262,7 +262,6 @@ class StoreIo:
     step: StoreStep
     area: int = 0
     fetching: bool = False
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
