@@ -11,7 +11,6 @@ from snapmerge import (
     Create,
     Discard,
     Disk,
-    Failed,
     Fault,
     Load,
     Operation,
@@ -20,6 +19,7 @@ from snapmerge import (
     Start,
     Step,
     TraceError,
+    alike,
     operation_word,
     parse_trace,
     print_operation,
@@ -127,13 +127,7 @@ def _targets(table: str) -> Iterable[str]:
 
 # --- recorded and seen -------------------------------------------------------------------------------------------
 
-_MISSING: Final = ("ENODEV", "ENOENT")  # what an unknown device in a table gives, by the kernel's age
-
 
 def same_outcome(recorded: Outcome | None, seen: Outcome) -> bool:
     """Whether nothing was recorded, or what was seen; a message that one side does not have is not compared."""
-    if not isinstance(recorded, Failed) or not isinstance(seen, Failed):
-        return recorded is None or recorded == seen
-    texts_agree = recorded.text is None or seen.text is None or recorded.text == seen.text
-    both_missing = recorded.errno in _MISSING and seen.errno in _MISSING
-    return texts_agree and (recorded.errno == seen.errno or both_missing)
+    return recorded is None or alike(recorded, seen)

@@ -53,7 +53,7 @@ from ._operations import (
     Table,
     Write,
 )
-from ._oracle import Divergence, Oracle, Undecided, Verdict
+from ._oracle import Divergence, Oracle, Undecided, Verdict, alike
 from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data_bytes, sector_bytes, tags_from
 from ._port import Capabilities, Implementation
@@ -176,6 +176,7 @@ __all__ = [
     "Write",
     "add_disk",
     "advance",
+    "alike",
     "as_seen",
     "content_of",
     "contents",

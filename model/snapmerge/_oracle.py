@@ -21,7 +21,7 @@ from ._session import Raw, Result, Session, operate
 from ._trace import Step
 from ._world import World, bind, likely
 
-__all__ = ["Divergence", "Oracle", "Undecided", "Verdict"]
+__all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def agreeing(operation: Operation, result: Result, seen: Outcome, after: Session
         session = _learn(result, seen, after)
         if session is not None:
             yield session
-    elif result == seen or _alike(result, seen) or _went_through(operation, seen, after):
+    elif alike(result, seen) or _went_through(operation, seen, after):
         yield after
 
 
@@ -183,10 +183,10 @@ _MISSING = ("ENODEV", "ENOENT")
 """What a table with an unknown device gives: the first up to Linux 6.1, the second in later kernels."""
 
 
-def _alike(mine: Outcome, seen: Outcome) -> bool:
-    """Whether two failures are the same to a user: a text counts only where both have one."""
+def alike(mine: Outcome, seen: Outcome) -> bool:
+    """Whether two outcomes are the same to a user: the text of a failure counts only where both have one."""
     if not isinstance(mine, Failed) or not isinstance(seen, Failed):
-        return False
+        return mine == seen
     same = mine.errno == seen.errno or (mine.errno in _MISSING and seen.errno in _MISSING)
     return same and (mine.text is None or seen.text is None or mine.text == seen.text)
 
