@@ -3,7 +3,7 @@
 A user-mode Linux before 6.13 keeps 2,696 bytes of a process's extended registers (AVX and the like), and puts back as
 many.  Where there are more (with AMX it is 11,008), the host refuses that, and the guest dies of its first process.
 Told that there are none, it saves the classic ones (FXSAVE).  The others are then lost at every page fault, so what
-runs in the guest must leave them alone: its libraries are told to (``WITHOUT_EXTENDED``).
+runs in the guest must leave them alone: its libraries are told to (``_WITHOUT_EXTENDED``).
 
 Run as a script: ``python -I -S _fxsave.py PROGRAM ARGUMENT ...``.
 """
@@ -12,12 +12,13 @@ import ctypes
 import os
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["WITHOUT_EXTENDED", "is_needed"]
+__all__ = ["is_needed", "kernel_command"]
 
-WITHOUT_EXTENDED: Final = (
+_WITHOUT_EXTENDED: Final = (
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX,-AVX2,-FMA,-AVX512F,-AVX512VL,-AVX512BW",
     "OPENSSL_ia32cap=~0x1000000000000000:~0xC0230020",  # AVX; AVX2 and AVX-512
 )
@@ -43,6 +44,13 @@ def is_needed(release: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return (major, minor) < (6, 13) and "amx_tile" in cpuinfo.read_text().split()
     except OSError:
         return False
+
+
+def kernel_command(kernel: Path, release: str, options: Iterable[str]) -> list[str]:
+    """The command that boots a user-mode Linux of this release with these options, on this machine."""
+    if not is_needed(release):
+        return [str(kernel), *options]
+    return [sys.executable, "-I", "-S", __file__, str(kernel), *options, *_WITHOUT_EXTENDED]
 
 
 class _Program(ctypes.Structure):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import snapmerge
 
-from . import _fxsave
+from ._fxsave import kernel_command
 from ._kmsg import trouble
 from ._process import Process
 from ._unavailable import Unavailable
@@ -170,11 +170,8 @@ def _command(kernel: Path, folder: Path, memory: int) -> list[str]:
         *("quiet", "loglevel=5", "oops=panic", "panic_on_warn=1", "panic=-1"),
         "lpj=10000000",  # spares the calibration of delay loops, which nothing here uses
     ]
-    starter: list[str] = []
-    if _fxsave.is_needed(kernel_release(kernel)):
-        starter = [sys.executable, "-I", "-S", _fxsave.__file__]
-        options += _fxsave.WITHOUT_EXTENDED
-    return ["/bin/sh", "-c", shell, *starter, str(kernel), *options, "--", "-I", "-S", "-B", f"{folder}/boot.py"]
+    boot = kernel_command(kernel, kernel_release(kernel), options)
+    return ["/bin/sh", "-c", shell, *boot, "--", "-I", "-S", "-B", f"{folder}/boot.py"]
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -20,7 +20,8 @@ from snapmerge import (
 )
 from snapmerge_adapters import Unavailable
 from snapmerge_adapters._cli import main
-from snapmerge_adapters._guest import _in_order, _plain, find_kernel, find_modules
+from snapmerge_adapters._fxsave import kernel_command
+from snapmerge_adapters._guest import _in_order, _plain, find_kernel, find_modules, kernel_release
 from snapmerge_adapters._script import shell_script
 
 TRACES = sorted((Path(__file__).parents[2] / "specs" / "traces").glob("*.trace"))
@@ -234,8 +235,9 @@ def run_in_kernel(folder: Path, scripts: list[Path]) -> str:
     init.chmod(0o755)
     options = ["mem=256M", f"uml_dir={folder}/", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"]
     options += [f"init={init}", "con=null", "con0=null,fd:1", "quiet", "loglevel=0", "panic=-1", "lpj=10000000"]
+    command = kernel_command(kernel, kernel_release(kernel), options)
     done = subprocess.run(
-        [str(kernel), *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         timeout=240, text=True, check=False, cwd=folder,
     )  # fmt: skip
     return done.stdout.replace("\r", "").partition("THE END")[0]
