@@ -2,9 +2,10 @@
 
 from ._bio import Bio, Buffer, Op
 from ._codec import read_store
+from ._concept_state import Generation
 from ._disk import Disk as DiskState
 from ._disk import Unknown
-from ._draft import Draft, Rules
+from ._draft import ConceptRules, Draft, Rules
 from ._errors import EventError, MachineError, OperationError, SnapmergeError, TraceError, WouldBlock
 from ._events import (
     AddDisk,
@@ -25,7 +26,7 @@ from ._events import (
     SubmitBio,
     SuspendDevice,
 )
-from ._machine import MAINLINE, step
+from ._machine import CONCEPT, MAINLINE, step
 from ._operations import (
     Crash,
     Create,
@@ -89,6 +90,7 @@ from ._world import (
 )
 
 __all__ = [
+    "CONCEPT",
     "MAINLINE",
     "OPERATION_WORDS",
     "SECTOR_BYTES",
@@ -98,6 +100,7 @@ __all__ = [
     "Buffer",
     "Capabilities",
     "Chunk",
+    "ConceptRules",
     "Content",
     "Count",
     "Crash",
@@ -124,6 +127,7 @@ __all__ = [
     "Finish",
     "Finished",
     "Flush",
+    "Generation",
     "Heal",
     "Implementation",
     "Io",

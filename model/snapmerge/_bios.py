@@ -6,8 +6,9 @@ Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``,
 from dataclasses import replace
 from typing import assert_never
 
-from . import _copyout, _merge, _origin, _snapshot, _storeio
+from . import _concept, _copyout, _merge, _origin, _snapshot, _storeio
 from ._bio import Bio, Op
+from ._concept_state import ConceptIo, ConceptMerge, Generation, Worker
 from ._draft import Draft
 from ._errors import MachineError
 from ._state import (
@@ -24,6 +25,7 @@ from ._state import (
     Target,
     Wake,
 )
+from ._units import room_in_chunk
 
 __all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", "send", "take"]
 
@@ -48,7 +50,17 @@ def enter(d: Draft, work: DeviceBio) -> None:
         _bio_ended(d, id, replace(work, error="EIO"))
     else:
         d.put_device(replace(device, busy=device.busy + 1))
-        _process(d, id, work)
+        if d.generation is Generation.CONCEPT and work.bio.is_write and _is_claimed(d, work):
+            _bio_ended(d, id, replace(work, error="EBUSY"))
+        else:
+            _process(d, id, work)
+
+
+def _is_claimed(d: Draft, work: DeviceBio) -> bool:
+    """Whether the device is somebody else's to write to."""
+    sender = d.work.get(work.parent)
+    by = sender.target if isinstance(sender, Piece | CopyJob) else None
+    return d.rules.concept.claims(d, work.bio.where, by)
 
 
 def release_deferred(d: Draft, name: str) -> None:
@@ -88,7 +100,7 @@ def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
 
 
 def _merges(target: Target) -> bool:
-    return isinstance(target, SnapshotTarget) and target.merge is not None
+    return isinstance(target, ConceptMerge) or (isinstance(target, SnapshotTarget) and target.merge is not None)
 
 
 def _map_first(d: Draft, id: int, bio: Bio) -> None:
@@ -124,6 +136,8 @@ def _target_at(d: Draft, bio: Bio) -> Target | None:
 
 def take(target: Target, bio: Bio) -> int:
     """How many sectors from the bio's start one piece may have.  Source: ``max_io_len``, ``dm_accept_partial_bio``."""
+    if isinstance(target, ConceptMerge):
+        return room_in_chunk(bio.sector, target.io_max)
     if isinstance(target, SnapshotTarget) and target.io_max:
         return target.io_max - (bio.sector - target.line.start) % target.io_max
     if isinstance(target, OriginTarget) and bio.is_write:
@@ -136,7 +150,7 @@ def _clones(target: Target, bio: Bio) -> int:
     if bio.op is not Op.DISCARD:
         return 1
     match target:
-        case SnapshotTarget(discards=False) | OriginTarget():
+        case SnapshotTarget(discards=False) | OriginTarget() | ConceptMerge():
             return 0
         case SnapshotTarget(features=features):
             return features.zeroes + features.passdown
@@ -157,6 +171,8 @@ def map_piece(d: Draft, id: int) -> None:
             d.rules.map_snapshot(d, id, target, piece)
         case SnapshotTarget():
             d.rules.map_merge(d, id, target, piece)
+        case ConceptMerge():
+            d.rules.concept.map_merge(d, id, target, piece)
         case _:
             assert_never(target)
 
@@ -167,6 +183,8 @@ def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
     match work:
         case Piece(full=True):
             _copyout.full_written(d, work, error)
+        case Piece(then=Bio()) if error is None:
+            _concept.second_leg(d, id, work)
         case Piece():
             piece_ended(d, id, error)
         case Rest(parent, bio):
@@ -183,6 +201,11 @@ def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
         case MergeFlush(target):
             d.end(id)
             _merge.flushed(d, d.snapshot(target), error)
+        case ConceptIo():
+            _concept.io_done(d, id, work, error, data)
+        case Worker(target):
+            d.end(id)
+            _concept.turn(d, target)
         case DeviceBio():
             raise MachineError(f"a bio ends when its pieces have: {work}")
         case _:
@@ -194,7 +217,11 @@ def piece_ended(d: Draft, id: int, error: str | None) -> None:
     piece = d.piece(id)
     d.end(id)
     if piece.chunk is not None and not piece.full:
-        _snapshot.untrack(d, piece.target, piece.chunk)
+        target = d.targets[piece.target]
+        if isinstance(target, ConceptMerge):
+            _concept.untrack(d, target, piece.chunk)
+        else:
+            _snapshot.untrack(d, piece.target, piece.chunk)
     _count_down(d, piece.parent, error)
 
 

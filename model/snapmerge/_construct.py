@@ -7,8 +7,9 @@ Source: ``dm_table_add_target``, ``snapshot_ctr``, ``origin_ctr``, ``linear_ctr`
 from dataclasses import replace
 from typing import assert_never
 
-from . import _devices, _origin, _storeio
+from . import _concept_table, _devices, _origin, _storeio
 from ._codec import MAGIC, VERSION, Header, decode_header, decode_records
+from ._concept_state import ConceptMerge, Generation
 from ._draft import Draft
 from ._exceptions import insert
 from ._layout import area_location
@@ -16,7 +17,16 @@ from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, Sto
 from ._store import DEFAULT_CHUNK_SIZE, Persistent
 from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store
 
-__all__ = ["advance_load", "finish_load", "is_above", "load_step", "lower_names", "sharing_cow", "too_small"]
+__all__ = [
+    "advance_load",
+    "finish_load",
+    "is_above",
+    "load_step",
+    "lower_names",
+    "open_lower",
+    "sharing_cow",
+    "too_small",
+]
 
 _NOT_READ = "Failed to read snapshot metadata"
 _NO_MERGE = "Snapshot exception store does not support snapshot-merge."
@@ -75,12 +85,15 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
             return _construct_linear(d, id, request.device, line)
         if line.target == "snapshot-origin":
             return _construct_origin(d, id, request.device, line)
+        if line.target == "snapshot-merge" and d.generation is Generation.CONCEPT:
+            _concept_table.construct(d, id, request.device, line)
+            return False
         return _construct_snapshot(d, id, request, line)
     except BadTable as bad:
         raise BadTable(f"{line.target}: {bad.text}", bad.errno) from None
 
 
-def _open(d: Draft, device: str, name: str, problem: str) -> str:
+def open_lower(d: Draft, device: str, name: str, problem: str) -> str:
     """The disk or device of this name.  A device can't be below itself.  Source: ``dm_get_device``."""
     if name == device:
         raise BadTable(problem)
@@ -95,7 +108,7 @@ def _construct_linear(d: Draft, id: int, device: str, line: TableLine) -> bool:
     offset = line.args[1]
     if not (offset.isascii() and offset.isdecimal()) or len(offset) > 18:
         raise BadTable("Invalid device sector")
-    lower = _open(d, device, line.args[0], "Device lookup failed")
+    lower = open_lower(d, device, line.args[0], "Device lookup failed")
     d.put(LinearTarget(id, device, line, lower, int(offset)))
     return False
 
@@ -103,7 +116,7 @@ def _construct_linear(d: Draft, id: int, device: str, line: TableLine) -> bool:
 def _construct_origin(d: Draft, id: int, device: str, line: TableLine) -> bool:
     if len(line.args) != 1:
         raise BadTable("origin: incorrect number of arguments")
-    lower = _open(d, device, line.args[0], "Cannot get target device")
+    lower = open_lower(d, device, line.args[0], "Cannot get target device")
     d.put(OriginTarget(id, device, line, lower))
     return False
 
@@ -113,8 +126,8 @@ def _construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> bo
     if len(line.args) < 4:
         raise BadTable("requires 4 or more arguments")
     features = parse_features(line.args[4:])
-    origin = _open(d, device, line.args[0], "Cannot get origin device")
-    cow = _open(d, device, line.args[1], "Cannot get COW device")
+    origin = open_lower(d, device, line.args[0], "Cannot get origin device")
+    cow = open_lower(d, device, line.args[1], "Cannot get COW device")
     if cow == origin:
         raise BadTable("COW device cannot be the same as origin device")
     store = parse_store(line.args[2], line.args[3])
@@ -204,6 +217,8 @@ def _extent(target: Target) -> tuple[str, int]:
             return lower, offset
         case OriginTarget(lower=lower) | SnapshotTarget(origin=lower):
             return lower, 0
+        case ConceptMerge(destination=lower, line=line):
+            return lower, line.start
         case _:
             assert_never(target)
 
@@ -219,7 +234,7 @@ def lower_names(target: Target) -> tuple[str, ...]:
     match target:
         case LinearTarget(lower=lower) | OriginTarget(lower=lower):
             return (lower,)
-        case SnapshotTarget(origin=origin, cow=cow):
+        case SnapshotTarget(origin=origin, cow=cow) | ConceptMerge(destination=origin, cow=cow):
             return origin, cow
         case _:
             assert_never(target)

@@ -6,7 +6,7 @@ Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``com
 
 from dataclasses import replace
 
-from . import _bios, _merge, _origin, _storeio
+from . import _bios, _concept, _merge, _origin, _storeio
 from ._bio import Bio, Buffer, Op
 from ._draft import Draft
 from ._exceptions import insert, lookup
@@ -88,6 +88,8 @@ def copy_step(d: Draft, id: int, job: CopyJob, error: str | None) -> None:
     d.end(id)
     if job.purpose is Purpose.MERGE:
         _merge.copied(d, d.snapshot(job.target), error, reading=job.reading)
+    elif job.purpose is Purpose.CONCEPT:
+        _concept.copied(d, job.target, job.old, error)
     else:
         _copied(d, job.target, job.old, ok=error is None)
 

@@ -8,11 +8,11 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``snapshot
 from dataclasses import replace
 from typing import assert_never
 
-from . import _bios, _construct, _merge, _origin
+from . import _bios, _concept, _concept_table, _construct, _handover, _merge, _origin
+from ._concept_state import ConceptMerge, Generation
 from ._draft import Draft
 from ._errors import OperationError
 from ._events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
-from ._exceptions import NO_EXCEPTIONS
 from ._state import (
     SUBMITTER,
     Device,
@@ -24,14 +24,12 @@ from ._state import (
     Resuming,
     SnapshotTarget,
     Suspending,
-    Target,
 )
 from ._table import parse_table
 
 __all__ = [
     "create",
     "destroy",
-    "hand_over",
     "load",
     "message",
     "progress",
@@ -121,9 +119,12 @@ def _in_use(d: Draft, name: str) -> bool:
 
 
 def message(d: Draft, event: SendMessage) -> None:
-    """None of the targets takes messages; a device without a table has nobody who could."""
+    """Linux has no target here that takes messages; a device without a table has nobody who could."""
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
+    elif d.generation is Generation.CONCEPT and d.device(event.device).live:
+        first = d.targets[d.device(event.device).live[0]]
+        d.reply(event.token, _concept_table.message(d, first, event.text))
     else:
         d.reply(event.token, "EINVAL")
 
@@ -190,8 +191,11 @@ def _come_to_rest(d: Draft, name: str) -> bool:
 
 def _stop_merges(d: Draft, name: str) -> None:
     for id in d.device(name).live:
-        if isinstance(target := d.targets[id], SnapshotTarget) and target.merge is not None:
+        target = d.targets[id]
+        if isinstance(target, SnapshotTarget) and target.merge is not None:
             d.rules.stop_merge(d, id)
+        elif isinstance(target, ConceptMerge):
+            d.rules.concept.stop(d, target)
 
 
 def _merges_idle(d: Draft, ids: tuple[int, ...]) -> bool:
@@ -201,7 +205,7 @@ def _merges_idle(d: Draft, ids: tuple[int, ...]) -> bool:
         return False
     for target in merges:
         d.put(replace(target, merge=replace(_merge.merge_of(target), stopping=False)))
-    return True
+    return all(_concept.comes_to_rest(d, id) for id in ids)
 
 
 def _advance_resuming(d: Draft, request: Resuming) -> bool:
@@ -243,24 +247,10 @@ def _swap(d: Draft, request: Resuming) -> bool:
         _construct.set_limits(d, device.live)
     request = replace(request, swapped=True, old=old, left=device.live)
     d.change_request(request)
-    problem = next(filter(None, (_preresume(d, d.targets[id]) for id in device.live)), None)
+    problem = next(filter(None, (_handover.preresume(d, d.targets[id]) for id in device.live)), None)
     if problem is not None:
         d.change_request(replace(request, left=(), refused=f"snapshots: {problem}"))
     return True
-
-
-def _preresume(d: Draft, target: Target) -> str | None:
-    """Why a target can't be resumed now.  Source: ``snapshot_preresume``."""
-    if not isinstance(target, SnapshotTarget):
-        return None
-    source, destination, _ = _construct.sharing_cow(d, target)
-    if source is None or destination is None:
-        return None
-    if source.id == target.id:
-        return "Unable to resume snapshot source until handover completes."
-    if not d.device(source.device).suspended:
-        return "Unable to perform snapshot handover until source is suspended."
-    return None
 
 
 def _resume_target(d: Draft, request: Resuming) -> bool:
@@ -270,12 +260,14 @@ def _resume_target(d: Draft, request: Resuming) -> bool:
         d.put(replace(target, acting=True, boundary=_origin.minimum_chunk_size(d, target.lower)))
     elif isinstance(target, SnapshotTarget):
         return _resume_snapshot(d, request, target)
+    elif isinstance(target, ConceptMerge) and not _concept.resume(d, target):
+        return False
     d.change_request(replace(request, left=request.left[1:]))
     return True
 
 
 def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> bool:
-    if request.quiet is None and (quiet := _acting_origin(d, target)) is not None:
+    if request.quiet is None and (quiet := _handover.acting_origin(d, target)) is not None:
         _hold(d, request, quiet)
         return True
     if request.quiet is not None and (d.device(request.quiet).busy or not _is_idle(d, request.restart)):
@@ -293,15 +285,6 @@ def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> boo
         _merge.start_merge(d, target.id)
     d.change_request(replace(request, left=request.left[1:], waiting=target.id if merges else None))
     return True
-
-
-def _acting_origin(d: Draft, snap: SnapshotTarget) -> str | None:
-    """The other device through which the origin is written: a live ``snapshot-origin``, else a ``snapshot-merge``."""
-    origins = (t for _, t in sorted(d.targets.items()) if isinstance(t, OriginTarget))
-    name = next((t.device for t in origins if t.acting and t.lower == snap.origin), None)
-    if name is None:
-        name = next((s.device for s in reversed(d.snapshots_of(snap.origin)) if s.merge is not None), None)
-    return None if name == snap.device else name
 
 
 def _hold(d: Draft, request: Resuming, quiet: str) -> None:
@@ -331,22 +314,6 @@ def _let_go(d: Draft, request: Resuming) -> Resuming:
     return replace(request, quiet=None, restart=None)
 
 
-def hand_over(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
-    """Exceptions and store move to the new target; the old one is dead from now on.  ``__handover_exceptions``."""
-    store = replace(source.store, overflow=destination.store.overflow)
-    d.put(
-        replace(
-            destination,
-            completed=source.completed,
-            store=store,
-            io_max=store.chunk_size,
-            valid=source.valid,
-            overflowed=source.overflowed,
-        )
-    )
-    d.put(replace(source, completed=NO_EXCEPTIONS, store=destination.store, valid=False))
-
-
 # --- the end of targets and devices ------------------------------------------------------------------------------
 
 
@@ -365,6 +332,8 @@ def destroy(d: Draft, id: int) -> bool:
         _origin.unregister(d, target)
         if target.pending or target.dropping:
             return False
+    if isinstance(target, ConceptMerge) and not _concept.at_rest(d, target):
+        return False
     d.targets = d.targets.delete(id)
     return True
 

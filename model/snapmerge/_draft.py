@@ -6,18 +6,59 @@ A draft is thrown away when a step raises, so an illegal event leaves nothing be
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ._bio import Bio
+from ._concept_state import ConceptMerge, Generation
 from ._errors import MachineError
 from ._events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue
 from ._state import Device, Piece, Request, SnapshotTarget, Stack, Target, Work
+from ._store import Store
+from ._table import TableLine
 
-__all__ = ["Draft", "Rules"]
+__all__ = ["ConceptRules", "Draft", "Rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptRules:
+    """Who makes the transitions of the ``snapshot-merge`` that was proposed in 2009."""
+
+    takes: "Callable[[Store], bool]"
+    merges: "Callable[[Draft, ConceptMerge], str | None]"
+    span: "Callable[[TableLine], tuple[int, int]]"
+    chunks: "Callable[[int, int], int]"
+    recount: "Callable[[Draft, ConceptMerge], ConceptMerge]"
+    refuse: "Callable[[Draft, Target], str | None]"
+    take_over: "Callable[[Draft, ConceptMerge], bool]"
+    load_failed: "Callable[[Draft, ConceptMerge], None]"
+    invalid: "Callable[[Draft, ConceptMerge], bool]"
+    map_merge: "Callable[[Draft, int, ConceptMerge, Piece], None]"
+    claims: "Callable[[Draft, str, int | None], bool]"
+    protects: "Callable[[Draft, str, int, int | None], bool]"
+    usable: "Callable[[Draft, ConceptMerge, int], bool]"
+    extent: "Callable[[ConceptMerge, int], tuple[int, int]]"
+    not_submitted: "Callable[[Draft, ConceptMerge], None]"
+    copy_failed: "Callable[[Draft, ConceptMerge, str], None]"
+    stop: "Callable[[Draft, ConceptMerge], None]"
+    copies_settled: "Callable[[ConceptMerge], bool]"
+    work_settled: "Callable[[ConceptMerge], bool]"
+    flush: "Callable[[Draft, ConceptMerge], None]"
+    record: "Callable[[Draft, ConceptMerge], None]"
+    announce: "Announce"
+
+
+class Announce(Protocol):
+    """A transition with a name for its flag."""
+
+    def __call__(self, d: "Draft", merge: ConceptMerge, *, merged: bool) -> None:
+        """Says that the end was reached; ``merged``: something was merged, and this is the first time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who makes the transitions that matter.  The machine's own are ``MAINLINE``; a *defect* replaces one of them."""
+    """Who makes the transitions that matter.  The machine's own are ``MAINLINE`` and, for stacks of the other
+    ``generation``, ``CONCEPT``; a *defect* replaces one of them.
+    """
 
     take: "Callable[[Target, Bio], int]"
     map_snapshot: "Callable[[Draft, int, SnapshotTarget, Piece], None]"
@@ -40,12 +81,14 @@ class Rules:
     area_read: "Callable[[Draft, SnapshotTarget, str | None, bytes], None]"
     commit_done: "Callable[[Draft, SnapshotTarget, str | None], None]"
     status: "Callable[[SnapshotTarget, int], str]"
+    concept: ConceptRules
+    generation: Generation = Generation.MAINLINE
 
 
 class Draft:
     """A stack being changed.  One lives for one step."""
 
-    __slots__ = ("devices", "disks", "effects", "registered", "requests", "rules", "targets", "work")
+    __slots__ = ("devices", "disks", "effects", "generation", "registered", "requests", "rules", "targets", "work")
 
     def __init__(self, stack: Stack, rules: Rules) -> None:
         self.disks = stack.disks
@@ -54,12 +97,13 @@ class Draft:
         self.registered = stack.registered
         self.work = stack.work
         self.requests = stack.requests
+        self.generation = stack.generation
         self.rules = rules
         self.effects: list[Effect] = []
 
     def frozen(self) -> Stack:
         """The stack that came out."""
-        return Stack(self.disks, self.devices, self.targets, self.registered, self.work, self.requests)
+        return Stack(self.disks, self.devices, self.targets, self.registered, self.work, self.requests, self.generation)
 
     # --- effects ---
 

@@ -1,15 +1,30 @@
 """The machine: ``step(stack, event) -> (stack, effects)``, and the rules that it goes by.
 
 This file only hands events on.  Where the transitions are: ``_bios`` (bios in devices), ``_snapshot``,
-``_origin``, ``_merge`` (targets), ``_copyout`` (exceptions), ``_storeio`` and ``_construct`` (stores),
+``_origin``, ``_merge``, ``_concept`` (targets), ``_copyout`` (exceptions), ``_storeio`` and ``_construct`` (stores),
 ``_devices`` (what users ask for). Nothing in any of them blocks, reads or writes.
 """
 
+from dataclasses import replace
 from typing import Final, assert_never
 
-from . import _bios, _construct, _copyout, _devices, _merge, _origin, _snapshot, _status, _storeio
+from . import (
+    _bios,
+    _concept,
+    _concept_table,
+    _construct,
+    _copyout,
+    _devices,
+    _handover,
+    _merge,
+    _origin,
+    _snapshot,
+    _status,
+    _storeio,
+)
 from ._bio import Op
-from ._draft import Draft, Rules
+from ._concept_state import Generation
+from ._draft import ConceptRules, Draft, Rules
 from ._errors import EventError
 from ._events import (
     AddDisk,
@@ -26,7 +41,32 @@ from ._events import (
 )
 from ._state import SUBMITTER, DeviceBio, Stack
 
-__all__ = ["MAINLINE", "step"]
+__all__ = ["CONCEPT", "MAINLINE", "step"]
+
+_AS_MEANT: Final = ConceptRules(
+    takes=_concept_table.takes,
+    merges=_concept_table.merges,
+    span=_concept_table.span,
+    chunks=_concept_table.chunks,
+    recount=_concept_table.recount,
+    refuse=_concept_table.refuse,
+    take_over=_concept_table.take_over,
+    load_failed=_concept_table.load_failed,
+    invalid=_concept_table.invalid,
+    map_merge=_concept.map_merge,
+    claims=_concept.claims,
+    protects=_concept.protects,
+    usable=_concept_table.usable,
+    extent=_concept_table.extent,
+    not_submitted=_concept.not_submitted,
+    copy_failed=_concept.copy_failed,
+    stop=_concept.stop,
+    copies_settled=_concept.copies_settled,
+    work_settled=_concept.work_settled,
+    flush=_concept.flush,
+    record=_concept.record,
+    announce=_concept.announce,
+)
 
 MAINLINE: Final = Rules(
     take=_bios.take,
@@ -38,7 +78,7 @@ MAINLINE: Final = Rules(
     invalidate=_copyout.invalidate,
     drop_header=_storeio.drop_header,
     finish_load=_construct.finish_load,
-    hand_over=_devices.hand_over,
+    hand_over=_handover.hand_over,
     stop_merge=_merge.stop_merge,
     next_run=_merge.next_run,
     protect=_merge.protect,
@@ -50,7 +90,12 @@ MAINLINE: Final = Rules(
     area_read=_merge.area_read,
     commit_done=_merge.commit_done,
     status=_status.snapshot_status,
+    concept=_AS_MEANT,
 )
+"""The rules of Linux."""
+
+CONCEPT: Final = replace(MAINLINE, generation=Generation.CONCEPT)
+"""The rules of the design of 2009, as it was meant."""
 
 
 def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tuple[Effect, ...]]:

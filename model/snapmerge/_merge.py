@@ -7,8 +7,9 @@ Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback
 
 from dataclasses import replace
 
-from . import _bios, _copyout, _origin, _snapshot, _storeio
+from . import _bios, _concept, _copyout, _origin, _snapshot, _storeio
 from ._bio import Bio, Op
+from ._concept_state import Generation
 from ._draft import Draft
 from ._exceptions import lookup, remove
 from ._state import CopyJob, Merge, MergeFlush, Phase, Piece, Purpose, SnapshotTarget, StoreStep
@@ -148,6 +149,8 @@ def retry_protection(d: Draft) -> None:
         target = d.targets.get(id)
         if isinstance(target, SnapshotTarget) and merge_of(target).phase is Phase.PROTECTING:
             d.rules.protect(d, target)
+    if d.generation is Generation.CONCEPT:
+        _concept.retry_protection(d)
 
 
 def drain(d: Draft, snap: SnapshotTarget) -> None:

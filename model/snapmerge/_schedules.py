@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
+from ._concept_state import ConceptMerge, Generation
 from ._disk import Disk, Unknown
 from ._events import Io
 from ._outcomes import Done
@@ -130,6 +131,8 @@ def _is_io(operation: op.Operation) -> bool:
 
 def _merges(world: World) -> bool:
     """Whether a merge is under way, which goes on beside everything else."""
+    if any(isinstance(t, ConceptMerge) and t.works for t in world.stack.targets.values()):
+        return True
     merges = (t.merge for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
     return any(merge is not None and merge.phase is not Phase.IDLE for merge in merges)
 
@@ -138,6 +141,8 @@ def _commutes(session: Session, key: int, flight: Flight) -> bool:
     """Whether the flight may as well end at once, while the operation under ``key`` is waited for."""
     if not isinstance(flight.effect, Io) or flight.effect.bio.op is Op.FLUSH:
         return False
+    if session.world.stack.generation is Generation.CONCEPT and _merges(session.world):
+        return False  # nothing keeps that merge from the sectors that others write
     work = session.world.stack.work.get(flight.effect.id)
     others = [t for k, t in session.tasks.items() if k != key and not _is_over(session.world, t)]
     if isinstance(work, CopyJob):

@@ -12,6 +12,7 @@ from immutables import Map
 
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
+from ._concept_state import ConceptMerge
 from ._direct import Raw, Result, change_disk, disk_io, disk_of, look, metadata
 from ._draft import Rules
 from ._errors import EventError, OperationError, WouldBlock
@@ -212,8 +213,10 @@ def _settled(world: World, operation: op.Plain) -> bool:
     device = world.stack.devices.get(operation.device) if isinstance(operation, op.Settle) else None
     if device is None:
         raise OperationError(f"there is no device to settle: {operation}")
-    merges = (t for id in device.live if isinstance(t := world.stack.targets[id], SnapshotTarget) and t.merge)
-    for snap in merges:
+    targets = [world.stack.targets[id] for id in device.live]
+    if any(isinstance(t, ConceptMerge) and t.active and not t.is_over for t in targets):
+        return False
+    for snap in (t for t in targets if isinstance(t, SnapshotTarget) and t.merge):
         over = not snap.valid or snap.overflowed or (snap.merge is not None and snap.merge.failed)
         if not over and isinstance(snap.store, Persistent):
             allocated, _, metadata = snap.store.usage(0)

@@ -12,6 +12,7 @@ from typing import Final
 from immutables import Map
 
 from ._bio import Bio
+from ._concept_state import ConceptIo, ConceptMerge, Generation, Worker
 from ._exceptions import NO_EXCEPTIONS, Exceptions
 from ._store import Run, Store
 from ._table import Features, TableLine
@@ -19,6 +20,7 @@ from ._table import Features, TableLine
 __all__ = [
     "EMPTY",
     "SUBMITTER",
+    "ConceptMerge",
     "CopyJob",
     "Device",
     "DeviceBio",
@@ -175,7 +177,7 @@ class SnapshotTarget:
     locked_out: tuple[int, ...] = ()
 
 
-Target = LinearTarget | OriginTarget | SnapshotTarget
+Target = LinearTarget | OriginTarget | SnapshotTarget | ConceptMerge
 
 
 # --- what is under way -------------------------------------------------------------------------------------------
@@ -212,7 +214,10 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a bio, mapped by one target.  ``chunk``: it is tracked there, or (``full``) fills it by itself."""
+    """A part of a bio, mapped by one target.  ``chunk``: it is tracked there, or (``full``) fills it by itself.
+
+    ``then``: where it goes next, when it has been where it goes first.
+    """
 
     parent: int
     target: int
@@ -220,6 +225,7 @@ class Piece:
     number: int = 0
     chunk: int | None = None
     full: bool = False
+    then: Bio | None = None
 
 
 class Purpose(Enum):
@@ -227,6 +233,7 @@ class Purpose(Enum):
 
     COPY_OUT = "an exception"
     MERGE = "a run of a merge"
+    CONCEPT = "a chunk of a merge as it was proposed in 2009"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +278,7 @@ class MergeFlush:
     target: int
 
 
-Work = DeviceBio | Wake | Rest | Piece | CopyJob | StoreIo | MergeFlush
+Work = DeviceBio | Wake | Rest | Piece | CopyJob | StoreIo | MergeFlush | ConceptIo | Worker
 
 
 # --- requests of the user that may take time ---------------------------------------------------------------------
@@ -331,7 +338,8 @@ Request = Load | Suspending | Resuming | Removing
 class Stack:
     """All of device-mapper: disks (name to sectors), devices, targets, what is under way.
 
-    ``registered``: for each origin the ids of its snapshots, largest chunks first.
+    ``registered``: for each origin the ids of its snapshots, largest chunks first.  ``generation``: which
+    ``snapshot-merge`` its tables make.
     """
 
     disks: Map[str, int] = Map()
@@ -340,6 +348,7 @@ class Stack:
     registered: Map[str, tuple[int, ...]] = Map()
     work: Map[int, Work] = Map()
     requests: tuple[Request, ...] = ()
+    generation: Generation = Generation.MAINLINE
 
 
 EMPTY: Final = Stack()

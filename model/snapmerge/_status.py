@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import assert_never
 
+from . import _concept_table
+from ._concept_state import ConceptMerge
 from ._draft import Rules
 from ._state import LinearTarget, OriginTarget, SnapshotTarget, Stack, Target
 from ._table import TableLine, print_line
@@ -21,6 +23,9 @@ def table_line(stack: Stack, device: str) -> str:
 
 
 def _status(stack: Stack, rules: Rules, target: Target) -> TableLine:
+    if isinstance(target, ConceptMerge):
+        first = rules.concept.span(target.line)[0] // target.chunk_size
+        return replace(target.line, args=(_concept_table.status(target, first),))
     if not isinstance(target, SnapshotTarget):
         return replace(target.line, args=())
     total = stack.disks.get(target.cow) or _device_size(stack, target.cow)
@@ -52,5 +57,7 @@ def _table(target: Target) -> TableLine:
             return replace(line, args=(lower,))
         case SnapshotTarget(line=line, origin=origin, cow=cow, store=store, features=features):
             return replace(line, args=(origin, cow, store.letters, str(store.chunk_size), *features.words))
+        case ConceptMerge(line=line, destination=destination, cow=cow, store=store):
+            return replace(line, args=(destination, cow, store.letters, str(store.chunk_size)))
         case _:
             assert_never(target)

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 from immutables import Map
 
 from ._bio import Bio, Buffer, Op
+from ._concept_state import ConceptIo
 from ._disk import Disk, Mark, Sectors, Unknown
 from ._draft import Rules
 from ._events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, Reply, Requeue
@@ -69,7 +70,7 @@ class World:
 
 def start_world(rules: Rules = MAINLINE) -> World:
     """A world with nothing in it."""
-    return World(rules=rules)
+    return World(Stack(generation=rules.generation), rules=rules)
 
 
 def user_buffer(token: int) -> Buffer:
@@ -302,7 +303,7 @@ def _needs_buffer(before: Work | None, after: Work | None) -> bool:
     match after:
         case None:
             return False
-        case CopyJob(reading=False) | StoreIo(fetching=True):
+        case CopyJob(reading=False) | StoreIo(fetching=True) | ConceptIo(fetching=True):
             return True
         case _:
             return after is before
@@ -321,7 +322,7 @@ def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:
 
 def cut_power(world: World) -> World:
     """The world after a power cut: no devices; sectors that nobody can be sure of are ``Unknown`` until one looks."""
-    after = World(rules=world.rules)
+    after = start_world(world.rules)
     for name in sorted(world.disks):
         disk = world.disks[name]
         writing = _being_written(world, name)

@@ -4,10 +4,11 @@ What is here may change with the machine.  Everybody else needs no more than ``s
 """
 
 from ._bios import send, take
+from ._concept_state import ConceptMerge, Stage
 from ._construct import finish_load
 from ._copyout import area_written, dropped, invalidate, publish, write_area
-from ._devices import hand_over
 from ._exceptions import Exceptions, lookup, pairs
+from ._handover import hand_over
 from ._layout import is_metadata
 from ._merge import (
     area_read,
@@ -48,6 +49,7 @@ from ._storeio import drop_header, write_header
 from ._storeio import write as write_metadata
 
 __all__ = [
+    "ConceptMerge",
     "CopyJob",
     "Device",
     "DeviceBio",
@@ -62,6 +64,7 @@ __all__ = [
     "Purpose",
     "Run",
     "SnapshotTarget",
+    "Stage",
     "Store",
     "StoreStep",
     "Target",

@@ -8,12 +8,13 @@ allow.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from immutables import Map
 
 import snapmerge as sm
 from snapmerge import Content, Stack, World
-from snapmerge.machinery import Exceptions, LinearTarget, OriginTarget, SnapshotTarget, Target, lookup
+from snapmerge.machinery import ConceptMerge, Exceptions, LinearTarget, OriginTarget, SnapshotTarget, Target, lookup
 
 __all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "view"]
 
@@ -53,6 +54,19 @@ def _below(target: Target, sector: int) -> tuple[str, int] | None:
         case SnapshotTarget(origin=origin, cow=cow, completed=completed, store=store):
             new = _exception(completed, sector, store.chunk_size)
             return (origin, sector) if new is None else (cow, new * store.chunk_size + sector % store.chunk_size)
+        case ConceptMerge():
+            return _below_concept(target, sector)
+        case _:
+            assert_never(target)
+
+
+def _below_concept(merge: ConceptMerge, sector: int) -> tuple[str, int] | None:
+    """A chunk is at home on the destination once the worker is past it."""
+    if merge.broken or not merge.active:
+        return None
+    chunk = sector // merge.chunk_size
+    new = None if merge.finished or not merge.valid or chunk < merge.progress else lookup(merge.completed, chunk)
+    return (merge.destination, sector) if new is None else (merge.cow, sector + (new - chunk) * merge.chunk_size)
 
 
 def _exception(completed: Exceptions, sector: int, chunk_size: int) -> int | None:

@@ -1,0 +1,375 @@
+"""The ``snapshot-merge`` that was proposed in 2009, as it was meant: where its bios go, and its worker.
+
+The worker looks up one chunk after the other, from the first on, and copies those that have an exception to the
+destination, one at a time.  What the patch has otherwise are the defects of ``snapmerge_specs``: each replaces an
+entry of ``ConceptRules``, and all of them together are the patch to the letter (specs/concept.md).
+Source: ``snapshot_merge_map``, ``merge_work``, ``merge_callback``, ``snapshot_merge_resume`` of the patch.
+"""
+
+from dataclasses import replace
+
+from . import _bios, _concept_table, _copyout, _origin
+from ._bio import Bio, Op
+from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
+from ._draft import Draft
+from ._errors import MachineError
+from ._exceptions import lookup
+from ._layout import area_location
+from ._state import CopyJob, Piece, Purpose
+from ._store import Persistent
+from ._units import SECTOR_BYTES, Chunk, chunk_of, chunk_start, offset_in_chunk
+
+__all__ = [
+    "announce",
+    "at_rest",
+    "claims",
+    "comes_to_rest",
+    "concept_of",
+    "copied",
+    "copies_settled",
+    "copy_failed",
+    "flush",
+    "io_done",
+    "map_merge",
+    "not_submitted",
+    "protects",
+    "queue",
+    "record",
+    "released",
+    "resume",
+    "retry_protection",
+    "second_leg",
+    "stop",
+    "turn",
+    "untrack",
+    "work_settled",
+]
+
+
+def concept_of(d: Draft, id: int) -> ConceptMerge | None:
+    """The merge of this id; None: it has been destroyed."""
+    target = d.targets.get(id)
+    return target if isinstance(target, ConceptMerge) else None
+
+
+def _there(d: Draft, id: int) -> ConceptMerge:
+    merge = concept_of(d, id)
+    if merge is None:
+        raise MachineError(f"target {id} is no merge")
+    return merge
+
+
+# --- bios --------------------------------------------------------------------------------------------------------
+
+
+def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+    """Decides where a piece goes: chunks that are still to be copied live on the COW device."""
+    bio = piece.bio
+    if merge.broken:
+        _bios.piece_ended(d, id, "EIO")
+    elif bio.op is Op.FLUSH:
+        _bios.send(d, id, bio.to(merge.cow if piece.number else merge.destination, 0))
+    else:
+        _map_data(d, id, merge, piece)
+
+
+def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+    """A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either."""
+    bio = piece.bio
+    chunk = chunk_of(bio.sector, merge.chunk_size)
+    new = _exception(d, merge, chunk)
+    home = bio.to(merge.destination, bio.sector)
+    if new is None:
+        _to_destination(d, id, replace(piece, bio=home))
+    elif not bio.is_write:
+        _bios.send(d, id, home if chunk < merge.progress else _in_cow(merge, bio, new))
+    elif _in_work(merge, chunk):
+        queue(d, id, merge)
+    elif chunk < merge.progress:
+        _to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new)))
+    else:
+        d.change(id, replace(piece, chunk=chunk))
+        d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)))
+        _bios.send(d, id, _in_cow(merge, bio, new))
+
+
+def _exception(d: Draft, merge: ConceptMerge, chunk: int) -> Chunk | None:
+    """Where the chunk lives on the COW device, as long as the merge has not ended."""
+    new = None if merge.finished or not merge.valid else lookup(merge.completed, chunk)
+    return new if new is not None and d.rules.concept.usable(d, merge, new) else None
+
+
+def _in_work(merge: ConceptMerge, chunk: int) -> bool:
+    waiting = merge.stage in (Stage.DRAINING, Stage.PROTECTING)
+    return chunk in merge.copies or (waiting and chunk == merge.progress)
+
+
+def _in_cow(merge: ConceptMerge, bio: Bio, new: Chunk) -> Bio:
+    size = merge.chunk_size
+    return bio.to(merge.cow, chunk_start(new, size) + offset_in_chunk(bio.sector, size))
+
+
+def _to_destination(d: Draft, id: int, piece: Piece) -> None:
+    """Sends a piece there; a write when the snapshots directly on the destination have saved what it replaces."""
+    d.change(id, piece)
+    bio = piece.bio
+    if not bio.is_write or not d.rules.concept.protects(d, bio.where, bio.sector, id):
+        _bios.send(d, id, bio)
+
+
+def queue(d: Draft, id: int, merge: ConceptMerge) -> None:
+    """The piece waits."""
+    d.put(replace(merge, queued=(*merge.queued, id)))
+
+
+def _map_again(d: Draft, id: int) -> None:
+    """What waited is mapped anew; it may have to wait again."""
+    merge = _there(d, id)
+    d.put(replace(merge, queued=()))
+    for piece in merge.queued:
+        _bios.map_piece(d, piece)
+
+
+def second_leg(d: Draft, id: int, piece: Piece) -> None:
+    """A write has reached the first home of its chunk; the other comes next."""
+    if piece.then is not None:
+        d.change(id, replace(piece, then=None))
+        _bios.send(d, id, piece.then)
+
+
+def untrack(d: Draft, merge: ConceptMerge, chunk: int) -> None:
+    """A write to the COW device has ended; the worker may wait for it."""
+    left = merge.tracked[chunk] - 1
+    merge = replace(merge, tracked=merge.tracked.set(chunk, left) if left else merge.tracked.delete(chunk))
+    d.put(merge)
+    if merge.stage is Stage.DRAINING:
+        _drain(d, merge)
+
+
+def claims(d: Draft, device: str, by: int | None) -> bool:
+    """Whether an active merge has the device as its destination; then only it (the target ``by``) may write there."""
+    merges = [t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.active and t.destination == device]
+    return bool(merges) and all(merge.id != by for merge in merges)
+
+
+def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:
+    """Has the snapshots on the destination save the chunk of ``sector``; True: that must be waited for."""
+    return d.rules.origin_write(d, destination, sector, id)
+
+
+# --- the worker --------------------------------------------------------------------------------------------------
+
+
+def _schedule(d: Draft, id: int) -> None:
+    """Calls the worker; called twice before it runs, it runs once.  Source: ``schedule_work``."""
+    merge = _there(d, id)
+    if not merge.scheduled:
+        d.put(replace(merge, scheduled=True))
+        d.requeue(d.begin(Worker(id)), later=True)
+
+
+def turn(d: Draft, id: int) -> None:
+    """The worker: takes the next chunk that has an exception; at the end, sees to it that the end lasts."""
+    merge = concept_of(d, id)
+    if merge is None:
+        return
+    merge = replace(merge, scheduled=False)
+    d.put(merge)
+    if merge.stopping or merge.broken or not merge.valid:
+        return
+    while merge.progress < merge.end and _exception(d, merge, merge.progress) is None:
+        merge = replace(merge, progress=merge.progress + 1)
+    if merge.progress < merge.end:
+        merge = replace(merge, stage=Stage.DRAINING)
+        d.put(merge)
+        _drain(d, merge)
+    else:
+        d.put(merge)
+        _end(d, merge)
+
+
+def _drain(d: Draft, merge: ConceptMerge) -> None:
+    """Goes on when no write to the chunk is on its way to the COW device."""
+    if merge.progress not in merge.tracked:
+        d.put(replace(merge, stage=Stage.PROTECTING))
+        _protect(d, _there(d, merge.id))
+
+
+def _protect(d: Draft, merge: ConceptMerge) -> None:
+    """Has the snapshots on the destination save what the copy replaces; asked again until none needs to."""
+    sector, count = d.rules.concept.extent(merge, merge.progress)
+    waits = [
+        d.rules.concept.protects(d, merge.destination, at, None) for at in range(sector, sector + count, merge.io_max)
+    ]
+    if not any(waits):
+        _copy(d, _there(d, merge.id), sector, count)
+
+
+def retry_protection(d: Draft) -> None:
+    """An exception somewhere is done: merges that waited for one ask again."""
+    for id in sorted(d.targets):
+        merge = concept_of(d, id)
+        if merge is not None and merge.stage is Stage.PROTECTING:
+            _protect(d, merge)
+
+
+def _copy(d: Draft, merge: ConceptMerge, sector: int, count: int) -> None:
+    """Copies the chunk home, if both ends are inside their devices; else nothing is begun.  ``dm_kcopyd_copy``."""
+    chunk = merge.progress
+    new = lookup(merge.completed, chunk)
+    if new is None:
+        raise MachineError(f"chunk {chunk} has no exception")
+    source = _in_cow(merge, Bio(Op.READ, merge.destination, sector, count), new).sector
+    merge = replace(merge, stage=Stage.COPYING)
+    d.put(merge)
+    if sector + count > d.size(merge.destination) or source + count > d.size(merge.cow):
+        d.rules.concept.not_submitted(d, merge)
+        return
+    d.put(replace(merge, copies=(*merge.copies, chunk)))
+    job = CopyJob(merge.id, Purpose.CONCEPT, chunk, Bio(Op.WRITE, merge.destination, sector, count))
+    _copyout.copy(d, job, merge.cow, source)
+
+
+def copied(d: Draft, id: int, chunk: int, error: str | None) -> None:
+    """A copy has ended.  Source: ``merge_callback``."""
+    merge = concept_of(d, id)
+    if merge is None:
+        return
+    at = merge.copies.index(chunk)
+    merge = replace(merge, copies=(*merge.copies[:at], *merge.copies[at + 1 :]))
+    d.put(merge)
+    if error is not None:
+        d.rules.concept.copy_failed(d, merge, "Failed merge operation")
+        return
+    d.put(replace(merge, progress=merge.progress + 1, stage=Stage.IDLE))
+    _schedule(d, id)
+    _map_again(d, id)
+
+
+def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
+    """The merge rests, which its status says; what waits for the chunk fails, and I/O goes on."""
+    d.log(f"snapshots: {text}")
+    d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=()))
+    for piece in merge.queued:
+        _bios.piece_ended(d, piece, "EIO")
+
+
+def not_submitted(d: Draft, merge: ConceptMerge) -> None:
+    """A copy that could not be begun has failed."""
+    d.rules.concept.copy_failed(d, merge, "Failed merge operation")
+
+
+# --- the end -----------------------------------------------------------------------------------------------------
+
+
+def _end(d: Draft, merge: ConceptMerge) -> None:
+    if merge.finished:
+        d.rules.concept.announce(d, merge, merged=False)
+    elif merge.completed:
+        d.rules.concept.flush(d, merge)
+    else:
+        released(d, merge)
+
+
+def flush(d: Draft, merge: ConceptMerge) -> None:
+    """Makes the copies durable before anything says that they are."""
+    d.put(replace(merge, stage=Stage.FLUSHING))
+    _bios.send(d, d.begin(ConceptIo(merge.id, ConceptStep.FLUSH)), Bio(Op.FLUSH, merge.destination))
+
+
+def record(d: Draft, merge: ConceptMerge) -> None:
+    """Records on the COW device that it is over: a store without exceptions has nothing to merge."""
+    merge = replace(merge, stage=Stage.RECORDING)
+    d.put(merge)
+    if not isinstance(merge.store, Persistent):
+        released(d, merge)
+        return
+    size = merge.chunk_size
+    at, data = area_location(0, merge.store.per_area) * size, bytes(size * SECTOR_BYTES)
+    bio = Bio(Op.WRITE, merge.cow, at, size, data, preflush=True, fua=True)
+    _bios.send(d, d.begin(ConceptIo(merge.id, ConceptStep.RECORD)), bio)
+
+
+def released(d: Draft, merge: ConceptMerge) -> None:
+    """It is over: the device is its destination from now on."""
+    d.put(replace(merge, stage=Stage.IDLE, finished=True))
+    d.rules.concept.announce(d, _there(d, merge.id), merged=bool(merge.completed))
+    _map_again(d, merge.id)
+
+
+def announce(d: Draft, merge: ConceptMerge, *, merged: bool) -> None:
+    """Raises the event of the end, once, and only if there was something to merge."""
+    if merged:
+        d.raise_event(merge.device)
+
+
+def io_done(d: Draft, id: int, io: ConceptIo, error: str | None, data: bytes) -> None:
+    """An I/O of a merge has ended."""
+    reads = io.step in (ConceptStep.READ_HEADER, ConceptStep.READ_AREA)
+    if reads and error is None and not io.fetching:
+        d.change(id, replace(io, fetching=True))
+        d.fetch(id)
+        return
+    d.end(id)
+    merge = concept_of(d, io.target)
+    if merge is None:
+        return
+    if reads:
+        _concept_table.loaded_part(d, merge, io, error, data)
+    elif error is not None:
+        d.rules.concept.copy_failed(d, merge, "Failed merge operation")
+    elif io.step is ConceptStep.FLUSH:
+        d.rules.concept.record(d, merge)
+    else:
+        released(d, merge)
+
+
+# --- suspend and resume --------------------------------------------------------------------------------------------
+
+
+def resume(d: Draft, merge: ConceptMerge) -> bool:
+    """Reads the store, the first time, and calls the worker; False: that is still going on."""
+    if merge.stage is Stage.UNREAD:
+        if not d.rules.concept.take_over(d, merge):
+            return False
+        _concept_table.begin(d, merge)
+        merge = _there(d, merge.id)
+    if merge.stage is Stage.LOADING:
+        return False
+    io_max = min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
+    d.put(replace(merge, active=True, io_max=io_max))
+    _schedule(d, merge.id)
+    return True
+
+
+def stop(d: Draft, merge: ConceptMerge) -> None:
+    """Asks the worker to stop behind the chunk that it is at.  Source: ``snapshot_merge_presuspend``."""
+    d.put(replace(merge, stopping=True))
+
+
+def at_rest(d: Draft, merge: ConceptMerge) -> bool:
+    """Whether nothing of it is under way that a suspension waits for."""
+    under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING)
+    settled = d.rules.concept.copies_settled(merge) and d.rules.concept.work_settled(merge)
+    return settled and merge.stage not in under_way
+
+
+def comes_to_rest(d: Draft, id: int) -> bool:
+    """Whether the target, if it is such a merge, is at rest; the wish to stop is fulfilled then."""
+    merge = concept_of(d, id)
+    if merge is None:
+        return True
+    if not at_rest(d, merge):
+        return False
+    d.put(replace(merge, stopping=False))
+    return True
+
+
+def copies_settled(merge: ConceptMerge) -> bool:
+    """Whether no copy is in flight, which a suspension waits for."""
+    return not merge.copies
+
+
+def work_settled(merge: ConceptMerge) -> bool:
+    """Whether the worker is not about to run, which a suspension waits for."""
+    return not merge.scheduled

@@ -1,0 +1,106 @@
+"""The state of the ``snapshot-merge`` that was proposed in 2009, a part of the stack (specs/concept.md)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from immutables import Map
+
+from ._exceptions import NO_EXCEPTIONS, Exceptions
+from ._store import Store
+from ._table import TableLine
+
+__all__ = ["ConceptIo", "ConceptMerge", "ConceptStep", "Generation", "Stage", "Worker"]
+
+
+class Generation(Enum):
+    """Which ``snapshot-merge`` a stack has: the kernel's, or the first proposal of it."""
+
+    MAINLINE = "mainline"
+    CONCEPT = "concept"
+
+
+class Stage(Enum):
+    """What a merge is at."""
+
+    UNREAD = "its store has not been read yet"
+    LOADING = "its store is being read"
+    IDLE = "between two chunks"
+    DRAINING = "waiting for writers of the chunk"
+    PROTECTING = "waiting for copies in other snapshots"
+    COPYING = "copying a chunk"
+    FLUSHING = "flushing the destination"
+    RECORDING = "recording that it is over"
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptMerge:
+    """A ``snapshot-merge`` of version 0.1.0.  Chunks are numbered from the destination's first sector.
+
+    ``progress`` is the next chunk to be looked up, ``end`` the one behind the last; ``copies`` are the chunks being
+    copied.  ``scheduled``: the worker has been called.  ``queued`` are ids of pieces that wait, ``tracked`` counts
+    writes to the COW device in flight, by chunk.  ``broken``: the store could not be read; ``valid``: what its header
+    says.  ``io_max``: no piece crosses a multiple of it, in sectors.
+    """
+
+    id: int
+    device: str
+    line: TableLine
+    destination: str
+    cow: str
+    store: Store
+    stage: Stage = Stage.UNREAD
+    active: bool = False
+    completed: Exceptions = NO_EXCEPTIONS
+    progress: int = 0
+    end: int = 0
+    copies: tuple[int, ...] = ()
+    scheduled: bool = False
+    stopping: bool = False
+    valid: bool = True
+    broken: bool = False
+    failed: bool = False
+    finished: bool = False
+    queued: tuple[int, ...] = ()
+    tracked: Map[int, int] = Map()
+    io_max: int = 0
+
+    @property
+    def chunk_size(self) -> int:
+        """In sectors; never 0."""
+        return self.store.chunk_size
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, well or badly, as the status has it."""
+        return self.finished or self.failed or self.broken or not self.valid
+
+    @property
+    def works(self) -> bool:
+        """Whether something of it is under way."""
+        return self.stage not in (Stage.UNREAD, Stage.IDLE) or bool(self.copies) or self.scheduled
+
+
+class ConceptStep(Enum):
+    """An I/O of a merge, by what it is for."""
+
+    READ_HEADER = "read header"
+    READ_AREA = "read area"
+    FLUSH = "flush the destination"
+    RECORD = "clear the records"
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptIo:
+    """An I/O under way.  ``fetching``: it was read, and its bytes are asked for."""
+
+    target: int
+    step: ConceptStep
+    area: int = 0
+    fetching: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The worker of a merge, called and not run yet (``merge_work``)."""
+
+    target: int
