@@ -5,7 +5,7 @@ every operation and outcome, and printing is canonical.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never, get_args
 
@@ -13,7 +13,7 @@ from . import _operations as op
 from ._errors import TraceError
 from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from ._payload import TAG_MAX, Digest, Seen
-from ._units import Sector, Sectors
+from ._words import SECTORS_MAX, Word, count_of, extent_of, name_of, number_of, quote, sector_of, split_words, tag_of
 
 __all__ = [
     "OPERATION_WORDS",
@@ -36,105 +36,38 @@ class Step:
     outcome: Outcome | None = None
 
 
-# --- words -------------------------------------------------------------------------------------------------------
-
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
-_WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
-_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
-_UNSAFE: Final = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # lone surrogates are not UTF-8
-
-
-def _words(text: str) -> list[str]:
-    """Splits at blanks; "..." is one word, in which a backslash takes the next character as it is."""
-    words, at = [], 0
-    text = text.rstrip()  # blanks at the front stay: columns count from the line's start
-    while at < len(text):
-        match = _WORD.match(text, at)
-        if match is None:
-            rest = text[at:].lstrip()
-            raise TraceError(f'unfinished quoted text: {rest}; it ends with "', column=len(text) - len(rest) + 1)
-        quoted, bare = match.groups()
-        words.append(bare if quoted is None else _unescape(quoted))
-        at = match.end()
-    return words
-
-
-def _unescape(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        word = match[1]
-        return chr(int(word[1:], 16)) if len(word) == 5 else _ESCAPES.get(word, word)
-
-    return re.sub(r"\\(u[0-9a-f]{4}|.)", one, text)
-
-
-def _quote(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        char = match[0]
-        return "\\" + char if char in '\\"' else f"\\u{ord(char):04x}"
-
-    return f'"{_UNSAFE.sub(one, text)}"'
-
-
-def _name(word: str) -> str:
-    if not _NAME.match(word):
-        raise TraceError(f"not a name: {word!r}; a name is a letter, then letters, digits, '_', '.', '-'")
-    return word
-
-
-def _number(word: str) -> int:
-    if not (word.isascii() and word.isdecimal()) or len(word) > 18:
-        raise TraceError(f"not a number: {word!r}; write it in decimal digits, at most 18")
-    return int(word)
-
-
-def _sector(word: str) -> Sector:
-    return Sector(_number(word))
-
-
-def _count(word: str) -> Sectors:
-    if (count := _number(word)) == 0:
-        raise TraceError("a count of sectors is 1 or more")
-    return Sectors(count)
-
-
-def _tag(word: str) -> int:
-    if not word.startswith("#") or (tag := _number(word[1:])) > TAG_MAX:
-        raise TraceError(f"not a tag: {word!r}; a tag is # and a number below 2**32")
-    return tag
-
-
 # --- operations --------------------------------------------------------------------------------------------------
 
 
-def _write(where: str, sector: str, count: str, tag: str) -> op.Write:
-    write = op.Write(_name(where), _sector(sector), _count(count), _tag(tag))
+def _write(where: Word, sector: Word, count: Word, tag: Word) -> op.Write:
+    write = op.Write(name_of(where), sector_of(sector), extent_of(count), tag_of(tag))
     if write.tag + write.count - 1 > TAG_MAX:
-        raise TraceError(f"the last tag of the write is beyond {TAG_MAX}")
+        raise tag.refused(f"the last tag of the write is beyond {TAG_MAX}")
     return write
 
 
-def _suspend(device: str, *rest: str) -> op.Suspend:
-    if rest not in ((), ("noflush",)):
-        raise TraceError(f"after the device there may be 'noflush', not {' '.join(rest)!r}")
-    return op.Suspend(_name(device), noflush=bool(rest))
+def _suspend(device: Word, how: Word | None = None) -> op.Suspend:
+    if how not in (None, "noflush"):
+        raise how.refused(f"after the device there may be 'noflush', not {how.shown()}")
+    return op.Suspend(name_of(device), noflush=how is not None)
 
 
-def _fault(disk: str, kind: str, sector: str, count: str) -> op.Fault:
+def _fault(disk: Word, kind: Word, sector: Word, count: Word) -> op.Fault:
     for known in get_args(op.FaultKind):
         if kind == known:
-            return op.Fault(_name(disk), known, _sector(sector), _count(count))
-    raise TraceError(f"unknown kind of fault: {kind!r}; it is read, write or flush")
+            return op.Fault(name_of(disk), known, sector_of(sector), count_of(count))
+    raise kind.refused(f"unknown kind of fault: {kind.shown()}; it is read, write or flush")
 
 
-def _create(device: str, table: str | None = None) -> op.Create:
-    return op.Create(_name(device), table)
+def _create(device: Word, table: Word | None = None) -> op.Create:
+    return op.Create(name_of(device), None if table is None else str(table))
 
 
-def _start(key: str, *words: str) -> op.Start:
+def _start(key: Word, *words: Word) -> op.Start:
     inner = _operation(list(words))
     if isinstance(inner, op.Start | op.Finish):
         raise TraceError("start takes an operation that is neither start nor finish")
-    return op.Start(_number(key), inner)
+    return op.Start(number_of(key), inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,28 +81,28 @@ class _Form:
 _FORMS: Final[dict[str, _Form]] = {
     form.usage.split()[0]: form
     for form in (
-        _Form("disk NAME SECTORS", 2, 2, lambda n, s: op.Disk(_name(n), _count(s))),
+        _Form("disk NAME SECTORS", 2, 2, lambda n, s: op.Disk(name_of(n), count_of(s))),
         _Form('create DEVICE ["TABLE"]', 1, 2, _create),
-        _Form('load DEVICE "TABLE"', 2, 2, lambda d, t: op.Load(_name(d), t)),
-        _Form("resume DEVICE", 1, 1, lambda d: op.Resume(_name(d))),
+        _Form('load DEVICE "TABLE"', 2, 2, lambda d, t: op.Load(name_of(d), str(t))),
+        _Form("resume DEVICE", 1, 1, lambda d: op.Resume(name_of(d))),
         _Form("suspend DEVICE [noflush]", 1, 2, _suspend),
-        _Form("remove DEVICE", 1, 1, lambda d: op.Remove(_name(d))),
-        _Form('message DEVICE "TEXT"', 2, 2, lambda d, t: op.Message(_name(d), t)),
+        _Form("remove DEVICE", 1, 1, lambda d: op.Remove(name_of(d))),
+        _Form('message DEVICE "TEXT"', 2, 2, lambda d, t: op.Message(name_of(d), str(t))),
         _Form("write WHERE SECTOR COUNT #TAG", 4, 4, _write),
-        _Form("read WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Read(_name(w), _sector(s), _count(c))),
-        _Form("flush WHERE", 1, 1, lambda w: op.Flush(_name(w))),
-        _Form("discard WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Discard(_name(w), _sector(s), _count(c))),
-        _Form("status DEVICE", 1, 1, lambda d: op.Status(_name(d))),
-        _Form("table DEVICE", 1, 1, lambda d: op.Table(_name(d))),
-        _Form("events DEVICE", 1, 1, lambda d: op.Events(_name(d))),
-        _Form("settle DEVICE", 1, 1, lambda d: op.Settle(_name(d))),
-        _Form("metadata DISK", 1, 1, lambda d: op.Metadata(_name(d))),
+        _Form("read WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Read(name_of(w), sector_of(s), extent_of(c))),
+        _Form("flush WHERE", 1, 1, lambda w: op.Flush(name_of(w))),
+        _Form("discard WHERE SECTOR COUNT", 3, 3, lambda w, s, c: op.Discard(name_of(w), sector_of(s), extent_of(c))),
+        _Form("status DEVICE", 1, 1, lambda d: op.Status(name_of(d))),
+        _Form("table DEVICE", 1, 1, lambda d: op.Table(name_of(d))),
+        _Form("events DEVICE", 1, 1, lambda d: op.Events(name_of(d))),
+        _Form("settle DEVICE", 1, 1, lambda d: op.Settle(name_of(d))),
+        _Form("metadata DISK", 1, 1, lambda d: op.Metadata(name_of(d))),
         _Form("fault DISK read|write|flush SECTOR COUNT", 4, 4, _fault),
-        _Form("heal DISK", 1, 1, lambda d: op.Heal(_name(d))),
+        _Form("heal DISK", 1, 1, lambda d: op.Heal(name_of(d))),
         _Form("crash", 0, 0, op.Crash),
         _Form("reset", 0, 0, op.Reset),
         _Form("start KEY OPERATION", 2, 99, _start),
-        _Form("finish KEY", 1, 1, lambda k: op.Finish(_number(k))),
+        _Form("finish KEY", 1, 1, lambda k: op.Finish(number_of(k))),
     )
 }
 
@@ -177,10 +110,10 @@ OPERATION_WORDS: Final = frozenset(_FORMS)
 """The first words of all operations."""
 
 
-def _operation(words: list[str]) -> op.Operation:
+def _operation(words: list[Word]) -> op.Operation:
     form = _FORMS.get(words[0]) if words else None
     if form is None:
-        what = f"unknown operation: {words[0]!r}" if words else "no operation"
+        what = f"unknown operation: {words[0].shown()}" if words else "no operation"
         raise TraceError(f"{what}; one of {', '.join(_FORMS)}")
     if not form.least <= len(words) - 1 <= form.most:
         raise TraceError(f"{words[0]} is written: {form.usage}")
@@ -189,7 +122,7 @@ def _operation(words: list[str]) -> op.Operation:
 
 def parse_operation(text: str) -> op.Operation:
     """The operation that ``text`` writes.  Raises TraceError."""
-    return _operation(_words(text))
+    return _operation(split_words(text))
 
 
 def print_operation(operation: op.Operation) -> str:
@@ -200,9 +133,9 @@ def print_operation(operation: op.Operation) -> str:
         case op.Create(device, None):
             return f"create {device}"
         case op.Create(device, str(table)) | op.Load(device, table):
-            return f"{operation_word(operation)} {device} {_quote(table)}"
+            return f"{operation_word(operation)} {device} {quote(table)}"
         case op.Message(device, text):
-            return f"message {device} {_quote(text)}"
+            return f"message {device} {quote(text)}"
         case op.Suspend(device, noflush):
             return f"suspend {device} noflush" if noflush else f"suspend {device}"
         case op.Write(where, sector, count, tag):
@@ -237,7 +170,7 @@ def operation_word(operation: op.Operation) -> str:
 
 def _print_seen(sectors: tuple[Seen, ...]) -> Iterator[str]:
     """Run-length code: ``#t``, ``#txN`` (N times t), ``#t+N`` (t, t+1, ... N of them), ``~digest``, ``~digestxN``."""
-    at, most = 0, _SECTORS_MAX  # a longer run is written as several: parsing refuses it
+    at, most = 0, SECTORS_MAX  # a longer run is written as several: parsing refuses it
     while at < len(sectors):
         first = sectors[at]
         equal = ascending = 1
@@ -255,22 +188,31 @@ def _print_seen(sectors: tuple[Seen, ...]) -> Iterator[str]:
 
 
 _RUN: Final = re.compile(r"(?:#(\d{1,10})|~([0-9a-f]{16}))(?:([x+])([1-9]\d{0,8}))?\Z", re.ASCII)
-_SECTORS_MAX: Final = 1 << 20
 
 
-def _parse_run(word: str) -> tuple[Seen, ...]:
+def _parse_data(words: list[Word]) -> Data:
+    sectors: list[Seen] = []
+    for word in words:
+        run = _parse_run(word)
+        if len(sectors) + len(run) > SECTORS_MAX:  # before there are that many: a short line can name any number
+            raise word.refused(f"more than {SECTORS_MAX} sectors in one outcome")
+        sectors += run
+    return Data(tuple(sectors))
+
+
+def _parse_run(word: Word) -> Sequence[Seen]:
     match = _RUN.match(word)
     if match is None or (match[2] and match[3] == "+"):
-        raise TraceError(f"not a run of sectors: {word!r}; write #TAG, #TAGxN, #TAG+N, ~DIGEST or ~DIGESTxN")
+        raise word.refused(f"not a run of sectors: {word.shown()}; write #TAG, #TAGxN, #TAG+N, ~DIGEST or ~DIGESTxN")
     length = int(match[4] or 1)
-    if length > _SECTORS_MAX:
-        raise TraceError(f"a run of {length} sectors is too long; at most {_SECTORS_MAX}")
+    if length > SECTORS_MAX:
+        raise word.refused(f"a run of {length} sectors is too long; at most {SECTORS_MAX}")
     if match[2]:
         return (Digest(match[2]),) * length
     tag = int(match[1])
     if tag + (length - 1 if match[3] == "+" else 0) > TAG_MAX:
-        raise TraceError(f"a tag beyond {TAG_MAX} in {word!r}")
-    return tuple(range(tag, tag + length)) if match[3] == "+" else (tag,) * length
+        raise word.refused(f"a tag beyond {TAG_MAX} in {word.shown()}")
+    return range(tag, tag + length) if match[3] == "+" else (tag,) * length
 
 
 def _print_records(seen: Records) -> str:
@@ -285,7 +227,7 @@ _HEAD: Final = re.compile(
 )
 
 
-def _parse_records(words: list[str]) -> Records:
+def _parse_records(words: list[Word]) -> Records:
     match = _HEAD.match(" ".join(words))
     if match is None:
         raise TraceError("metadata is written: store valid=V version=V chunk_size=SECTORS [OLD>NEW ...]")
@@ -302,17 +244,17 @@ def print_outcome(outcome: Outcome) -> str:
         case Blocked():
             return "blocked"
         case Failed(errno, text):
-            return f"error {errno}" + ("" if text is None else f" {_quote(text)}")
+            return f"error {errno}" + ("" if text is None else f" {quote(text)}")
         case Data(sectors):
             return " ".join(_print_seen(sectors))
         case Line(text):
-            return _quote(text)
+            return quote(text)
         case Count(value):
             return str(value)
         case Records():
             return _print_records(outcome)
         case Died(text):
-            return f"died {_quote(text)}"
+            return f"died {quote(text)}"
         case _:
             assert_never(outcome)
 
@@ -320,17 +262,17 @@ def print_outcome(outcome: Outcome) -> str:
 _ERRNO: Final = re.compile(r"E[A-Z0-9]{1,20}\Z")
 
 
-def _parse_failed(words: list[str]) -> Failed:
+def _parse_failed(words: list[Word]) -> Failed:
     if not 1 <= len(words) <= 2 or not _ERRNO.match(words[0]):
         raise TraceError('a failure is written: error ERRNO ["TEXT"], with ERRNO by name, as in EIO')
-    return Failed(words[0], words[1] if len(words) == 2 else None)
+    return Failed(str(words[0]), str(words[1]) if len(words) == 2 else None)
 
 
 def parse_outcome(text: str) -> Outcome:
     """The outcome that ``text`` writes.  Raises TraceError."""
     if text.lstrip().startswith('"'):
         return _parse_line(text)
-    match _words(text):
+    match split_words(text):
         case ["ok"]:
             return Done()
         case ["blocked"]:
@@ -342,20 +284,20 @@ def parse_outcome(text: str) -> Outcome:
         case ["error", *rest]:
             return _parse_failed(rest)
         case ["died", message]:
-            return Died(message)
-        case [first, *rest] if first[0] in "#~":
-            return Data(tuple(seen for word in (first, *rest) for seen in _parse_run(word)))
+            return Died(str(message))
+        case [first, *rest] if first[:1] in ("#", "~"):
+            return _parse_data([first, *rest])
         case [word]:
-            return Count(_number(word))
+            return Count(number_of(word))
         case _:
-            raise TraceError(f"not an outcome: {text.strip()!r}")
+            raise TraceError(f"not an outcome: {Word(text.strip()).shown()}")
 
 
 def _parse_line(text: str) -> Line:
-    words = _words(text)
+    words = split_words(text)
     if len(words) != 1:
         raise TraceError(f"a line is one quoted text, not {len(words)} words")
-    return Line(words[0])
+    return Line(str(words[0]))
 
 
 # --- whole traces ------------------------------------------------------------------------------------------------
@@ -371,18 +313,32 @@ def _split(line: str) -> tuple[str, str | None]:
     return line, None
 
 
+_TRACE_SECTORS_MAX: Final = 1 << 23
+
+
 def parse_trace(text: str) -> tuple[Step, ...]:
     """The steps of a trace; blank lines and lines that begin with ``#`` are skipped.  Raises TraceError."""
     steps = []
+    sectors = 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
             operation, outcome = _split(line)
             steps.append(Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome)))
+            sectors += _sectors(steps[-1])
+            if sectors > _TRACE_SECTORS_MAX:
+                raise TraceError(f"the trace up to here names {sectors} sectors; at most {_TRACE_SECTORS_MAX}")
         except TraceError as error:
             raise TraceError(error.reason, line=number, column=error.column) from None
     return tuple(steps)
+
+
+def _sectors(step: Step) -> int:
+    """How many sectors a step reads, writes, discards and shows: what it costs, however short its line is."""
+    operation = step.operation.operation if isinstance(step.operation, op.Start) else step.operation
+    asked = operation.count if isinstance(operation, op.Read | op.Write | op.Discard) else 0
+    return asked + (len(step.outcome.sectors) if isinstance(step.outcome, Data) else 0)
 
 
 def print_trace(steps: Iterable[Step]) -> str:

@@ -14,6 +14,7 @@ texts = st.text(st.characters(), max_size=30) | st.text('"\\ \t\n;->#', max_size
 numbers = st.integers(0, 10**18 - 1)
 sectors = numbers.map(sm.Sector)
 counts = st.integers(1, 10**18 - 1).map(sm.Sectors)
+extents = st.integers(1, 2**20).map(sm.Sectors)
 kinds = st.sampled_from(get_args(sm.FaultKind))
 tags = st.integers(0, 2**32 - 1)
 words32 = st.integers(0, 2**32 - 1)
@@ -23,7 +24,7 @@ words64 = st.integers(0, 2**64 - 1)
 @st.composite
 def writes(draw: st.DrawFn) -> sm.Write:
     tag = draw(tags)
-    count = draw(st.integers(1, 2**32 - tag))
+    count = draw(st.integers(1, min(2**20, 2**32 - tag)))
     return sm.Write(draw(names), draw(sectors), sm.Sectors(count), tag)
 
 
@@ -34,8 +35,8 @@ plain: st.SearchStrategy[sm.Plain] = st.one_of(
     st.builds(sm.Suspend, names, st.booleans()),
     st.builds(sm.Message, names, texts),
     writes(),
-    st.builds(sm.Read, names, sectors, counts),
-    st.builds(sm.Discard, names, sectors, counts),
+    st.builds(sm.Read, names, sectors, extents),
+    st.builds(sm.Discard, names, sectors, extents),
     st.builds(sm.Fault, names, kinds, sectors, counts),
     *(st.builds(kind, names) for kind in (sm.Resume, sm.Remove, sm.Flush, sm.Status, sm.Table, sm.Events, sm.Settle)),
     *(st.builds(kind, names) for kind in (sm.Metadata, sm.Heal)),
@@ -165,10 +166,37 @@ def test_runs_of_sectors(text: str, sectors: tuple[sm.Seen, ...]) -> None:
     assert sm.print_outcome(sm.Data(sectors)) == text
 
 
-@pytest.mark.parametrize("length", [2**20, 2**20 + 1])
-def test_a_run_too_long_for_one_word_is_written_as_two(length: int) -> None:
-    for data in (sm.Data((7,) * length), sm.Data(tuple(range(length)))):
+@pytest.mark.spec("TRACE-13")
+def test_an_outcome_as_long_as_it_may_be_comes_back() -> None:
+    for data in (sm.Data((7,) * 2**20), sm.Data(tuple(range(2**20)))):
         assert sm.parse_outcome(sm.print_outcome(data)) == data
+
+
+@pytest.mark.spec("TRACE-13")
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        ("read x 0 1048577", 10),
+        ("discard x 0 10000000", 13),
+        ("start 1  write x  0 999999999999999999 #1", 21),
+        ("read x 0 1 -> #1x1048577", 15),
+        ("read x 0 1 -> #1x1048576 #2", 26),
+        ("read x 0 1 ->  #1" + " #1x1048576" * 200, 19),
+    ],
+)
+def test_absurd_sizes_are_refused_where_they_are(line: str, column: int) -> None:
+    with pytest.raises(sm.TraceError, match=r"at most|more than") as caught:
+        sm.parse_trace(f"disk x 8\n{line}\n")
+    assert (caught.value.line, caught.value.column) == (2, column)
+
+
+@pytest.mark.spec("TRACE-13")
+def test_a_whole_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snapmerge._trace._TRACE_SECTORS_MAX", 100)
+    sm.parse_trace("disk x 1000\nstart 1 write x 0 90 #1\nread x 0 5 -> #1+5\n")
+    with pytest.raises(sm.TraceError, match="names 101 sectors; at most 100") as caught:
+        sm.parse_trace("start 1 write x 0 90 #1\nread x 0 5 -> #1+6\n")
+    assert caught.value.line == 2
 
 
 @pytest.mark.spec("TRACE-9")
@@ -244,6 +272,31 @@ def test_an_unfinished_quote_is_shown_where_it_begins(line: str, column: int) ->
     assert (caught.value.line, caught.value.column) == (2, column)
     assert line[column - 1] == '"'
     assert str(caught.value).startswith("line 2: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        ("flush 1a", 7),
+        ("  read d 0 x", 12),
+        ("start 1 suspend d now", 19),
+        ("fault d sync 0 1", 9),
+        ("write d 0 2 #4294967295", 13),
+        ("crash -> #1 #2y", 13),
+        ('flush "1a"', 7),
+    ],
+)
+def test_a_wrong_word_is_shown_where_it_is(line: str, column: int) -> None:
+    with pytest.raises(sm.TraceError) as caught:
+        sm.parse_trace(line)
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+@pytest.mark.parametrize("line", ["x" * 9999, "flush " + "1" * 9999, 'load d "' + "x" * 9999, "crash -> " + "x" * 9999])
+def test_what_is_refused_is_not_repeated_at_length(line: str) -> None:
+    with pytest.raises(sm.TraceError) as caught:
+        sm.parse_trace(line)
+    assert len(caught.value.reason) < 400
 
 
 def test_the_example_of_the_page_is_canonical() -> None:
