@@ -13,7 +13,7 @@ from ._disk import Unknown
 from ._draft import Rules
 from ._errors import OperationError
 from ._machine import MAINLINE
-from ._operations import Crash, Message, Operation
+from ._operations import Crash, Create, Finish, Load, Message, Operation, Remove, Resume, Suspend
 from ._outcomes import Data, Died, Done, Failed, Outcome
 from ._payload import Content, as_seen
 from ._schedules import outcomes
@@ -92,7 +92,7 @@ class Oracle:
         if isinstance(outcome, Died):
             return Divergence(Step(operation, outcome), (_likely(result),))
         self.history.append(Step(operation, outcome))
-        agreed = next(agreeing(operation, result, outcome, after), None)
+        agreed = next(agreeing(_asked(self._witness, operation), result, outcome, after), None)
         if agreed is not None:
             self._witness = agreed
             return None
@@ -157,7 +157,7 @@ class _Search:
             for result, after in outcomes(session, seen.operation, self._spend, cuts=self._cuts):
                 if at + 1 == len(self.history):
                     self.allowed[_likely(result)] = None
-                yield from agreeing(seen.operation, result, seen.outcome, after)
+                yield from agreeing(_asked(session, seen.operation), result, seen.outcome, after)
         except OperationError:
             return
 
@@ -169,8 +169,19 @@ def _likely(result: Result) -> Outcome:
     return Data(tuple(map(as_seen, likely(result.sectors))))
 
 
+def _asked(session: Session, operation: Operation) -> Operation:
+    """The operation whose outcome this one gives: for ``finish`` the one that was started."""
+    return session.tasks[operation.key].operation if isinstance(operation, Finish) else operation
+
+
+_EXPLAINED = (Create, Load, Resume, Suspend, Remove, Message)
+"""The operations whose failures the kernel may explain: the others have an error number and no more."""
+
+
 def agreeing(operation: Operation, result: Result, seen: Outcome, after: Session) -> Iterator[Session]:
     """The sessions in which the result is what was seen: none, or one in which more is known than before."""
+    if isinstance(seen, Failed) and seen.text is not None and not isinstance(operation, _EXPLAINED):
+        return
     if isinstance(result, Raw):
         session = _learn(result, seen, after)
         if session is not None:

@@ -132,6 +132,24 @@ def test_texts_count_where_there_are_two(outcome: str, agrees: bool) -> None:
     assert (verdict(text) is None) == agrees
 
 
+@pytest.mark.spec("ORACLE-10")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "write x 0 1 #1 -> error EIO{}",
+        "start 1 write x 0 1 #1\nfinish 1 -> error EIO{}",
+        "read x 0 1\nmetadata x -> new\nstatus y -> error ENXIO{}",
+    ],
+)
+def test_only_tables_and_messages_have_texts(line: str) -> None:
+    text = f"disk x 8\nfault x write 0 1\n{line}"
+    assert verdict(text.format("")) is None
+    found = verdict(text.format(' "nonsense"'))
+    assert isinstance(found, sm.Divergence)
+    assert found.allowed == (sm.parse_trace(text.format(""))[-1].outcome,)
+    assert verdict(f'{text.format("")}\nstart 2 load y "0 8 linear"\nfinish 2 -> error ENXIO "any"') is None
+
+
 @pytest.mark.spec("ORACLE-11")
 @pytest.mark.parametrize("outcome", ["error ENODEV", "error ENOENT"])
 def test_a_missing_device_is_either_of_two_errors(outcome: str) -> None:
