@@ -311,6 +311,8 @@ def _settled_session(session: Session) -> Session:
 def enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
     """Begins the operation; the key to poll, or None when there is nothing to wait for."""
     match operation:
+        case op.Start(_, op.Disk() | op.Fault() | op.Heal() | op.Crash() | op.Reset() as inner):
+            raise OperationError(f"{type(inner).__name__.lower()} never blocks: do it without start")
         case op.Start(key, inner):
             return None, begin(session, key, inner)
         case op.Finish(key):

@@ -62,6 +62,11 @@ def test_what_would_block_is_refused_and_nothing_has_changed() -> None:
         "create base",
         "load snap nonsense",
         "heal snap",
+        "start 1 disk other 8",
+        "start 1 fault base read 0 1",
+        "start 1 heal base",
+        "start 1 crash",
+        "start 1 reset",
     ],
 )
 def test_what_makes_no_sense_is_refused_and_nothing_has_changed(line: str) -> None:
