@@ -2,9 +2,10 @@
 
 Every disk is a file ``NAME.img`` of a directory, whose bytes are those that a kernel would have written to the
 disk.  A flush is an fsync.  Another process can open the directory later and go on: the disks are there, the
-devices are not, as after a reboot.
+devices are not, as after a reboot.  Only one at a time: the directory is locked.
 """
 
+import fcntl
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from random import Random
 import snapmerge as sm
 from snapmerge import SECTOR_BYTES, Content, Session, Unknown, World, contents, data_bytes
 
-from ._memory import as_outcome, model_capabilities
+from ._memory import as_outcome, check_room, model_capabilities
+from ._unavailable import Unavailable
 
 __all__ = ["Files"]
 
@@ -30,9 +32,17 @@ class Image:
         self.path = path
         self._fd = os.open(path, flags, 0o644)
         if size is not None:
-            os.ftruncate(self._fd, size * SECTOR_BYTES)
+            self._extend(size)
         self.size = os.fstat(self._fd).st_size // SECTOR_BYTES
         self._since: dict[int, list[Content]] = {}
+
+    def _extend(self, size: int) -> None:
+        try:
+            os.ftruncate(self._fd, size * SECTOR_BYTES)
+        except OSError:
+            self.close()
+            self.path.unlink()
+            raise
 
     def read(self, sector: int, count: int) -> tuple[Content, ...]:
         """The contents of these sectors."""
@@ -120,6 +130,9 @@ class Files:
 
     ``NAME.img`` that are there already are disks from the start, and stay; those that ``disk`` makes go with
     ``reset``, and with ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.
+
+    Raises:
+        Unavailable: the directory is in use; OperationError: there is no sector in an image; OSError.
     """
 
     def __init__(self, directory: Path, *, keep: bool = True, seed: int = 0) -> None:
@@ -128,23 +141,34 @@ class Files:
         self._seed = seed
         self._chance = Random(seed)
         directory.mkdir(parents=True, exist_ok=True)
-        self._given = {path.stem: Image(path, None) for path in sorted(directory.glob("*.img"))}
-        for image in self._given.values():
-            if image.size == 0:
-                raise sm.OperationError(f"{image.path} has no whole sector of {SECTOR_BYTES} bytes; take it away")
+        self._lock = _lock(directory)
+        self._given: dict[str, Image] = {}
         self._made: dict[str, Image] = {}
+        try:
+            self._open_given()
+        except BaseException:
+            self.close()
+            raise
         self._session = self._after_reboot()
+
+    def _open_given(self) -> None:
+        for path in sorted(self._directory.glob("*.img")):
+            image = self._given[path.stem] = Image(path, None)
+            if image.size == 0:
+                raise sm.OperationError(f"{path} has no whole sector of {SECTOR_BYTES} bytes; take it away")
 
     @property
     def capabilities(self) -> sm.Capabilities:
-        """Everything."""
-        return model_capabilities(f"the model over image files in {self._directory}")
+        """Everything; the images that were there take nothing from what may be made."""
+        all_of_it = model_capabilities(f"the model over image files in {self._directory}")
+        given = sum(image.size for image in self._given.values())
+        return replace(all_of_it, sectors_max=all_of_it.sectors_max + given)
 
     def apply(self, operation: sm.Operation) -> sm.Outcome:
         """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
         match operation:
-            case sm.Disk(name, size):
-                self._make_disk(name, size)
+            case sm.Disk():
+                self._make_disk(operation)
                 return sm.Done()
             case sm.Crash():
                 for _, image in sorted(self._images().items()):
@@ -167,14 +191,22 @@ class Files:
             self._drop_made()
         for image in self._images().values():
             image.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _images(self) -> dict[str, Image]:
         return {**self._given, **self._made}
 
-    def _make_disk(self, name: str, size: int) -> None:
+    def _make_disk(self, disk: sm.Disk) -> None:
+        name = disk.name
         if name in self._session.world.disks or name in self._session.world.stack.devices:
             raise sm.OperationError(f"{name} is there already")
-        image = self._made[name] = Image(self._directory / f"{name}.img", size)
+        check_room(self._session.world, disk, self.capabilities.sectors_max)
+        try:
+            image = self._made[name] = Image(self._directory / f"{name}.img", disk.size)
+        except OSError as error:
+            raise sm.OperationError(f"the image of {name:.60} can't be made: {error.strerror}") from None
         world = _with_image(self._session.world, name, image)
         self._session = replace(self._session, world=world)
 
@@ -190,6 +222,19 @@ class Files:
         for name, image in sorted(self._images().items()):
             world = _with_image(world, name, image, (faults or {}).get(name, ()))
         return Session(world)
+
+
+def _lock(directory: Path) -> int:
+    """A descriptor of the directory that holds an advisory lock on it until it is closed.  Raises Unavailable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        if isinstance(error, BlockingIOError):
+            raise Unavailable(f"{directory} is in use by another snapmerge; name another directory") from None
+        raise Unavailable(f"{directory} can't be locked: {error.strerror}; name another directory") from None
+    return fd
 
 
 def _with_image(world: World, name: str, image: Image, faults: Faults = ()) -> World:

@@ -11,19 +11,22 @@ from snapmerge import (
     OPERATION_WORDS,
     Capabilities,
     Crash,
+    Disk,
     MachineError,
     Operation,
+    OperationError,
     Outcome,
     Raw,
     Reset,
     Result,
     Rules,
     Session,
+    World,
     decide,
     operate,
 )
 
-__all__ = ["Memory", "as_outcome", "model_capabilities"]
+__all__ = ["Memory", "as_outcome", "check_room", "model_capabilities"]
 
 
 def model_capabilities(about: str) -> Capabilities:
@@ -35,6 +38,13 @@ def model_capabilities(about: str) -> Capabilities:
         features=frozenset({"texts", "discard"}),
         about=about,
     )
+
+
+def check_room(world: World, disk: Disk, most: int) -> None:
+    """Raises OperationError when the disks would have more than ``most`` sectors together."""
+    sectors = disk.size + sum(other.size for other in world.disks.values())
+    if sectors > most:
+        raise OperationError(f"{disk.name} would make it {sectors} sectors of disks; at most {most}")
 
 
 def as_outcome(result: Result) -> Outcome:
@@ -69,6 +79,8 @@ class Memory:
 
     def apply(self, operation: Operation) -> Outcome:
         """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        if isinstance(operation, Disk):
+            check_room(self._session.world, operation, self.capabilities.sectors_max)
         result, session = operate(self._session, operation, self._choose)
         if isinstance(operation, Crash):
             session = Session(decide(session.world, self._choose or _newest))
