@@ -12,7 +12,7 @@ from snapmerge import OperationError, print_operation, print_outcome, print_trac
 from snapmerge_specs._check import check
 from snapmerge_specs._report import Found, Report
 
-from ._cli_adapters import check_options, maker, options_again
+from ._cli_adapters import RefusedError, check_options, maker, options_again
 from ._cli_errors import AGREES, DIVERGED, CommandError
 from ._cli_judge import allowed_text, seen_text
 from ._cli_show import Bar, coloured, one_line, table
@@ -43,8 +43,10 @@ def _run(options: Namespace, seed: int) -> Report:
     with maker(options) as make:
         try:
             return check(make, runs=options.runs, steps=options.steps, seed=seed, progress=bar)
-        except OperationError as error:
+        except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
+        except OperationError as error:
+            raise CommandError(f"the implementation can't be checked: {error}") from error
         finally:
             bar.clear()
 

@@ -8,6 +8,7 @@ from random import Random
 from snapmerge import Died, Divergence, Implementation, OperationError, Step, Undecided, operation_word
 
 from ._findings import FINDINGS, KnownFinding, explanation
+from ._layout import SECTORS_LEAST
 from ._lockstep import Disagreement, Lockstep
 from ._report import Finding, Found, Report
 from ._scenario import Scenario
@@ -30,6 +31,9 @@ def check(
 
     ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario:
     how many are done, and of how many.  The same seed makes the same scenarios.
+
+    Raises:
+        OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
     checking = _Check(make, runs, progress)
     try:
@@ -61,6 +65,8 @@ class _Check:
 
     def run(self, steps: int, number: int) -> None:
         """Runs the scenarios; the first unexplained divergence ends the check."""
+        if (most := self._implementation.capabilities.sectors_max) < SECTORS_LEAST:
+            raise OperationError(f"its disks have at most {most} sectors together; a check needs {SECTORS_LEAST}")
         for run in range(self._runs):
             draw = Random(f"{number} {run}").randint
             if (lockstep := self._lockstep()) is None:

@@ -5,13 +5,17 @@ full, chunk sizes that differ between the snapshots of one origin.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from snapmerge import Capabilities
 
-__all__ = ["Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
+__all__ = ["SECTORS_LEAST", "Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
 
 Draw = Callable[[int, int], int]
+
+SECTORS_LEAST: Final = 8
+"""The sectors that the disks of the smallest layout have together."""
 
 
 def cow_name(i: int) -> str:
@@ -120,7 +124,27 @@ def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     discards = "discard" in can.features and draw(0, 2) == 0
     faults = bool(can.faults) and draw(0, 1) == 0
     crashes = "crash" in can.operations and draw(0, 2) == 0
-    return Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
+    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
+    return _within(layout, can.sectors_max)
+
+
+def _within(layout: Layout, most: int) -> Layout:
+    """The layout with so few and such small disks that they fit into ``most`` sectors, of which there are enough."""
+    while len(layout.cows) > 1 and _sectors(layout) > most:
+        layout = replace(layout, cows=layout.cows[:-1])
+    if _sectors(layout) <= most:
+        return layout
+    size = min(layout.size, most // 2)
+    cow = layout.cows[0]
+    room = min(cow.size, most - size)
+    chunk_size = cow.chunk_size
+    while 3 * chunk_size > room:  # the header, an area and a chunk of data
+        chunk_size //= 2
+    return replace(layout, size=size, cows=(Cow(room, cow.kind, chunk_size),))
+
+
+def _sectors(layout: Layout) -> int:
+    return layout.size + sum(cow.size for cow in layout.cows)
 
 
 def _draw_cow(draw: Draw) -> Cow:

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from snapmerge import MAINLINE, Died, Operation, Outcome, Status, print_operation
+import pytest
+
+from snapmerge import MAINLINE, Capabilities, Died, Operation, OperationError, Outcome, Status, print_operation
 from snapmerge.machinery import SnapshotTarget, snapshot_status
 from snapmerge_adapters import Memory
 from snapmerge_specs import REACHED_NAMES, check
@@ -72,3 +74,34 @@ def test_an_implementation_that_dies_is_a_divergence_and_is_made_anew() -> None:
     report = check(make, runs=20, seed=0)
     assert report.found is not None
     assert len(made) > 1
+
+
+class Small(Memory):
+    """Has disks of ``most`` sectors together, and refuses any that are larger."""
+
+    most = 8
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, sectors_max=self.most)
+
+
+@pytest.mark.parametrize("most", [*range(8, 24), 64, 100, 150])
+def test_disks_are_as_small_as_the_implementation_wants_them(most: int) -> None:
+    class Smaller(Small):
+        pass
+
+    Smaller.most = most
+    report = check(Smaller, runs=12, seed=most)
+    assert (report.found, report.runs) == (None, 12)
+    assert dict(report.kinds)["write"] > 0
+
+
+@pytest.mark.parametrize("most", [7, 0, -1])
+def test_too_few_sectors_for_any_disk_are_said_so(most: int) -> None:
+    class Smaller(Small):
+        pass
+
+    Smaller.most = most
+    with pytest.raises(OperationError, match=f"at most {most} sectors together; a check needs 8"):
+        check(Smaller)
