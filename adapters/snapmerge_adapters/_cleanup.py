@@ -9,7 +9,10 @@ import weakref
 from types import FrameType
 from typing import Final, Protocol
 
-__all__ = ["close_at_exit"]
+__all__ = ["ENDING", "close_at_exit"]
+
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that ask a process to end, besides an interrupt from the keyboard."""
 
 
 class _Closable(Protocol):
@@ -22,11 +25,11 @@ _OPEN: Final[weakref.WeakSet[_Closable]] = weakref.WeakSet()
 def close_at_exit(thing: _Closable) -> None:
     """Closes it at the end of the process, by a signal too; closing twice must be harmless.
 
-    An interrupt from the keyboard raises KeyboardInterrupt and ends through ``atexit``.  SIGTERM and SIGHUP are
-    caught when nobody else has a use for them, which only the main thread can arrange.
+    An interrupt from the keyboard raises KeyboardInterrupt and ends through ``atexit``.  ``ENDING`` is caught where
+    nobody else has a use for it, which only the main thread can arrange.
     """
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _end)
     _OPEN.add(thing)

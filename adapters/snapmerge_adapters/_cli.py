@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import signal
 import sys
 import threading
@@ -16,12 +15,14 @@ from typing import Final, NoReturn
 
 from snapmerge import SnapmergeError
 
+from ._cleanup import ENDING
 from ._cli_adapters import check_options, implementation
-from ._cli_errors import AGREES, INTERRUPTED, UNABLE, CommandError
+from ._cli_errors import AGREES, DIVERGED, INTERRUPTED, UNABLE, CommandError
 from ._cli_judge import run_judge, run_replay
 from ._cli_kernels import run_kernels
 from ._cli_parser import make_parser
 from ._cli_show import complain, one_line
+from ._cli_streams import flush_output, forget, stand_in
 from ._cli_traces import read_trace
 from ._script import shell_script
 from ._serve import serve
@@ -33,15 +34,37 @@ _PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; ``argv`` without the program's name.  The exit codes are those that ``--help`` lists."""
+    if not stand_in():
+        complain("standard output is closed")
+        return UNABLE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else UNABLE
+        return _arrived(end.code if isinstance(end.code, int) else UNABLE)
+    except OSError as error:
+        return _not_printed(error)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text in this locale
             stream.reconfigure(errors="backslashreplace")
     with _signals():
-        return _guarded(options)
+        return _arrived(_guarded(options))
+
+
+def _arrived(code: int) -> int:
+    """The exit code, or another one if what was printed has not arrived: then it can't be relied upon."""
+    try:
+        flush_output()
+    except OSError as error:
+        return _not_printed(error) if code in (AGREES, DIVERGED) else code
+    return code
+
+
+def _not_printed(error: OSError) -> int:
+    forget(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return _PIPE_CLOSED
+    complain(f"standard output: {error.strerror}")
+    return UNABLE
 
 
 def _parse(argv: list[str]) -> Namespace:
@@ -58,7 +81,7 @@ def _parse(argv: list[str]) -> Namespace:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP.  No SystemExit, since Hypothesis takes that for a failure of what it tests."""
+    """SIGTERM and its like.  No SystemExit, since Hypothesis takes that for a failure of what it tests."""
 
 
 def _guarded(options: Namespace) -> int:
@@ -70,16 +93,18 @@ def _guarded(options: Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        _forget_output()
-        return _PIPE_CLOSED
+    except BrokenPipeError as error:
+        return _not_printed(error)
     except SnapmergeError as error:
         return _failed(options, error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _failed(options, CommandError(f"{where}{error.strerror or error}"))
+    except MemoryError:
+        return _failed(options, CommandError("there is not enough memory for this"))
     except Exception:  # noqa: BLE001  # 1, which is what Python would end with, means a divergence
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         complain("this is a defect of snapmerge itself; nothing is said about the implementation")
         return UNABLE
 
@@ -88,23 +113,18 @@ def _failed(options: Namespace, error: SnapmergeError) -> int:
     text = str(error) or type(error).__name__
     complain(text if isinstance(error, CommandError) else one_line(text))
     if getattr(options, "json", False):
-        print(json.dumps({"command": options.command, "error": text}))
+        with contextlib.suppress(OSError):  # perhaps this is the error
+            print(json.dumps({"command": options.command, "error": text}))
     return UNABLE
-
-
-def _forget_output() -> None:
-    """Nobody reads any more; without this Python would complain when it flushes at the end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the command from inside, so that everything it holds is given back."""
+    """``ENDING`` ends the command from inside, so that everything it holds is given back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    numbers = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, _end)
     try:
@@ -138,6 +158,8 @@ def _run_script(options: Namespace) -> int:
 
 def _run_serve(options: Namespace) -> int:
     check_options(options)
+    if sys.stdin is None:
+        raise CommandError("standard input is closed; requests are read from there")
     with implementation(options) as made:
         serve(made, sys.stdin.buffer, sys.stdout.buffer)
     return AGREES

@@ -1,11 +1,15 @@
 """The command line's grammar: commands, options, their help and their examples."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from ._cli_errors import UNABLE
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["ADAPTERS", "SHELLS", "make_parser", "program_version"]
 
@@ -62,6 +66,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(UNABLE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Argparse's own says nothing when help can't be written."""
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 def program_version() -> str:

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable
 from typing import Final, TextIO
 
+from ._cli_streams import forget
+
 __all__ = ["Bar", "coloured", "complain", "one_line", "table"]
 
 _COLOURS: Final = {"red": 31, "green": 32, "yellow": 33}
@@ -25,8 +27,11 @@ def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 def complain(text: str) -> None:
-    """One line on standard error."""
-    print(f"snapmerge: {text}", file=sys.stderr, flush=True)
+    """One line on standard error, if it can be written there: the exit code tells, too."""
+    try:
+        print(f"snapmerge: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        forget(sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -63,6 +63,8 @@ def read_trace(path: str) -> Trace:
 def _read(path: str, name: str) -> str:
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise CommandError(f"{name}: can't be read: it is closed")
             data = sys.stdin.buffer.read(_BYTES_MAX + 1)
         else:
             with Path(path).open("rb") as file:

@@ -121,6 +121,10 @@ def test_a_system_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended_with(error, capsys) == (2, "snapmerge: /some/image: No space left on device\n")
 
 
+def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended_with(MemoryError(), capsys) == (2, "snapmerge: there is not enough memory for this\n")
+
+
 def test_a_termination_ends_from_inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     closed = []
 
@@ -215,6 +219,22 @@ def test_an_interrupted_program_leaves_nothing(tmp_path: Path) -> None:
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (130, b"snapmerge: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_program_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    env = {**environment(), "TMPDIR": str(tmp_path)}
+    child = subprocess.Popen(
+        [*PROGRAM, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith(b'{"snapmerge"')
+        assert list(tmp_path.iterdir()) != []
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (128 + number, f"snapmerge: ended by {number.name}\n".encode())
     assert list(tmp_path.iterdir()) == []
 
 
