@@ -164,8 +164,10 @@ class DeviceMapper:
         self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
         operator = Operator(self._place)
         job = Job(lambda: operator.do(operation)).start()
+        if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
+            operator.close()
+            raise error  # it makes no sense here, and has not begun
         self._started[key] = (operation, operator, job)
-        job.ended_or_waits()
         return Done()
 
     def _finish(self, key: int) -> Outcome:

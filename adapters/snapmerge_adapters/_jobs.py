@@ -60,6 +60,10 @@ class Job(Generic[T]):
         """Whether it has ended, waiting for that at most so long."""
         return self._done.is_set() or self._done.wait(seconds)
 
+    def error(self) -> Exception | None:
+        """What it raised, None if nothing, or not yet."""
+        return self._error
+
     def result(self) -> T:
         """What it gave; raises what it raised.  It has ended."""
         if self._error is not None:

@@ -230,3 +230,13 @@ def test_discards(guest: Guest, replay: Replay) -> None:
         discard origin 0 8 -> error EOPNOTSUPP
         """,
     )
+
+
+@pytest.mark.parametrize(
+    "line", ["read nobody 0 1", "write base 8 1 #1", 'create x "0 8"', "settle base", "resume base", "read dev 8 1"]
+)
+def test_what_makes_no_sense_is_refused_when_it_is_started(line: str, guest: Guest, replay: Replay) -> None:
+    replay(guest, 'disk base 8 -> ok\ncreate dev "0 8 linear base 0" -> ok')
+    with pytest.raises(OperationError):
+        guest.apply(parse_operation(f"start 1 {line}"))
+    replay(guest, "start 1 read dev 0 8 -> ok\nfinish 1 -> #0x8\nremove dev -> ok")
