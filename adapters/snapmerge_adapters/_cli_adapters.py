@@ -12,6 +12,7 @@ from typing import Final
 from snapmerge import Capabilities, Implementation, Operation, OperationError, Outcome
 
 from ._cli_errors import CommandError
+from ._cli_show import one_line
 from ._devicemapper import DeviceMapper
 from ._file import Files
 from ._guest import Guest
@@ -54,7 +55,7 @@ class _Outspoken:
         try:
             return self._inner.apply(operation)
         except OperationError as error:
-            raise RefusedError(str(error)) from error
+            raise RefusedError(one_line(str(error))) from error
 
     def close(self) -> None:
         self._inner.close()
@@ -86,6 +87,8 @@ def check_options(options: Namespace) -> None:
             raise CommandError(f"{_flag(dest)} is not for {mine}; it is for {good}")
     if name == "devicemapper" and not options.disk:
         raise CommandError("--adapter devicemapper needs --disk DEVICE, a block device that nobody uses; it is erased")
+    if options.directory == "":
+        raise CommandError("--directory has no name; without the option a temporary one is used")
     if name == "file" and options.directory and options.command != "serve":
         _check_directory(Path(options.directory))
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ._unavailable import Unavailable
 __all__ = ["Guest", "find_kernel", "find_modules", "kernel_release"]
 
 _MODULES: Final = {"dm-snapshot": "", "loop": "max_loop=1", "nbd": "nbds_max={nbd} max_part=0"}
+_RELEASE: Final = re.compile(r"\d+\.\d+\S*")
 _BOOT_SECONDS: Final = 60.0
 _PACKAGE: Final = "the Debian package user-mode-linux brings it"
 _counter: Final = itertools.count(os.getpid())
@@ -93,10 +95,13 @@ def find_kernel(kernel: str | Path | None = None) -> Path:
 def kernel_release(kernel: Path) -> str:
     """What the kernel calls itself, as in 6.1.176.  Raises Unavailable."""
     try:
-        done = subprocess.run([kernel, "--version"], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run([kernel, "--version"], capture_output=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"{kernel} can't be run: {error}") from None
-    return done.stdout.strip()
+    release = done.stdout.decode(errors="replace").strip()
+    if not _RELEASE.fullmatch(release):
+        raise Unavailable(f"{kernel} is no user-mode Linux: it calls itself {release[:60]!r}; {_PACKAGE}")
+    return release
 
 
 def find_modules(kernel: Path, modules: str | Path | None = None) -> Path:

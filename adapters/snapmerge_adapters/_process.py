@@ -178,7 +178,10 @@ class Process:
             status = self._child.wait(max(0.1, min(deadline - time.monotonic(), _CLOSE_SECONDS)))
         except subprocess.TimeoutExpired:
             return "it closed its output"
-        return f"it was killed by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        if status >= 0:
+            return f"it ended with status {status}"
+        names = {number.value: number.name for number in signal.Signals}  # most of the real-time ones have none
+        return f"it was killed by {names.get(-status, f'signal {-status}')}"
 
     def _last_words(self) -> str:
         """What it said on its standard error, the end of it."""

@@ -68,6 +68,8 @@ BAD: list[tuple[list[str], str]] = [
     (["check", "--", "/nonexistent/program"], "/nonexistent/program can't be run"),
     (["check", "--adapter", "guest", "--kernel", "/nonexistent/linux"], "/nonexistent/linux is no program"),
     (["serve", "--directory", "/dev/null/x"], "/dev/null/x"),
+    (["serve", "--directory", ""], "--directory has no name"),
+    (["check", "--adapter", "guest", "--kernel", "cat"], "is no user-mode Linux: it calls itself 'cat "),
     (["completion", "csh"], "invalid choice: 'csh'"),
 ]
 

@@ -116,7 +116,7 @@ class Forgetful(Memory):
     def apply(self, operation: object) -> object:  # type: ignore[override]
         (zeroes,) = parse_trace("read x 0 3 -> #0x3")
         if getattr(operation, "count", 0) == 2:
-            raise OperationError("two are too many")
+            raise OperationError("two\nare too many")
         return zeroes.outcome if getattr(operation, "count", 0) == 3 else super().apply(operation)  # type: ignore[arg-type]
 
 

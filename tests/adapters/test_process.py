@@ -68,6 +68,7 @@ def test_pieces_are_put_together(program: Program) -> None:
     [
         ("sys.stdin.readline(); print('so sad', file=sys.stderr); sys.exit(3)", "it ended with status 3\nso sad"),
         ("sys.stdin.readline(); os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+        ("sys.stdin.readline(); os.kill(os.getpid(), 40)", "killed by signal 40"),
         ("sys.stdin.readline(); print('what?', flush=True); time.sleep(60)", "not a message: 'what?'"),
         ("sys.stdin.readline(); print('{}', flush=True); time.sleep(60)", "not a reply"),
         ('sys.stdin.readline(); print(\'{"saw": "gibberish here"}\', flush=True); time.sleep(60)', "not an outcome"),
