@@ -266,6 +266,8 @@ def operate(session: Session, operation: op.Operation, choose: Choose | None = N
     Raises:
         OperationError: it makes no sense here, or would block and was not begun with ``start``.
     """
+    if session.tasks:
+        session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
     session = _settled_session(session) if choose is None else _some_moves(session, choose)
     key, session = enter(session, operation)
     if key is None:
