@@ -166,6 +166,8 @@ class Files:
 
     def apply(self, operation: sm.Operation) -> sm.Outcome:
         """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        # Before it can be refused: what is in flight changes the images in place, and must not do so again.
+        self._session = sm.settled(self._session)
         match operation:
             case sm.Disk():
                 self._make_disk(operation)

@@ -59,7 +59,7 @@ from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, 
 from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data_bytes, sector_bytes, tags_from
 from ._port import Capabilities, Implementation
 from ._schedules import outcomes
-from ._session import Raw, Result, Session, operate
+from ._session import Raw, Result, Session, operate, settled
 from ._state import Stack
 from ._status import status_line, table_line
 from ._trace import (
@@ -204,6 +204,7 @@ __all__ = [
     "read_store",
     "sector_bytes",
     "settle",
+    "settled",
     "start_world",
     "status_line",
     "step",

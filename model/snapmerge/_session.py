@@ -36,6 +36,7 @@ __all__ = [
     "enter",
     "operate",
     "poll",
+    "settled",
     "tend",
 ]
 
@@ -266,9 +267,7 @@ def operate(session: Session, operation: op.Operation, choose: Choose | None = N
     Raises:
         OperationError: it makes no sense here, or would block and was not begun with ``start``.
     """
-    if session.tasks:
-        session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
-    session = _settled_session(session) if choose is None else _some_moves(session, choose)
+    session = settled(session) if choose is None else _some_moves(session, choose)
     key, session = enter(session, operation)
     if key is None:
         return Done(), session
@@ -290,6 +289,8 @@ def _next_world(world: World, choose: Choose | None) -> World:
 
 def _some_moves(session: Session, choose: Choose) -> Session:
     """Lets some of what is in flight go on."""
+    if session.tasks:
+        session = tend(session)
     while session.world.flights and choose(4):
         session = tend(Session(_next_world(session.world, choose), session.tasks))
     return session
@@ -302,7 +303,10 @@ def blocked(operation: op.Operation) -> Blocked:
     return Blocked()
 
 
-def _settled_session(session: Session) -> Session:
+def settled(session: Session) -> Session:
+    """The session when all that is in flight has ended, by the canonical schedule."""
+    if session.tasks:
+        session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
     while session.world.flights:
         session = Session(settle(session.world), session.tasks)
         if session.tasks:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from snapmerge import Done, OperationError, Outcome, parse_operation
+from snapmerge import Done, OperationError, Outcome, parse_operation, parse_outcome
 from snapmerge_adapters import Files, Unavailable
 from snapmerge_adapters._cli import main
 
@@ -74,3 +74,28 @@ def test_a_directory_that_can_not_be_used_is_free_again(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(OperationError, match="no whole sector"):
             Files(tmp_path)
+
+
+def test_what_is_refused_does_nothing_again(tmp_path: Path) -> None:
+    files = Files(tmp_path, keep=False)
+    for line in (
+        "disk base 32",
+        "disk cow 64",
+        "write base 0 32 #1",
+        'create origin "0 32 snapshot-origin base"',
+        'create snap "0 32 snapshot base cow P 8"',
+        "start 1 write origin 0 8 #100",
+    ):
+        assert do(files, line) == Done()
+    with pytest.raises(OperationError):
+        do(files, "read nobody 0 1")
+    assert do(files, "read snap 0 8") == parse_outcome("#1+8")
+    assert do(files, "read origin 0 8") == parse_outcome("#100+8")
+    files.close()
+
+
+def test_a_creation_that_failed_leaves_its_name_free(tmp_path: Path) -> None:
+    files = Files(tmp_path, keep=False)
+    do(files, 'start 1 create x "0 8 linear nobody 0"')
+    assert do(files, "disk x 8") == Done()
+    files.close()
