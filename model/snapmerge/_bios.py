@@ -34,33 +34,40 @@ def send(d: Draft, id: int, bio: Bio) -> None:
     """Sends a bio to a disk or device on behalf of work ``id``, which ``complete`` will hear of."""
     if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
         complete(d, id, "EIO")
-    elif bio.where in d.disks:
-        d.io(id, bio)
-    else:
+    elif bio.where in d.devices:
         enter(d, DeviceBio(bio, parent=id))
+    elif d.generation is Generation.CONCEPT and _is_claimed(d, bio, id):
+        complete(d, id, "EBUSY")
+    else:
+        d.io(id, bio)
 
 
 def enter(d: Draft, work: DeviceBio) -> None:
     """A bio arrives at a mapped device, which may be holding I/O back."""
     id = d.begin(work)
     device = d.device(work.bio.where)
-    if device.held:
+    if d.generation is Generation.CONCEPT and _is_claimed(d, work.bio, work.parent):
+        _refused(d, id, work, "EBUSY")
+    elif device.held:
         d.put_device(replace(device, deferred=(*device.deferred, id)))
     elif not device.live:
-        _bio_ended(d, id, replace(work, error="EIO"))
+        _refused(d, id, work, "EIO")
     else:
         d.put_device(replace(device, busy=device.busy + 1))
-        if d.generation is Generation.CONCEPT and work.bio.is_write and _is_claimed(d, work):
-            _bio_ended(d, id, replace(work, error="EBUSY"))
-        else:
-            _process(d, id, work)
+        _process(d, id, work)
 
 
-def _is_claimed(d: Draft, work: DeviceBio) -> bool:
-    """Whether the device is somebody else's to write to."""
-    sender = d.work.get(work.parent)
-    by = sender.target if isinstance(sender, Piece | CopyJob) else None
-    return d.rules.concept.claims(d, work.bio.where, by)
+def _refused(d: Draft, id: int, work: DeviceBio, error: str) -> None:
+    """The bio is not let in."""
+    d.end(id)
+    _tell(d, replace(work, error=error))
+
+
+def _is_claimed(d: Draft, bio: Bio, sender: int) -> bool:
+    """Whether this is a write to what is somebody else's to write to; ``sender``: the work that it is for."""
+    work = d.work.get(sender)
+    by = d.targets[work.target].device if isinstance(work, Piece | CopyJob) else None
+    return bio.is_write and _concept.is_claimed(d, bio.where, by)
 
 
 def release_deferred(d: Draft, name: str) -> None:
@@ -246,6 +253,11 @@ def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if device.live:
         d.put_device(replace(device, busy=device.busy - 1))
+    _tell(d, work)
+
+
+def _tell(d: Draft, work: DeviceBio) -> None:
+    """Tells whoever waits for it that a bio has ended."""
     if work.parent == SUBMITTER:
         d.end_bio(work.token, work.error)
     else:

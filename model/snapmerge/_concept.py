@@ -15,7 +15,7 @@ from ._draft import Draft
 from ._errors import MachineError
 from ._exceptions import lookup
 from ._layout import area_location
-from ._state import CopyJob, Piece, Purpose
+from ._state import CopyJob, DeviceBio, Piece, Purpose, Target
 from ._store import Persistent
 from ._units import SECTOR_BYTES, Chunk, chunk_of, chunk_start, offset_in_chunk
 
@@ -29,7 +29,9 @@ __all__ = [
     "copies_settled",
     "copy_failed",
     "flush",
+    "in_use",
     "io_done",
+    "is_claimed",
     "map_merge",
     "not_submitted",
     "protects",
@@ -146,10 +148,24 @@ def untrack(d: Draft, merge: ConceptMerge, chunk: int) -> None:
         _drain(d, merge)
 
 
-def claims(d: Draft, device: str, by: int | None) -> bool:
-    """Whether an active merge has the device as its destination; then only it (the target ``by``) may write there."""
+def claims(_merge: ConceptMerge) -> bool:
+    """Whether the merge keeps everybody else from writing to its destination (``FMODE_EXCL ?``)."""
+    return True
+
+
+def is_claimed(d: Draft, device: str, by: str | None) -> bool:
+    """Whether an active merge has the device as its destination, and only its own device (``by``) may write there."""
     merges = [t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.active and t.destination == device]
-    return bool(merges) and all(merge.id != by for merge in merges)
+    return any(merge.device != by and d.rules.concept.claims(merge) for merge in merges)
+
+
+def in_use(d: Draft, target: Target) -> str | None:
+    """Why a merge can't claim its destination: somebody is writing to it."""
+    if not isinstance(target, ConceptMerge) or target.active or not d.rules.concept.claims(target):
+        return None
+    bios = (w.bio for w in d.work.values() if isinstance(w, DeviceBio))
+    writing = any(bio.is_write and bio.where == target.destination for bio in bios)
+    return "The usable_origin device is being written to." if writing else None
 
 
 def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:

@@ -65,9 +65,14 @@ def takes(store: Store) -> bool:
 
 
 def merges(d: Draft, merge: ConceptMerge) -> str | None:
-    """Why there can't be another merge; None: nobody else merges into the destination."""
+    """Why there can't be another merge; None: nobody else merges into the destination, above it or below."""
     others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device != merge.device)
-    return "A snapshot is already merging." if any(t.destination == merge.destination for t in others) else None
+    taken = any(_overlap(d, t.destination, merge.destination) for t in others)
+    return "A snapshot is already merging." if taken else None
+
+
+def _overlap(d: Draft, one: str, other: str) -> bool:
+    return one == other or _construct.is_above(d, one, other) or _construct.is_above(d, other, one)
 
 
 def counted(d: Draft, merge: ConceptMerge) -> ConceptMerge:

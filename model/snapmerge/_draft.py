@@ -33,7 +33,7 @@ class ConceptRules:
     load_failed: "Callable[[Draft, ConceptMerge], None]"
     invalid: "Callable[[Draft, ConceptMerge], bool]"
     map_merge: "Callable[[Draft, int, ConceptMerge, Piece], None]"
-    claims: "Callable[[Draft, str, int | None], bool]"
+    claims: "Callable[[ConceptMerge], bool]"
     protects: "Callable[[Draft, str, int, int | None], bool]"
     usable: "Callable[[Draft, ConceptMerge, int], bool]"
     extent: "Callable[[ConceptMerge, int], tuple[int, int]]"

@@ -5,7 +5,7 @@ Source: ``snapshot_preresume``, ``snapshot_resume``, ``__handover_exceptions`` i
 
 from dataclasses import replace
 
-from . import _construct
+from . import _concept, _construct
 from ._concept_state import Generation
 from ._draft import Draft
 from ._exceptions import NO_EXCEPTIONS
@@ -16,8 +16,10 @@ __all__ = ["acting_origin", "hand_over", "preresume"]
 
 def preresume(d: Draft, target: Target) -> str | None:
     """Why a target can't be resumed now.  Source: ``snapshot_preresume``."""
-    if d.generation is Generation.CONCEPT and (problem := d.rules.concept.refuse(d, target)) is not None:
-        return problem
+    if d.generation is Generation.CONCEPT:
+        problem = d.rules.concept.refuse(d, target) or _concept.in_use(d, target)
+        if problem is not None:
+            return problem
     if not isinstance(target, SnapshotTarget):
         return None
     source, destination, _ = _construct.sharing_cow(d, target)

@@ -3,7 +3,8 @@
 What is here may change with the machine.  Everybody else needs no more than ``snapmerge``.
 """
 
-from ._bios import send, take
+from ._bios import piece_ended, send, take
+from ._concept import queue, released
 from ._concept_state import ConceptMerge, Stage
 from ._construct import finish_load
 from ._copyout import area_written, dropped, invalidate, publish, write_area
@@ -39,14 +40,19 @@ from ._state import (
     Phase,
     Piece,
     Purpose,
+    Removing,
+    Resuming,
     SnapshotTarget,
     StoreStep,
+    Suspending,
     Target,
 )
 from ._status import snapshot_status
 from ._store import Persistent, Run, Store, Transient
 from ._storeio import drop_header, write_header
 from ._storeio import write as write_metadata
+from ._table import TableLine
+from ._units import chunk_start
 
 __all__ = [
     "ConceptMerge",
@@ -62,17 +68,22 @@ __all__ = [
     "Phase",
     "Piece",
     "Purpose",
+    "Removing",
+    "Resuming",
     "Run",
     "SnapshotTarget",
     "Stage",
     "Store",
     "StoreStep",
+    "Suspending",
+    "TableLine",
     "Target",
     "Task",
     "Transient",
     "area_read",
     "area_written",
     "begin",
+    "chunk_start",
     "commit_done",
     "commit_merge",
     "drain",
@@ -92,10 +103,13 @@ __all__ = [
     "next_run",
     "origin_write",
     "pairs",
+    "piece_ended",
     "poll",
     "protect",
     "publish",
+    "queue",
     "release_run",
+    "released",
     "send",
     "snapshot_status",
     "stop_merge",

@@ -15,9 +15,9 @@ import snapmerge as sm
 from snapmerge import MAINLINE, Rules, Session, World
 from snapmerge.machinery import Task, begin, poll, tend
 
-from ._invariants import broken
+from ._invariants import broken, step_broken
 from ._reach import reached
-from ._views import NOTHING, Volumes, begun, ended, view
+from ._views import NOTHING, Volumes, begun, ended, misread, view, views_wrong
 
 __all__ = ["Exploration", "Script", "Violation", "explore"]
 
@@ -114,6 +114,7 @@ class _Search:
         before = self.found.transitions
         for world in sm.moves(state.session.world):
             self.found.transitions += 1
+            self._check_step(state.session.world, world)
             yield self._collected(replace(state, session=Session(world, state.session.tasks)))
         if state.waiting is None and state.at < len(self.script.steps):
             self.found.transitions += 1
@@ -156,15 +157,8 @@ class _Search:
         return _State(session, state.at, state.waiting, volumes, state.before.delete(key))
 
     def _check_read(self, operation: sm.Plain, result: sm.Raw, before: Volumes, after: Volumes) -> None:
-        """A read gives what was there at some moment while it was under way."""
-        if not isinstance(operation, sm.Read) or operation.where not in after:
-            return
-        volumes = [volumes[operation.where] for volumes in (before, after) if operation.where in volumes]
-        for at, content in enumerate(result.sectors, operation.sector):
-            if not any(content in volume.now[at] for volume in volumes):
-                self._violated(
-                    "reads", "SNAP-1", f"{sm.print_operation(operation)} gives {content!r} at sector {at}", 0
-                )
+        if (wrong := misread(operation, result, before, after)) is not None:
+            self._violated("reads", "SNAP-1", wrong, 0)
 
     # --- what must hold ---
 
@@ -172,12 +166,16 @@ class _Search:
         world = state.session.world
         if (problem := broken(world)) is not None:
             self._violated(problem[0].name, problem[0].statement, problem[1], depth)
-        elif (wrong := _views_wrong(state)) is not None:
-            self._violated("views", "SNAP-1", wrong, depth)
+        elif (wrong := views_wrong(state.session, state.volumes)) is not None:
+            self._violated("views", "SNAP-1", wrong[1], depth)
         elif (stuck := _stuck(state)) is not None:
             self._violated("every operation ends", "DEV-5", stuck, depth)
         elif self.script.cuts is not None and state.at >= self.script.cuts:
             self._check_cut(state, depth)
+
+    def _check_step(self, before: World, after: World) -> None:
+        if (problem := step_broken(before, after)) is not None:
+            self._violated(problem[0].name, problem[0].statement, problem[1], 0)
 
     def _violated(self, name: str, statement: str, problem: str, depth: int) -> None:
         self.found.violation = Violation(name, statement, problem, depth)
@@ -211,26 +209,6 @@ class _Search:
                     may = sorted(map(sm.as_seen, volume.durable[sector]), key=str)
                     return f"after a power cut {name} has {content!r} at sector {sector}, and may have {may}"
         return None
-
-
-def _views_wrong(state: _State) -> str | None:
-    """Every sector of every device reads as one of the contents that its volume allows."""
-    world = state.session.world
-    if any(_changes_tables(task) for task in state.session.tasks.values()):
-        return None
-    for name, volume in sorted(state.volumes.items()):
-        if name not in world.stack.devices:
-            continue
-        seen = view(world, name)
-        for sector, content in enumerate(seen or ()):
-            if content not in volume.now[sector]:
-                may = sorted(map(sm.as_seen, volume.now[sector]), key=str)
-                return f"{name} has {content!r} at sector {sector}, and may have {may}"
-    return None
-
-
-def _changes_tables(task: Task) -> bool:
-    return isinstance(task.operation, sm.Create | sm.Load | sm.Suspend | sm.Resume | sm.Remove)
 
 
 def _stuck(state: _State) -> str | None:

@@ -5,7 +5,6 @@ defect that makes it fail.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import snapmerge as sm
 from snapmerge import Io, Op, World
@@ -20,24 +19,28 @@ from snapmerge.machinery import (
     pairs,
 )
 
-__all__ = ["INVARIANTS", "Invariant", "broken"]
+from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant, StepInvariant
 
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """``holds`` gives None, or a sentence about what is wrong."""
-
-    name: str
-    statement: str
-    holds: Callable[[World], str | None]
+__all__ = ["INVARIANTS", "broken", "step_broken"]
 
 
 def broken(world: World) -> tuple[Invariant, str] | None:
     """The first invariant that does not hold, and why."""
-    for invariant in INVARIANTS:
+    more = CONCEPT_INVARIANTS if world.stack.generation is sm.Generation.CONCEPT else ()
+    for invariant in (*more, *INVARIANTS):
         problem = invariant.holds(world)
         if problem is not None:
             return invariant, problem
+    return None
+
+
+def step_broken(before: World, after: World) -> tuple[StepInvariant, str] | None:
+    """The first invariant of two worlds, one move apart, that does not hold, and why."""
+    if after.stack.generation is sm.Generation.CONCEPT:
+        for invariant in CONCEPT_STEPS:
+            problem = invariant.holds(before, after)
+            if problem is not None:
+                return invariant, problem
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from snapmerge import (
     MAINLINE,
+    Capabilities,
     Divergence,
     Done,
     Implementation,
@@ -14,6 +15,7 @@ from snapmerge import (
     Rules,
     Step,
     Verdict,
+    World,
 )
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
@@ -41,9 +43,20 @@ class Lockstep:
 
     def __init__(self, implementation: Implementation, rules: Rules = MAINLINE) -> None:
         self.implementation = implementation
+        self.rules = rules
         self.oracle = Oracle(rules)
         self.steps: list[Step] = []
         self._reset()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the implementation can do."""
+        return self.implementation.capabilities
+
+    @property
+    def world(self) -> World:
+        """A world that agrees with all that was seen."""
+        return self.oracle.world
 
     def _reset(self) -> None:
         outcome = self.implementation.apply(Reset())

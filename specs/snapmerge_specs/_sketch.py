@@ -7,14 +7,33 @@ world, which depends on what was seen; so the same choices make the same operati
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 import snapmerge as sm
 
 from ._layout import Layout, snapshot_name
-from ._lockstep import Disagreement, Lockstep
+from ._lockstep import Disagreement
 from ._reach import reached
 
 __all__ = ["Sketched"]
+
+
+class Driver(Protocol):
+    """What a scenario drives: ``Lockstep``, or a ``Watch``."""
+
+    rules: sm.Rules
+    steps: list[sm.Step]
+
+    @property
+    def capabilities(self) -> sm.Capabilities:
+        """What may be asked for."""
+
+    @property
+    def world(self) -> sm.World:
+        """A world that agrees with all that was seen."""
+
+    def do(self, operation: sm.Operation) -> sm.Outcome:
+        """Does it.  Raises OperationError when it makes no sense now."""
 
 
 def _raise(disagreement: Disagreement) -> None:
@@ -29,14 +48,14 @@ class Sketched:
     Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
     """
 
-    def __init__(self, lockstep: Lockstep, disagreed: Callable[[Disagreement], None] = _raise) -> None:
+    def __init__(self, lockstep: Driver, disagreed: Callable[[Disagreement], None] = _raise) -> None:
         self.lockstep = lockstep
         self.over = False
         self.reached: Counter[str] = Counter()
-        self.can = lockstep.implementation.capabilities
+        self.can = lockstep.capabilities
         self.layout = Layout()
         self._disagreed = disagreed
-        self._sketch = sm.Session.new()
+        self._sketch = sm.Session.new(lockstep.rules)
         self._tag = 0
         self._key = 0
 
@@ -105,14 +124,14 @@ class Sketched:
                 self._in_lockstep(operation)
 
     def _in_lockstep(self, operation: sm.Operation) -> None:
-        before = self.lockstep.oracle.world
+        before = self.lockstep.world
         try:
             self.lockstep.do(operation)
         except Disagreement as disagreement:
             self.over = True
             self._disagreed(disagreement)
         else:
-            self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.oracle.world))
+            self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.world))
 
     def start(self, operation: sm.Plain) -> None:
         """Starts it under a new key, if the implementation can and not too much has been started."""

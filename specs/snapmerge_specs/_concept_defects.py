@@ -1,0 +1,200 @@
+"""What is wrong with the ``snapshot-merge`` of 2009: named defects, each one transition of the design as it was meant.
+
+With all of them the target is the patch to the letter (``AS_POSTED``), with none it is ``snapmerge.CONCEPT``, and with
+any one a property fails (specs/concept.md).  ``S`` are those that a careful reader finds in the patch, ``N`` those that
+the checker had to be built for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from snapmerge import CONCEPT, Bio, Draft, Op, Rules
+from snapmerge.machinery import (
+    ConceptMerge,
+    Piece,
+    Stage,
+    Store,
+    TableLine,
+    Target,
+    chunk_start,
+    piece_ended,
+    queue,
+    released,
+    send,
+)
+
+__all__ = ["AS_POSTED", "CONCEPT_DEFECTS", "ConceptDefect"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptDefect:
+    """``transition``: which entry of ``ConceptRules`` is replaced by ``function``; ``statement``: what it violates."""
+
+    id: str
+    summary: str
+    statement: str
+    transition: str
+    function: Callable[..., Any]
+
+    @property
+    def rules(self) -> Rules:
+        """The design as it was meant, with this defect."""
+        return with_defects(self)
+
+
+def with_defects(*defects: ConceptDefect) -> Rules:
+    """The design as it was meant, with these defects."""
+    changes = {defect.transition: defect.function for defect in defects}
+    return replace(CONCEPT, concept=replace(CONCEPT.concept, **changes))
+
+
+def _below_count(d: Draft, merge: ConceptMerge, new: int) -> bool:
+    """``if (merge_chunk > sm->nr_chunks)``: a chunk of the COW device against the number of chunks to merge."""
+    first = d.rules.concept.span(merge.line)[0] // merge.chunk_size
+    return new <= merge.end - first
+
+
+def _whole_chunks(sectors: int, chunk_size: int) -> int:
+    return sectors // chunk_size
+
+
+def _whole_chunk(merge: ConceptMerge, chunk: int) -> tuple[int, int]:
+    return chunk_start(chunk, merge.chunk_size), merge.chunk_size
+
+
+def _settled(_merge: ConceptMerge) -> bool:
+    return True
+
+
+def _only_logs(d: Draft, _merge: ConceptMerge, text: str) -> None:
+    d.log(f"snapshots: {text}")
+
+
+def _records_nothing(d: Draft, merge: ConceptMerge) -> None:
+    released(d, merge)
+
+
+def _leaves_source(_d: Draft, _merge: ConceptMerge) -> bool:
+    return True
+
+
+def _refuses_nobody(_d: Draft, _target: Target) -> str | None:
+    return None
+
+
+def _goes_on_unread(d: Draft, merge: ConceptMerge) -> None:
+    d.log("snapshots: Exception store resume failed")
+    d.put(replace(merge, stage=Stage.IDLE))
+
+
+def _skips_flush(d: Draft, merge: ConceptMerge) -> None:
+    d.rules.concept.record(d, merge)
+
+
+def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+    """``if (sm->merge_progress < sm->nr_chunks)``: everything waits for the end of all."""
+    bio: Bio = piece.bio
+    if bio.op is Op.FLUSH and piece.number:
+        piece_ended(d, id, None)
+    elif merge.progress < merge.end:
+        queue(d, id, merge)
+    else:
+        send(d, id, bio.to(merge.destination, bio.sector))
+
+
+def _never_stops(_d: Draft, _merge: ConceptMerge) -> None:
+    pass
+
+
+def _from_zero(line: TableLine) -> tuple[int, int]:
+    return 0, line.length
+
+
+def _protects_nobody(_d: Draft, _destination: str, _sector: int, _id: int | None) -> bool:
+    return False
+
+
+def _claims_nothing(_merge: ConceptMerge) -> bool:
+    return False
+
+
+def _one_of_many(_d: Draft, _merge: ConceptMerge) -> str | None:
+    return None
+
+
+def _ignored(_d: Draft, _merge: ConceptMerge) -> None:
+    pass
+
+
+def _merges_invalid(_d: Draft, _merge: ConceptMerge) -> bool:
+    return False
+
+
+def _announces_always(d: Draft, merge: ConceptMerge, *, merged: bool) -> None:
+    _ = merged
+    d.raise_event(merge.device)
+
+
+def _takes_all(_store: Store) -> bool:
+    return True
+
+
+def _counted_once(_d: Draft, merge: ConceptMerge) -> ConceptMerge:
+    return merge
+
+
+CONCEPT_DEFECTS: Final = (
+    ConceptDefect(
+        "S1",
+        "a chunk of the COW device is compared with the number of chunks to merge, and skipped when it is larger",
+        "CONCEPT-1",
+        "usable",
+        _below_count,
+    ),
+    ConceptDefect("S2", "a partial chunk at the end is not counted", "CONCEPT-1", "chunks", _whole_chunks),
+    ConceptDefect("S3", "the last chunk is copied whole, beyond the end", "CONCEPT-10", "extent", _whole_chunk),
+    ConceptDefect("S4", "a suspension does not wait for the copy in flight", "CONCEPT-7", "copies_settled", _settled),
+    ConceptDefect(
+        "S5", "a suspension does not wait for the worker that was called", "CONCEPT-7", "work_settled", _settled
+    ),
+    ConceptDefect("S6", "a failed copy is logged, and nobody hears of it", "CONCEPT-5", "copy_failed", _only_logs),
+    ConceptDefect("S7", "nothing records the end: the next load merges again", "CONCEPT-3", "record", _records_nothing),
+    ConceptDefect(
+        "S8", "the snapshot lives on beside the merge of its exceptions", "CONCEPT-11", "take_over", _leaves_source
+    ),
+    ConceptDefect("S9", "the snapshot may be in use when its merge begins", "CONCEPT-11", "refuse", _refuses_nobody),
+    ConceptDefect(
+        "S11",
+        "a store that can't be read counts as one without exceptions",
+        "CONCEPT-1",
+        "load_failed",
+        _goes_on_unread,
+    ),
+    ConceptDefect("S12", "the end is told before the copies are durable", "CONCEPT-3", "flush", _skips_flush),
+    ConceptDefect("S14", "all I/O waits for the end of the merge", "CONCEPT-9", "map_merge", _blocks_all),
+    ConceptDefect("S15", "a suspension waits for the end of the merge", "CONCEPT-8", "stop", _never_stops),
+    ConceptDefect("S16", "chunks are counted from 0, wherever the target begins", "CONCEPT-1", "span", _from_zero),
+    ConceptDefect(
+        "S17", "snapshots on the destination itself are not asked", "CONCEPT-2", "protects", _protects_nobody
+    ),
+    ConceptDefect("S18", "others may write to the destination meanwhile", "CONCEPT-1", "claims", _claims_nothing),
+    ConceptDefect("S19", "two merges may have one destination", "CONCEPT-12", "merges", _one_of_many),
+    ConceptDefect("S21", "a copy that can't be begun is not noticed", "CONCEPT-5", "not_submitted", _ignored),
+    ConceptDefect("S27", "an invalid snapshot is merged as far as it goes", "CONCEPT-1", "invalid", _merges_invalid),
+    ConceptDefect(
+        "S28",
+        "the event of the end is raised at every resume, and for nothing",
+        "CONCEPT-14",
+        "announce",
+        _announces_always,
+    ),
+    ConceptDefect("N1", "a transient store is taken, and has nothing to merge", "CONCEPT-1", "takes", _takes_all),
+    ConceptDefect(
+        "N2", "chunks are counted before the header has told their size", "CONCEPT-1", "recount", _counted_once
+    ),
+)
+"""All of them."""
+
+AS_POSTED: Final = with_defects(*CONCEPT_DEFECTS)
+"""The patch, to the letter."""

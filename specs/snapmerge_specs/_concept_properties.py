@@ -1,0 +1,165 @@
+"""What must hold of a merge of 2009 (specs/concept.md): of every world, and of two worlds one move apart."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from snapmerge import Io, Op, World
+from snapmerge.machinery import (
+    ConceptMerge,
+    CopyJob,
+    Piece,
+    Purpose,
+    Removing,
+    Resuming,
+    SnapshotTarget,
+    Stage,
+    Suspending,
+    lookup,
+)
+
+__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """``holds`` gives None, or a sentence about what is wrong."""
+
+    name: str
+    statement: str
+    holds: Callable[[World], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInvariant:
+    """The same for the worlds before and after a move."""
+
+    name: str
+    statement: str
+    holds: Callable[[World, World], str | None]
+
+
+def _merges(world: World) -> Iterator[ConceptMerge]:
+    return (t for _, t in sorted(world.stack.targets.items()) if isinstance(t, ConceptMerge))
+
+
+def _one_copy(world: World) -> str | None:
+    """A merge has one copy in flight at most."""
+    for merge in _merges(world):
+        if len(merge.copies) > 1:
+            return f"{merge.device} copies the chunks {merge.copies} at once"
+    return None
+
+
+def _rests(world: World) -> str | None:
+    """Nothing of a merge is under way while its device is suspended."""
+    for merge in _merges(world):
+        if world.stack.devices[merge.device].suspended and merge.copies and not _asked(world, merge.device):
+            return f"{merge.device} is suspended, and copies chunk {merge.copies[0]}"
+    return None
+
+
+def _asked(world: World, device: str) -> bool:
+    """Whether a request that stops the device's merge, or lets it go on, is under way."""
+    return any(isinstance(r, Suspending | Resuming | Removing) and r.device == device for r in world.stack.requests)
+
+
+def _goes_on(world: World) -> str | None:
+    """With nothing in flight and no I/O held back, every merge has ended, well or badly."""
+    devices = world.stack.devices.values()
+    if world.flights or world.stack.requests or any(device.held for device in devices):
+        return None
+    for merge in _merges(world):
+        if merge.active and merge.id in world.stack.devices[merge.device].live and not merge.is_over:
+            return f"{merge.device} has stopped at chunk {merge.progress} of {merge.end}"
+    return None
+
+
+def _own_chunk(world: World) -> str | None:
+    """A bio waits only while its own chunk is being copied."""
+    for merge in _merges(world):
+        for id in merge.queued:
+            piece = world.stack.work[id]
+            if not isinstance(piece, Piece) or piece.bio.op is Op.FLUSH:
+                return f"{merge.device}: a flush waits for chunk {merge.progress}"
+            chunk = piece.bio.sector // merge.chunk_size
+            if chunk != merge.progress or lookup(merge.completed, chunk) is None:
+                return f"{merge.device}: a {piece.bio.op.value} of chunk {chunk} waits for chunk {merge.progress}"
+    return None
+
+
+def _stays_inside(world: World) -> str | None:
+    """A merge copies to sectors of its target only."""
+    for flight in world.flights:
+        work = world.stack.work.get(flight.effect.id)
+        if not isinstance(flight.effect, Io) or not isinstance(work, CopyJob) or work.purpose is not Purpose.CONCEPT:
+            continue
+        merge = world.stack.targets.get(work.target)
+        to = work.destination
+        if isinstance(merge, ConceptMerge) and to.sector + to.count > merge.line.start + merge.line.length:
+            return f"{merge.device} copies to the sectors {to.sector}+{to.count} of {to.where}"
+    return None
+
+
+def _one_server(world: World) -> str | None:
+    """The exceptions on a COW device are one target's."""
+    for merge in _merges(world):
+        if not merge.active or not merge.valid:
+            continue
+        for other in world.stack.targets.values():
+            serves = isinstance(other, ConceptMerge | SnapshotTarget) and other.active and other.valid
+            if serves and other.cow == merge.cow and other.device != merge.device:  # type: ignore[union-attr]
+                return f"{merge.device} and {other.device} both serve {merge.cow}"
+    return None
+
+
+def _one_merge(world: World) -> str | None:
+    """One merge at a time copies to a destination."""
+    met: dict[str, str] = {}
+    for merge in _merges(world):
+        if merge.active and met.setdefault(merge.destination, merge.device) != merge.device:
+            return f"{met[merge.destination]} and {merge.device} both merge into {merge.destination}"
+    return None
+
+
+def _stops_soon(before: World, after: World) -> str | None:
+    """While a device is on its way to rest, its merge begins no further copy."""
+    stopping = {r.device for r in before.stack.requests if isinstance(r, Suspending)}
+    for merge in _merges(after):
+        was = before.stack.targets.get(merge.id)
+        rested = isinstance(was, ConceptMerge) and was.stage is Stage.IDLE
+        if merge.device in stopping and rested and merge.stage in _AT_A_CHUNK:
+            return f"{merge.device} is to be suspended, and takes chunk {merge.progress}"
+    return None
+
+
+_AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
+
+
+def _one_event(before: World, after: World) -> str | None:
+    """An event is raised when a merge ends that had something to merge, and at no other time."""
+    for merge in _merges(after):
+        was, device = before.stack.devices.get(merge.device), after.stack.devices[merge.device]
+        if was is None or device.events == was.events or merge.id not in device.live:
+            continue
+        ended = before.stack.targets.get(merge.id)
+        if merge.completed and isinstance(ended, ConceptMerge) and not ended.finished:
+            continue
+        return f"{merge.device} raises an event, and nothing has ended"
+    return None
+
+
+CONCEPT_INVARIANTS: Final = (
+    Invariant("one copy", "CONCEPT-6", _one_copy),
+    Invariant("rests", "CONCEPT-7", _rests),
+    Invariant("goes on", "CONCEPT-5", _goes_on),
+    Invariant("own chunk", "CONCEPT-9", _own_chunk),
+    Invariant("stays inside", "CONCEPT-10", _stays_inside),
+    Invariant("one server of exceptions", "CONCEPT-11", _one_server),
+    Invariant("one merge", "CONCEPT-12", _one_merge),
+)
+
+CONCEPT_STEPS: Final = (
+    StepInvariant("stops soon", "CONCEPT-8", _stops_soon),
+    StepInvariant("one event", "CONCEPT-14", _one_event),
+)

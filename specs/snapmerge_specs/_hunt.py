@@ -1,0 +1,66 @@
+"""The hunt: random scenarios of a merge of 2009, every property looked at, and what breaks one as a short trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from snapmerge import CONCEPT, Operation, Rules, Step
+
+from ._concept_scenario import ConceptScenario
+from ._shrink import shrink
+from ._watch import Broken, Watch, watch
+
+__all__ = ["Catch", "hunt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """A property that does not hold: the operations that show it, and the scenario (``run``) that it was met in."""
+
+    property: str
+    statement: str
+    problem: str
+    operations: tuple[Operation, ...]
+    run: int
+
+
+def hunt(rules: Rules = CONCEPT, *, runs: int = 1000, steps: int = 12, seed: int = 0) -> Catch | None:
+    """The first property that does not hold in ``runs`` scenarios, with its operations shrunk; None: all hold.
+
+    Only ``rules`` say how the merge works, and nothing says where to look.  The same seed makes the same scenarios.
+    """
+    for run in range(runs):
+        found, trace = _scenario(rules, Random(f"{seed} {run}").randint, steps)
+        if found is not None:
+            return _shrunk(rules, trace, found, run)
+    return None
+
+
+def _scenario(rules: Rules, draw: Callable[[int, int], int], steps: int) -> tuple[Broken | None, tuple[Step, ...]]:
+    watching = Watch(rules)
+    scenario = ConceptScenario(watching)
+    try:
+        scenario.begin(draw)
+        for _ in range(draw(1, steps)):
+            scenario.move(draw)
+        scenario.end()
+        watching.settle()
+    except Broken as found:
+        return found, watching.trace
+    return None, ()
+
+
+def _shrunk(rules: Rules, trace: tuple[Step, ...], found: Broken, run: int) -> Catch:
+    last = found
+
+    def still_fails(steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
+        nonlocal last
+        seen, broken = watch(tuple(step.operation for step in steps), rules)
+        if broken is None or broken.property != found.property:
+            return None
+        last = broken
+        return seen
+
+    trace = shrink(still_fails(trace) or trace, still_fails, tries=1000)
+    operations = [step.operation for step in trace]
+    return Catch(found.property, last.statement, last.problem, tuple(operations), run)

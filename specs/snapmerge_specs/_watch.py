@@ -1,0 +1,206 @@
+"""A watch: operations on the model, with every property looked at after every move.
+
+It takes the canonical schedule, so that what it finds is a trace that anybody can play.  A power cut takes all that
+was not flushed.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+import snapmerge as sm
+from snapmerge import CONCEPT, Rules, Session, Step
+from snapmerge.machinery import ConceptMerge, Task, begin, poll, tend
+
+from ._invariants import broken, step_broken
+from ._views import NOTHING, Volumes, begun, ended, misread, views_wrong
+
+__all__ = ["Broken", "Watch", "watch"]
+
+_NOW = -1
+_LATER = 1000
+"""Keys from here on are of operations that block and were not begun by ``start``."""
+
+
+class Broken(AssertionError):
+    """A property does not hold.  ``look``: an operation that shows it, if there is one."""
+
+    def __init__(self, name: str, statement: str, problem: str, look: sm.Plain | None = None) -> None:
+        self.property, self.statement, self.problem, self.look = name, statement, problem, look
+        super().__init__(f"{name} ({statement}): {problem}")
+
+
+class Watch:
+    """Drives the machine by ``rules`` and looks at every property.
+
+    Attributes: ``steps`` what was done and seen; ``rules`` those of who chooses what to do next.
+    """
+
+    def __init__(self, rules: Rules = CONCEPT) -> None:
+        self.steps: list[Step] = []
+        self.rules = CONCEPT
+        self.session = Session.new(rules)
+        self._doing: tuple[Step, ...] = ()
+        self._volumes: Volumes = NOTHING
+        self._before: dict[int, Volumes] = {}
+        self._rivals: dict[sm.Plain, list[sm.Write]] = {}
+
+    @property
+    def capabilities(self) -> sm.Capabilities:
+        """Everything that the model can do."""
+        targets = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
+        return sm.Capabilities(sm.OPERATION_WORDS, targets, frozenset({"read", "write", "flush"}))
+
+    @property
+    def world(self) -> sm.World:
+        """The world as it is."""
+        return self.session.world
+
+    @property
+    def trace(self) -> tuple[Step, ...]:
+        """What was done and, as the last, what was under way when a property broke."""
+        return (*self.steps, *self._doing)
+
+    def do(self, operation: sm.Operation) -> sm.Outcome:
+        """Does it; what was seen.  What blocks because something is held back goes on beside what follows.
+
+        Raises:
+            Broken: a property does not hold.
+            OperationError: the operation makes no sense now.
+        """
+        self.settle()
+        self._doing = (Step(operation, None),)
+        match operation:
+            case sm.Start(key, inner):
+                self._begin(key, inner)
+                outcome: sm.Outcome = sm.Done()
+            case sm.Finish(key):
+                if key not in self.session.tasks:
+                    raise sm.OperationError(f"nothing was started with the key {key}")
+                outcome = self._wait(key, operation)
+            case _:
+                self._begin(_NOW, operation)
+                outcome = self._wait(_NOW, operation)
+                if isinstance(outcome, sm.Blocked):
+                    operation, outcome = sm.Start(max(self.session.tasks), operation), sm.Done()
+        self.steps.append(Step(operation, outcome))
+        self._doing = ()
+        return outcome
+
+    def _begin(self, key: int, operation: sm.Plain) -> None:
+        self.session = begin(self.session, key, operation)
+        self._before[key] = self._volumes
+        self._volumes = begun(self._volumes, operation)
+        if isinstance(operation, sm.Write):
+            self._enter_rival(operation)
+            self._forget_absent()
+        self._look()
+
+    def _enter_rival(self, write: sm.Write) -> None:
+        """Of writes that are under way together nobody says which comes last."""
+        others = [t.operation for t in self.session.tasks.values() if isinstance(t.operation, sm.Write)]
+        rivals = [other for other in others if other.where == write.where and other is not write]
+        self._rivals[write] = rivals
+        for other in rivals:
+            self._rivals.setdefault(other, []).append(write)
+
+    def _forget_absent(self) -> None:
+        """What is not there, as after a power cut, is not what it was once something else is written."""
+        for name in set(self._volumes) - set(self.session.world.stack.devices):
+            self._volumes = self._volumes.delete(name)
+
+    def _wait(self, key: int, operation: sm.Operation) -> sm.Outcome:
+        while True:
+            task = self.session.tasks[key]
+            self.session, result = poll(self.session, key)
+            if result is not None:
+                return self._ended(key, task, result)
+            if not self.session.world.flights:
+                return self._blocked(key, operation)
+            self._move()
+
+    def _blocked(self, key: int, operation: sm.Operation) -> sm.Outcome:
+        """It can't end now, which is right as long as something holds it back; it goes on under a key of its own."""
+        if not any(device.held for device in self.session.world.stack.devices.values()):
+            raise Broken("every operation ends", "CONCEPT-4", f"{sm.print_operation(operation)} never ends")
+        if key == _NOW:
+            free = next(k for k in range(_LATER, 2 * _LATER) if k not in self.session.tasks)
+            tasks = self.session.tasks.set(free, self.session.tasks[_NOW]).delete(_NOW)
+            self.session = Session(self.session.world, tasks)
+            self._before[free] = self._before.pop(_NOW)
+        return sm.Blocked()
+
+    def _ended(self, key: int, task: Task, result: sm.Result) -> sm.Outcome:
+        before = self._before.pop(key)
+        if isinstance(result, sm.Raw):
+            if (wrong := misread(task.operation, result, before, self._volumes)) is not None:
+                raise Broken("reads", "CONCEPT-1", wrong)
+            self._look()
+            return result.seen() or sm.Data(())
+        if isinstance(task.operation, sm.Crash):
+            self.session = Session(sm.decide(self.session.world, lambda count: count - 1))
+            self._before.clear()
+        if not isinstance(result, sm.Failed):
+            self._volumes = ended(self._volumes, task.operation, self.session.world)
+            self._under_way(task.operation)
+        for rival in self._rivals.pop(task.operation, ()):
+            self._volumes = begun(self._volumes, rival)
+        self._look()
+        return result
+
+    def _under_way(self, operation: sm.Plain) -> None:
+        """Of a device that has only now been looked at, writes under way may show or not."""
+        if isinstance(operation, sm.Create | sm.Resume):
+            for task in self.session.tasks.values():
+                if isinstance(task.operation, sm.Write):
+                    self._volumes = begun(self._volumes, task.operation)
+
+    def settle(self) -> None:
+        """Lets everything in flight end.  Raises Broken."""
+        while self.session.world.flights:
+            self._move()
+        self.session = tend(self.session)
+        self._look()
+        self._look_for_stuck()
+
+    def _look_for_stuck(self) -> None:
+        """With nothing in flight and nothing held back, whatever was begun has ended."""
+        world = self.session.world
+        if any(device.held for device in world.stack.devices.values()):
+            return
+        for task in self.session.tasks.values():
+            over = task.result is not None or task.token in world.ended or task.token in world.replies
+            if not over and not isinstance(task.operation, sm.Settle):
+                text = f"{sm.print_operation(task.operation)} never ends"
+                raise Broken("every operation ends", "CONCEPT-4", text)
+
+    def _move(self) -> None:
+        before = self.session.world
+        self.session = tend(replace(self.session, world=sm.advance(before)))
+        if (problem := step_broken(before, self.session.world)) is not None:
+            raise Broken(problem[0].name, problem[0].statement, problem[1])
+        self._look()
+
+    def _look(self) -> None:
+        world = self.session.world
+        if (problem := broken(world)) is not None:
+            raise Broken(problem[0].name, problem[0].statement, problem[1])
+        if (wrong := views_wrong(self.session, self._volumes)) is not None:
+            name, text = wrong
+            merges = any(isinstance(world.stack.targets[id], ConceptMerge) for id in world.stack.devices[name].live)
+            size = sum(world.stack.targets[id].line.length for id in world.stack.devices[name].live)
+            look = sm.Read(name, sm.Sector(0), sm.Sectors(size))
+            raise Broken("views", "CONCEPT-1" if merges else "CONCEPT-2", text, look)
+
+
+def watch(operations: Iterable[sm.Operation], rules: Rules) -> tuple[tuple[Step, ...], Broken | None]:
+    """Does the operations that make sense, up to the first property that does not hold; what was seen, and that."""
+    watching = Watch(rules)
+    try:
+        for operation in operations:
+            with contextlib.suppress(sm.OperationError):
+                watching.do(operation)
+        watching.settle()
+    except Broken as found:
+        return watching.trace, found
+    return watching.trace, None
