@@ -1,8 +1,9 @@
 """Bios: requests for a range of sectors, and where their payload is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
+from ._replace import replace
 from ._units import SECTOR_BYTES
 
 __all__ = ["Bio", "Buffer", "Op"]

@@ -3,7 +3,6 @@
 Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``, ``dm_io_dec_pending`` in dm.c.
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from . import _concept, _copyout, _merge, _origin, _snapshot, _storeio
@@ -11,6 +10,7 @@ from ._bio import Bio, Op
 from ._concept_state import ConceptIo, ConceptMerge, Generation, Worker
 from ._draft import Draft
 from ._errors import MachineError
+from ._replace import replace
 from ._state import (
     SUBMITTER,
     CopyJob,

@@ -4,7 +4,6 @@ Source: ``dm_table_add_target``, ``snapshot_ctr``, ``origin_ctr``, ``linear_ctr`
 ``read_header`` and ``persistent_read_metadata`` (specs/devices.md, specs/store.md).
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from . import _concept_table, _devices, _origin, _storeio
@@ -13,6 +12,7 @@ from ._concept_state import ConceptMerge, Generation
 from ._draft import Draft
 from ._exceptions import insert
 from ._layout import area_location
+from ._replace import replace
 from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, StoreIo, StoreStep, Target
 from ._store import DEFAULT_CHUNK_SIZE, Persistent
 from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store

@@ -4,12 +4,11 @@ Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``com
 ``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception`` (specs/exceptions.md, specs/store.md).
 """
 
-from dataclasses import replace
-
 from . import _bios, _concept, _merge, _origin, _storeio
 from ._bio import Bio, Buffer, Op
 from ._draft import Draft
 from ._exceptions import insert, lookup
+from ._replace import replace
 from ._state import CopyJob, Pending, Piece, Purpose, SnapshotTarget, StoreStep
 from ._store import Persistent
 from ._units import chunk_start

@@ -5,7 +5,6 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``snapshot
 ``snapshot_merge_resume``, ``snapshot_dtr`` (specs/devices.md, specs/merge.md).
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from . import _bios, _concept, _concept_table, _construct, _handover, _merge, _origin
@@ -13,6 +12,7 @@ from ._concept_state import ConceptMerge, Generation
 from ._draft import Draft
 from ._errors import OperationError
 from ._events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
+from ._replace import replace
 from ._state import (
     SUBMITTER,
     Device,

@@ -1,6 +1,6 @@
 """What operations do at once, without the machine: disks are made, broken, read and written; tables looked at."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from . import _operations as op
@@ -9,6 +9,7 @@ from ._disk import Disk, Sectors, Unknown
 from ._errors import OperationError
 from ._outcomes import Count, Data, Done, Failed, Line, Outcome
 from ._payload import as_seen, data_bytes, tags_from
+from ._replace import replace
 from ._status import status_line, table_line
 from ._world import World, add_disk, likely
 

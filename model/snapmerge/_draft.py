@@ -5,13 +5,14 @@ A draft is thrown away when a step raises, so an illegal event leaves nothing be
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from ._bio import Bio
 from ._concept_state import ConceptMerge, Generation
 from ._errors import MachineError
 from ._events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue
+from ._replace import replace
 from ._state import Device, Piece, Request, SnapshotTarget, Stack, Target, Work
 from ._store import Store
 from ._table import TableLine

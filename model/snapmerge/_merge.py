@@ -5,13 +5,12 @@ writers, copy, flush the origin, clear the records, release.  The letters are th
 Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c.
 """
 
-from dataclasses import replace
-
 from . import _bios, _concept, _copyout, _origin, _snapshot, _storeio
 from ._bio import Bio, Op
 from ._concept_state import Generation
 from ._draft import Draft
 from ._exceptions import lookup, remove
+from ._replace import replace
 from ._state import CopyJob, Merge, MergeFlush, Phase, Piece, Purpose, SnapshotTarget, StoreStep
 from ._store import Persistent, Run
 from ._units import chunk_of, chunk_start

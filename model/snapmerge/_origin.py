@@ -3,12 +3,11 @@
 Source: ``origin_map``, ``do_origin``, ``__origin_write``, ``origin_write_extent`` in dm-snap.c.
 """
 
-from dataclasses import replace
-
 from . import _bios, _copyout
 from ._bio import Op
 from ._draft import Draft
 from ._exceptions import lookup
+from ._replace import replace
 from ._state import OriginTarget, Piece, SnapshotTarget
 from ._units import chunk_of
 

@@ -5,7 +5,7 @@ your choice; ``_schedules`` has every schedule.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, assert_never
 
 from immutables import Map
@@ -20,6 +20,7 @@ from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice,
 from ._machine import MAINLINE
 from ._outcomes import Blocked, Done, Failed
 from ._payload import tags_from
+from ._replace import replace
 from ._state import SnapshotTarget
 from ._store import Persistent
 from ._world import World, advance, cut_power, finish, happen, settle, start_world, user_buffer

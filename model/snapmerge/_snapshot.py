@@ -1,11 +1,10 @@
 """The ``snapshot`` target: where its bios go.  Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md)."""
 
-from dataclasses import replace
-
 from . import _bios, _copyout
 from ._bio import Bio, Op
 from ._draft import Draft
 from ._exceptions import lookup
+from ._replace import replace
 from ._state import Pending, Piece, SnapshotTarget
 from ._units import Chunk, chunk_of, chunk_start, offset_in_chunk
 

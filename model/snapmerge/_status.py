@@ -1,11 +1,11 @@
 """Status and table lines: pure functions of the stack.  Source: ``snapshot_status`` (specs/snapshot.md)."""
 
-from dataclasses import replace
 from typing import assert_never
 
 from . import _concept_table
 from ._concept_state import ConceptMerge
 from ._draft import Rules
+from ._replace import replace
 from ._state import LinearTarget, OriginTarget, SnapshotTarget, Stack, Target
 from ._table import TableLine, print_line
 

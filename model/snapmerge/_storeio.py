@@ -1,12 +1,11 @@
 """The metadata I/O of persistent stores: sent here, and here its end is given to whoever goes on."""
 
-from dataclasses import replace
-
 from . import _bios, _construct, _copyout
 from ._bio import Bio, Buffer, Op
 from ._codec import encode_header
 from ._draft import Draft
 from ._errors import MachineError
+from ._replace import replace
 from ._state import SnapshotTarget, StoreIo, StoreStep
 from ._store import Persistent
 from ._units import SECTOR_BYTES

@@ -6,7 +6,7 @@ first out) until nothing is in flight.  Nondeterminism is here, explicit, and no
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, assert_never
 
 from immutables import Map
@@ -19,6 +19,7 @@ from ._events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, R
 from ._machine import MAINLINE, step
 from ._operations import FaultKind
 from ._payload import Content, contents, data_bytes
+from ._replace import replace
 from ._state import EMPTY, CopyJob, Stack, StoreIo, Work
 
 __all__ = [
