@@ -229,6 +229,8 @@ def _settled(world: World, operation: op.Plain) -> bool:
 
 def tend(session: Session) -> Session:
     """Lets operations of several steps take the next one: ``create`` with a table loads and resumes, or undoes."""
+    if not session.world.replies:
+        return session
     for key, task in sorted(session.tasks.items()):
         if isinstance(task.operation, op.Create) and task.token in session.world.replies:
             session = _next_stage(session, key, task, task.operation)
