@@ -210,29 +210,24 @@ def _flushed(world: World, flight: Flight, bio: Bio) -> World:
     disk = world.disks[bio.where]
     if disk.fails("flush", 0, 0):
         return _report(world, flight, Finished(flight.effect.id, "EIO"))
-    world = _trim_marks(world, flight, bio.where)
-    world = replace(world, disks=world.disks.set(bio.where, disk.flush(flight.mark)))
-    if bio.op is Op.FLUSH:
-        return _report(world, replace(flight, mark=_NO_MARK), Finished(flight.effect.id))
-    rest = Flight(flight.effect)
-    return replace(world, flights=tuple(rest if f.effect == flight.effect else f for f in world.flights))
+    # What it was sent before comes next; an empty flush was sent before nothing, and leaves with its report.
+    done = flight.mark
+    flights = tuple(
+        Flight(f.effect) if f.effect is flight.effect else _trimmed(f, bio.where, done) for f in world.flights
+    )
+    world = replace(world, disks=world.disks.set(bio.where, disk.flush(done)), flights=flights)
+    return _report(world, flight, Finished(flight.effect.id)) if bio.op is Op.FLUSH else world
 
 
-def _trim_marks(world: World, flight: Flight, where: str) -> World:
-    """Other flushes of the disk have less to do once this one is done; its own mark is dropped."""
-
-    def trimmed(other: Flight) -> Flight:
-        if other.effect == flight.effect:
-            return replace(other, mark=_NO_MARK)
-        if not isinstance(other.effect, Io) or other.effect.bio.where != where or not other.mark:
-            return other
-        mark = other.mark
-        for at, done in flight.mark.items():
-            rest = mark.get(at, ())[len(done) :]
-            mark = mark.set(at, rest) if rest else mark.delete(at) if at in mark else mark
-        return replace(other, mark=mark)
-
-    return replace(world, flights=tuple(map(trimmed, world.flights)))
+def _trimmed(flight: Flight, where: str, done: Mark) -> Flight:
+    """Another flush of the disk has less to do once one is done."""
+    mark = flight.mark
+    if not mark or not isinstance(flight.effect, Io) or flight.effect.bio.where != where:
+        return flight
+    for at, written in done.items():
+        rest = mark.get(at, ())[len(written) :]
+        mark = mark.set(at, rest) if rest else mark.delete(at) if at in mark else mark
+    return replace(flight, mark=mark)
 
 
 def _moved(world: World, flight: Flight, bio: Bio) -> World:
