@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ._disk import Unknown
 from ._draft import Rules
 from ._errors import OperationError
+from ._kinds import possible
 from ._machine import MAINLINE
-from ._operations import Crash, Create, Finish, Load, Message, Operation, Remove, Resume, Suspend
-from ._outcomes import Data, Died, Done, Failed, Outcome
+from ._operations import Crash, Create, Finish, Load, Message, Operation, Plain, Remove, Resume, Start, Suspend
+from ._outcomes import Blocked, Data, Done, Failed, Outcome
 from ._payload import Content, as_seen
 from ._schedules import outcomes
 from ._session import Raw, Result, Session, operate
@@ -89,14 +90,16 @@ class Oracle:
         """
         result, after = self._canonical(operation)
         self._expected = None
-        if isinstance(outcome, Died):
-            return Divergence(Step(operation, outcome), (_likely(result),))
-        self.history.append(Step(operation, outcome))
-        agreed = next(agreeing(_asked(self._witness, operation), result, outcome, after), None)
-        if agreed is not None:
-            self._witness = agreed
-            return None
-        return self._search()
+        step, asked = Step(operation, outcome), _asked(self._witness, operation)
+        agreed = next(agreeing(asked, result, outcome, after), None)
+        waits = isinstance(operation, Finish) and isinstance(outcome, Blocked)
+        if agreed is None and not waits and not possible(asked, outcome):
+            return Divergence(step, (_likely(result),))
+        self.history.append(step)
+        if agreed is None:
+            return self._search()
+        self._witness = agreed
+        return None
 
     def _search(self) -> Verdict:
         search = _Search(tuple(self.history), self._budget)
@@ -169,7 +172,7 @@ def _likely(result: Result) -> Outcome:
     return Data(tuple(map(as_seen, likely(result.sectors))))
 
 
-def _asked(session: Session, operation: Operation) -> Operation:
+def _asked(session: Session, operation: Operation) -> Plain | Start:
     """The operation whose outcome this one gives: for ``finish`` the one that was started."""
     return session.tasks[operation.key].operation if isinstance(operation, Finish) else operation
 
