@@ -1,5 +1,6 @@
 """What operations do at once, without the machine: disks are made, broken, read and written; tables looked at."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -11,7 +12,7 @@ from ._outcomes import Count, Data, Done, Failed, Line, Outcome
 from ._payload import as_seen, data_bytes, tags_from
 from ._replace import replace
 from ._status import status_line, table_line
-from ._world import World, add_disk, likely
+from ._world import World, add_disk, bind, likely
 
 __all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
 
@@ -75,16 +76,44 @@ class _Unreadable(Exception):
     """A fault keeps a store from being read."""
 
 
-def metadata(disk: Disk) -> Outcome:
+class _Unsure(Exception):
+    """A store depends on a sector of which nobody knows what it holds."""
+
+    def __init__(self, unknown: Unknown) -> None:
+        self.unknown = unknown
+
+
+def metadata(world: World, name: str) -> Iterator[tuple[World, Outcome]]:
+    """What the store on a disk can turn out to be, the newest first, each with the world in which it is that.
+
+    Only what a store is read from is looked at; the rest of the disk stays as unknown as it was.
+    """
+    found = _store(disk_of(world, name))
+    if not isinstance(found, Unknown):
+        yield world, found
+        return
+    for content in found.candidates:
+        yield from metadata(bind(world, found, content), name)
+
+
+def _store(disk: Disk) -> Outcome | Unknown:
+    """The store on a disk, or the first sector that it depends on and that nobody knows."""
+
     def read(sector: int, count: int) -> bytes:
         if disk.fails("read", sector, count):
             raise _Unreadable
-        return data_bytes(likely(disk.read(sector, count)))
+        sectors = disk.read(sector, count)
+        for content in sectors:
+            if isinstance(content, Unknown):
+                raise _Unsure(content)
+        return data_bytes(likely(sectors))
 
     try:
         return read_store(read, disk.size)
     except _Unreadable:
         return Failed("EIO")
+    except _Unsure as unsure:
+        return unsure.unknown
 
 
 def disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
 from ._concept_state import ConceptMerge, Generation
-from ._disk import Disk, Unknown
+from ._direct import metadata
+from ._disk import Disk
 from ._events import Io
 from ._outcomes import Done
 from ._session import Result, Session, Task, blocked, enter, poll, tend
@@ -37,7 +38,7 @@ from ._state import (
     StoreStep,
     Work,
 )
-from ._world import Flight, World, advance, finish, known, moves
+from ._world import Flight, World, advance, finish, moves
 
 __all__ = ["calm", "outcomes"]
 
@@ -76,7 +77,8 @@ def outcomes(
             else:
                 stack.append(_next_nodes(node[0], tend(node[1]), operation, cuts=cuts))
                 if node[0] is None and isinstance(operation, op.Start):
-                    yield Done(), enter(node[1], operation)[1]
+                    for here in _known_enough(node[1], operation.operation):
+                        yield Done(), enter(here, operation)[1]
 
 
 def _ended(node: Node, operation: op.Operation) -> tuple[Result, Session] | None:
@@ -101,12 +103,10 @@ def _next_nodes(key: int | None, session: Session, operation: op.Operation, *, c
 
 def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session]:
     """The session in every way in which what the operation must know of a disk can turn out."""
-    disk = session.world.disks.get(operation.disk) if isinstance(operation, op.Metadata) else None
-    if disk is None:
+    if not isinstance(operation, op.Metadata):
         yield session
         return
-    unknown = frozenset(c.where for c in disk.durable.values() if isinstance(c, Unknown))
-    for world in known(session.world, unknown):
+    for world, _ in metadata(session.world, operation.disk):
         yield Session(world, session.tasks)
 
 

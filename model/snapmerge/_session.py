@@ -13,7 +13,7 @@ from immutables import Map
 from . import _operations as op
 from ._bio import Bio, Buffer, Op
 from ._concept_state import ConceptMerge
-from ._direct import Raw, Result, change_disk, disk_io, disk_of, look, metadata
+from ._direct import Raw, Result, change_disk, disk_io, look, metadata
 from ._draft import Rules
 from ._errors import EventError, OperationError, WouldBlock
 from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SubmitBio, SuspendDevice
@@ -115,8 +115,8 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
         case op.Status() | op.Table() | op.Events():
             return _done(session, key, operation, token, world, look(world, operation))
         case op.Metadata(name):
-            disk = disk_of(world, name)
-            return _done(session, key, operation, token, world, metadata(disk))
+            world, found = next(metadata(world, name))  # from now on it is this
+            return _done(session, key, operation, token, world, found)
         case _:
             assert_never(operation)
 

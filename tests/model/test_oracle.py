@@ -165,6 +165,17 @@ def test_a_message_to_a_device_without_a_table_may_be_taken() -> None:
     assert isinstance(verdict(text.format("ok", "ok")), sm.Divergence)
 
 
+@pytest.mark.spec("ORACLE-1")
+@pytest.mark.spec("ORACLE-3")
+@pytest.mark.parametrize("ask", ["metadata cow -> {}", "start 1 metadata cow\nfinish 1 -> {}"])
+def test_what_a_store_was_seen_as_is_what_its_sectors_are(ask: str) -> None:
+    text = "disk cow 8\nwrite cow 0 1 #7\ncrash\n" + ask + "\nread cow 0 1 -> {}"
+    assert verdict(text.format("foreign", "#7")) is None
+    assert verdict(text.format("new", "#0")) is None
+    assert isinstance(verdict(text.format("foreign", "#0")), sm.Divergence)
+    assert isinstance(verdict(text.format("new", "#7")), sm.Divergence)
+
+
 # --- whatever the model does ---
 
 LINES = [

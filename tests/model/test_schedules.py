@@ -2,6 +2,7 @@ import pytest
 
 import snapmerge as sm
 from snapmerge._schedules import calm
+from snapmerge._world import known
 
 from ._play import Bench, allowed, play, setup
 
@@ -57,6 +58,28 @@ def test_a_world_is_calm_while_no_exception_can_fail() -> None:
     assert calm(play(setup() + "start 1 write snap 0 8 #1").world)
     assert not calm(play(setup(cow=24) + "start 1 write snap 0 8 #1").world)
     assert not calm(play(setup() + "fault cow write 0 1\nstart 1 write snap 0 8 #1").world)
+
+
+UNSURE = setup("P 2", base=8, cow=16) + "write snap 0 2 #1\nwrite cow 0 1 #0\nwrite cow 2 1 #0\nwrite cow 8 2 #7\ncrash"
+"""A store of which nobody knows the header and the area, on a disk of which nobody knows more than that."""
+
+
+@pytest.mark.spec("ORACLE-1")
+@pytest.mark.parametrize("before", ["", "read cow 0 1", "fault cow read 2 1", "fault cow read 8 1"])
+def test_no_store_is_left_out_that_a_power_cut_may_leave(before: str) -> None:
+    session = play(UNSURE + "\n" + before)
+    operation = sm.parse_operation("metadata cow")
+    plain = {sm.operate(sm.Session(world), operation)[0] for world in known(session.world)}
+    found = list(sm.outcomes(session, operation))
+    assert {result for result, _ in found} == plain
+    for result, after in found:
+        assert {sm.operate(sm.Session(world), operation)[0] for world in known(after.world)} == {result}
+
+
+def test_what_a_store_is_not_read_from_stays_unknown() -> None:
+    spent: list[None] = []
+    list(sm.outcomes(play(UNSURE), sm.parse_operation("metadata cow"), lambda: spent.append(None)))
+    assert len(spent) == 1 + 3  # a header that is none, and one with an area or without
 
 
 def test_the_canonical_outcome_comes_first() -> None:
