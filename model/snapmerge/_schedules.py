@@ -4,12 +4,15 @@ In principle any effect in flight may be the next to finish.  Most orders lead t
 read can end in 40! ways.  What is left out, and why nothing is lost by it:
 
 *   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at
-once, unless
-    another operation under way touches the same sectors; and so may the read half of a copy, if there is no other.
+    once, unless another operation under way touches the same sectors; and so may the read half of a copy, if there is
+    no other.
 *   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one
-fails,
-    when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can happen,
-    and they end in their order.
+    fails, when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can
+    happen, and they end in their order.
+*   Where a store may overflow but no disk can fail, the *writes* of those copies, and writes that fill a chunk in place
+    of one, end in the order of allocation: what has been filled out of turn waits for its turn, whatever becomes of the
+    snapshot meanwhile, and so does who is to see it.  What they read is free: an origin need not wait for a snapshot
+    that is lost.
 *   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
     cut would take back.  Where none comes (``cuts`` is false), the canonical schedule stands for all.
 """
@@ -121,6 +124,9 @@ def _next_worlds(key: int | None, session: Session, operation: op.Operation, *, 
     elif not _looks_at_disks(world, operation) and calm(world):
         waiting = set(_behind_others(world))
         yield from moves(world, unless=lambda flight: flight.effect.id in waiting)
+    elif not _looks_at_disks(world, operation) and not _may_fail(world):
+        waiting = set(_out_of_turn(world))
+        yield from moves(world, unless=lambda flight: flight.effect.id in waiting)
     else:
         yield from moves(world)
 
@@ -204,9 +210,34 @@ def _behind_others(world: World) -> Iterator[int]:
             met.add(work.target)
 
 
+def _out_of_turn(world: World) -> Iterator[int]:
+    """The writes in flight that fill an exception's chunk before an older exception, in flight as well, is filled."""
+    filling = {f.effect.id: at for f in world.flights if (at := _filled(world, f)) is not None}
+    under_way = set(filling.values())
+    for id, (target, chunk) in filling.items():
+        snap, work = world.stack.targets[target], world.stack.work[id]
+        if isinstance(snap, SnapshotTarget) and not (isinstance(work, CopyJob) and work.reading):
+            oldest = next(old for old in snap.order if (target, old) in under_way)
+            if chunk != oldest:
+                yield id
+
+
+def _filled(world: World, flight: Flight) -> tuple[int, int] | None:
+    """The snapshot and the chunk of the exception that a flight helps to fill."""
+    match world.stack.work.get(flight.effect.id):
+        case CopyJob(target, Purpose.COPY_OUT, int(chunk)) | Piece(target=target, chunk=int(chunk), full=True):
+            return target, chunk
+        case _:
+            return None
+
+
+def _may_fail(world: World) -> bool:
+    return any(disk.faults and _matters(world, name, disk) for name, disk in world.disks.items())
+
+
 def calm(world: World) -> bool:
     """Whether no exception that is in the making, or will be for what is under way, can fail."""
-    if any(disk.faults and _matters(world, name, disk) for name, disk in world.disks.items()):
+    if _may_fail(world):
         return False
     needed = 0
     for work in world.stack.work.values():

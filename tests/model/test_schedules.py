@@ -1,6 +1,9 @@
+from collections.abc import Iterator
+
 import pytest
 
 import snapmerge as sm
+from snapmerge import _schedules
 from snapmerge._schedules import calm
 from snapmerge._world import known
 
@@ -41,6 +44,47 @@ def test_no_outcome_is_left_out(before: str, line: str) -> None:
     bench.session = session
     ends = every_end(bench, bench.start(line))
     assert allowed(session, line) == ends
+
+
+def sequences(session: sm.Session, lines: list[str]) -> tuple[set[tuple[sm.Result, ...]], int]:
+    """All that can be seen of operations, one after the other, and how many worlds were looked at for it."""
+    spent: list[None] = []
+    found: set[tuple[tuple[sm.Result, ...], sm.Session]] = {((), session)}
+    for operation in map(sm.parse_operation, lines):
+        found = {
+            ((*seen, result), after)
+            for seen, before in found
+            for result, after in sm.outcomes(before, operation, lambda: spent.append(None))
+        }
+    return {seen for seen, _ in found}, len(spent)
+
+
+def every_world(_key: int | None, session: sm.Session, _operation: sm.Operation, *, cuts: bool) -> Iterator[sm.World]:
+    """The plain twin of what the search goes by: all moves."""
+    assert cuts
+    return sm.moves(session.world)
+
+
+@pytest.mark.spec("WORLD-14")
+@pytest.mark.parametrize("store", ["P 4", "PO 4", "N 4"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["write snap 2 14 #1", "metadata cow"],
+        ["write snap 2 14 #1", "read cow 2 6"],
+        ["write snap 2 14 #1", "status snap", "read base 0 16"],
+        ["write snap 2 14 #1", "write origin 8 4 #60", "read cow 0 8"],
+        ["write origin 4 4 #1", "write snap 0 16 #60", "metadata cow", "read cow 0 8"],
+    ],
+    ids="; ".join,
+)
+def test_nothing_is_left_out_that_is_seen_later(store: str, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    session = play(setup(store, base=16, cow=8 if store == "N 4" else 16))
+    seen, spent = sequences(session, lines)
+    monkeypatch.setattr(_schedules, "_next_worlds", every_world)
+    plain, more = sequences(session, lines)
+    assert seen == plain
+    assert spent < more
 
 
 @pytest.mark.spec("WORLD-14")
