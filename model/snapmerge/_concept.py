@@ -6,8 +6,6 @@ entry of ``ConceptRules``, and all of them together are the patch to the letter 
 Source: ``snapshot_merge_map``, ``merge_work``, ``merge_callback``, ``snapshot_merge_resume`` of the patch.
 """
 
-from dataclasses import replace
-
 from . import _bios, _concept_table, _copyout, _origin
 from ._bio import Bio, Op
 from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
@@ -15,6 +13,7 @@ from ._draft import Draft
 from ._errors import MachineError
 from ._exceptions import lookup
 from ._layout import area_location
+from ._replace import replace
 from ._state import CopyJob, DeviceBio, Piece, Purpose, Target
 from ._store import Persistent
 from ._units import SECTOR_BYTES, Chunk, chunk_of, chunk_start, offset_in_chunk

@@ -1,7 +1,6 @@
 """How a merge of 2009 is constructed, reads its store, answers messages, and shows itself (specs/concept.md)."""
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from . import _bios, _construct
@@ -11,6 +10,7 @@ from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage
 from ._draft import Draft
 from ._exceptions import NO_EXCEPTIONS, insert, lookup
 from ._layout import area_location, is_metadata
+from ._replace import replace
 from ._state import SnapshotTarget, Target
 from ._store import Persistent, Store
 from ._table import BadTable, TableLine, is_chunk_size, parse_store

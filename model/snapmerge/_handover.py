@@ -3,12 +3,11 @@
 Source: ``snapshot_preresume``, ``snapshot_resume``, ``__handover_exceptions`` in dm-snap.c.
 """
 
-from dataclasses import replace
-
 from . import _concept, _construct
 from ._concept_state import Generation
 from ._draft import Draft
 from ._exceptions import NO_EXCEPTIONS
+from ._replace import replace
 from ._state import OriginTarget, SnapshotTarget, Target
 
 __all__ = ["acting_origin", "hand_over", "preresume"]
