@@ -11,7 +11,7 @@ from ._bio import Bio, Op
 from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
 from ._draft import Draft
 from ._errors import MachineError
-from ._exceptions import lookup
+from ._exceptions import lookup, pairs
 from ._layout import area_location
 from ._replace import replace
 from ._state import CopyJob, DeviceBio, Piece, Purpose, Target
@@ -293,7 +293,13 @@ def flush(d: Draft, merge: ConceptMerge) -> None:
 
 
 def record(d: Draft, merge: ConceptMerge) -> None:
-    """Records on the COW device that it is over: a store without exceptions has nothing to merge."""
+    """Records on the COW device that it is over: a store without exceptions has nothing to merge.
+
+    Exceptions outside of the target would be lost by that: then it can't be recorded, and has failed.
+    """
+    if any(not merge.covers(old) for old, _ in pairs(merge.completed)):
+        d.rules.concept.copy_failed(d, merge, "There are exceptions outside of the target")
+        return
     merge = replace(merge, stage=Stage.RECORDING)
     d.put(merge)
     if not isinstance(merge.store, Persistent):

@@ -69,6 +69,11 @@ class ConceptMerge:
         """In sectors; never 0."""
         return self.store.chunk_size
 
+    def covers(self, chunk: int) -> bool:
+        """Whether any sector of the chunk is the target's."""
+        start, end = self.line.start, self.line.start + self.line.length
+        return start < (chunk + 1) * self.chunk_size and chunk * self.chunk_size < end
+
     @property
     def is_over(self) -> bool:
         """Whether it has ended, well or badly, as the status has it."""

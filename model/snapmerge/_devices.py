@@ -75,14 +75,13 @@ def table_loaded(d: Draft, request: Load) -> None:
 
 
 def suspend(d: Draft, event: SuspendDevice) -> None:
-    """Begins to suspend a device: its merges stop first, then the I/O in flight is waited for."""
+    """Begins to suspend a device."""
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
     elif d.device(event.device).suspended:
         d.reply(event.token)
     else:
         d.requests = (*d.requests, Suspending(event.token, event.device))
-        _stop_merges(d, event.device)
 
 
 def resume(d: Draft, event: ResumeDevice) -> None:
@@ -96,8 +95,6 @@ def resume(d: Draft, event: ResumeDevice) -> None:
         d.reply(event.token, "EINVAL")
     else:
         d.requests = (*d.requests, Resuming(event.token, event.device))
-        if not device.suspended:
-            _stop_merges(d, event.device)
 
 
 def remove(d: Draft, event: RemoveDevice) -> None:
@@ -108,7 +105,6 @@ def remove(d: Draft, event: RemoveDevice) -> None:
         d.reply(event.token, "EBUSY")
     else:
         d.requests = (*d.requests, Removing(event.token, event.device))
-        _stop_merges(d, event.device)
 
 
 def _in_use(d: Draft, name: str) -> bool:
@@ -172,9 +168,10 @@ def _advance_suspending(d: Draft, request: Suspending) -> bool:
 
 
 def _come_to_rest(d: Draft, name: str) -> bool:
-    """One step towards suspension: merges idle, then I/O held back, then none in flight."""
+    """One step towards suspension: merges stop, and are idle, then I/O is held back, then none is in flight."""
     device = d.device(name)
     if not device.resting:
+        _stop_merges(d, name)
         if not _merges_idle(d, device.live):
             return False
         d.put_device(replace(device, resting=True, held=device.held + 1))
@@ -192,9 +189,9 @@ def _come_to_rest(d: Draft, name: str) -> bool:
 def _stop_merges(d: Draft, name: str) -> None:
     for id in d.device(name).live:
         target = d.targets[id]
-        if isinstance(target, SnapshotTarget) and target.merge is not None:
+        if isinstance(target, SnapshotTarget) and target.merge is not None and not target.merge.stopping:
             d.rules.stop_merge(d, id)
-        elif isinstance(target, ConceptMerge):
+        elif isinstance(target, ConceptMerge) and not target.stopping:
             d.rules.concept.stop(d, target)
 
 

@@ -159,7 +159,7 @@ CONCEPT_DEFECTS: Final = (
         "S5", "a suspension does not wait for the worker that was called", "CONCEPT-7", "work_settled", _settled
     ),
     ConceptDefect("S6", "a failed copy is logged, and nobody hears of it", "CONCEPT-5", "copy_failed", _only_logs),
-    ConceptDefect("S7", "nothing records the end: the next load merges again", "CONCEPT-3", "record", _records_nothing),
+    ConceptDefect("S7", "nothing records the end: the next load merges again", "CONCEPT-1", "record", _records_nothing),
     ConceptDefect(
         "S8", "the snapshot lives on beside the merge of its exceptions", "CONCEPT-11", "take_over", _leaves_source
     ),
@@ -175,9 +175,7 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect("S14", "all I/O waits for the end of the merge", "CONCEPT-9", "map_merge", _blocks_all),
     ConceptDefect("S15", "a suspension waits for the end of the merge", "CONCEPT-8", "stop", _never_stops),
     ConceptDefect("S16", "chunks are counted from 0, wherever the target begins", "CONCEPT-1", "span", _from_zero),
-    ConceptDefect(
-        "S17", "snapshots on the destination itself are not asked", "CONCEPT-2", "protects", _protects_nobody
-    ),
+    ConceptDefect("S17", "snapshots on the destination itself are not asked", "ORIGIN-1", "protects", _protects_nobody),
     ConceptDefect("S18", "others may write to the destination meanwhile", "CONCEPT-1", "claims", _claims_nothing),
     ConceptDefect("S19", "two merges may have one destination", "CONCEPT-12", "merges", _one_of_many),
     ConceptDefect("S21", "a copy that can't be begun is not noticed", "CONCEPT-5", "not_submitted", _ignored),

@@ -124,7 +124,7 @@ def _one_merge(world: World) -> str | None:
 
 def _stops_soon(before: World, after: World) -> str | None:
     """While a device is on its way to rest, its merge begins no further copy."""
-    stopping = {r.device for r in before.stack.requests if isinstance(r, Suspending)}
+    stopping = {device for device, request in _turns(before).items() if isinstance(request, Suspending)}
     for merge in _merges(after):
         was = before.stack.targets.get(merge.id)
         rested = isinstance(was, ConceptMerge) and was.stage is Stage.IDLE
@@ -133,20 +133,35 @@ def _stops_soon(before: World, after: World) -> str | None:
     return None
 
 
+def _turns(world: World) -> dict[str, Suspending | Resuming | Removing]:
+    """For each device the request whose turn it is."""
+    turns: dict[str, Suspending | Resuming | Removing] = {}
+    for request in world.stack.requests:
+        if isinstance(request, Suspending | Resuming | Removing):
+            turns.setdefault(request.device, request)
+    return turns
+
+
 _AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
 
 
 def _one_event(before: World, after: World) -> str | None:
     """An event is raised when a merge ends that had something to merge, and at no other time."""
-    for merge in _merges(after):
-        was, device = before.stack.devices.get(merge.device), after.stack.devices[merge.device]
-        if was is None or device.events == was.events or merge.id not in device.live:
-            continue
-        ended = before.stack.targets.get(merge.id)
-        if merge.completed and isinstance(ended, ConceptMerge) and not ended.finished:
-            continue
-        return f"{merge.device} raises an event, and nothing has ended"
+    ended = {m.device for m in _merges(after) if m.completed and m.finished and not _had_finished(before, m.id)}
+    for name, device in sorted(after.stack.devices.items()):
+        was = before.stack.devices.get(name)
+        if was is not None and device.events > was.events and name not in ended and _has_merge(after, name):
+            return f"{name} raises an event, and nothing has ended"
     return None
+
+
+def _had_finished(world: World, id: int) -> bool:
+    target = world.stack.targets.get(id)
+    return isinstance(target, ConceptMerge) and target.finished
+
+
+def _has_merge(world: World, device: str) -> bool:
+    return any(merge.device == device for merge in _merges(world))
 
 
 CONCEPT_INVARIANTS: Final = (

@@ -27,14 +27,15 @@ class ConceptScenario(Sketched):
         self.size = size = chunk * draw(1, 4) + draw(0, chunk - 1)
         self.kind = _pick(draw, ("P", "P", "P", "P", "PO", "N"))
         room = _pick(draw, (1, 12, 12, 12))
-        self.do(sm.Disk("base", Sectors(size + draw(0, 1) * chunk)))
+        whole = size + draw(0, 1) * chunk
+        self.do(sm.Disk("base", Sectors(whole)))
         self.do(sm.Disk("cow", Sectors((2 + room) * chunk)))
         self.do(sm.Disk("other", Sectors(20 * chunk)))
-        self.do(sm.Write("base", Sector(0), Sectors(size), self.tags(size)))
+        self.do(sm.Write("base", Sector(0), Sectors(whole), self.tags(whole)))
         self.do(sm.Create("origin", f"0 {size} snapshot-origin base"))
         self.do(sm.Create("snap", f"0 {size} snapshot base cow {self.kind} {chunk}"))
         self.do(sm.Create("beside", f"0 {size} snapshot base other P {chunk}"))
-        if draw(0, 3) == 0:
+        if draw(0, 1) == 0:
             self.do(sm.Disk("copy", Sectors(size)))
             self.do(sm.Create("window", f"0 {size} linear copy 0"))
         self.do(sm.Suspend("origin"))
@@ -42,12 +43,14 @@ class ConceptScenario(Sketched):
         for _ in range(draw(0, 5)):
             self.write(draw, ["snap", "origin"])
         self.do(sm.Flush("snap"))
+        if whole > size and draw(0, 1):
+            self.do(sm.Write("base", Sector(size), Sectors(whole - size), self.tags(whole - size)))  # somebody else's
 
     def move(self, draw: Draw) -> None:
         """Any move."""
         moves = [self.merge] * 3 + [self.io] * 4 + [self.hold, self.let_go, self.let_go, self.stop, self.go_on]
         moves += [self.wait, self.look, self.again, self.crash, self.fail, self.end_merge, self.second, self.shrink]
-        moves += [self.message]
+        moves += [self.message, self.interrupt, self.interrupt, self.interrupt]
         _pick(draw, moves)(draw)
 
     def write(self, draw: Draw, devices: Sequence[str]) -> None:
@@ -73,13 +76,30 @@ class ConceptScenario(Sketched):
         """Merges the snapshot, which is suspended for it, as one should; or is not."""
         if "merge" in self.devices:
             return
+        if draw(0, 4) == 0:
+            self.fail(draw)
         if draw(0, 5):
             self.do(sm.Suspend("snap"))
-        self.do(sm.Create("merge", self._merge_table(draw, "cow")))
+        self.do(sm.Create("merge", self._merge_table(draw, "cow", self._destination(draw))))
 
-    def _merge_table(self, draw: Draw, cow: str) -> str:
+    def interrupt(self, draw: Draw) -> None:
+        """Holds the destination back while the merge begins, does something to the merge, and lets both go on."""
+        if "merge" in self.devices:
+            return
+        destination = "window" if "window" in self.devices else "origin"
+        self.do(sm.Suspend("snap"))
+        self.do(sm.Suspend(destination))
+        self.do(sm.Create("merge", self._merge_table(draw, "cow", destination)))
+        moves = [self.stop, self.again, self.end_merge, self.io, self.crash]
+        _pick(draw, [*moves, *[self.shrink] * 5 * (destination == "window")])(draw)
+        self.do(sm.Resume(destination))
+        self.go_on(draw)
+
+    def _destination(self, draw: Draw) -> str:
         there = [name for name in ("window", "window") if name in self.devices]
-        destination = _pick(draw, ["origin", "origin", "origin", "base", *there])
+        return _pick(draw, ["origin", "origin", "origin", "base", *there])
+
+    def _merge_table(self, draw: Draw, cow: str, destination: str) -> str:
         chunk = self.chunk_size if draw(0, 4) else _pick(draw, (1, 2))
         args = f"{destination} {cow} {self.kind} {chunk}"
         start = self.chunk_size
@@ -91,7 +111,9 @@ class ConceptScenario(Sketched):
         """Merges the other snapshot, too."""
         if "merge2" not in self.devices:
             self.do(sm.Suspend("beside"))
-            self.do(sm.Create("merge2", self._merge_table(draw, "other").replace(" N ", " P ")))
+            self.do(
+                sm.Create("merge2", self._merge_table(draw, "other", self._destination(draw)).replace(" N ", " P "))
+            )
 
     def hold(self, draw: Draw) -> None:
         """Suspends a device, so that what a merge sends there is held back."""
@@ -157,11 +179,12 @@ class ConceptScenario(Sketched):
     def fail(self, draw: Draw) -> None:
         """Lets a disk fail somewhere, or heals it."""
         disk = _pick(draw, ("base", "cow"))
-        if draw(0, 1):
+        if draw(0, 2) == 0:
             self.do(sm.Heal(disk))
-        else:
-            kind = _pick(draw, ("read", "write"))
-            self.do(sm.Fault(disk, "read" if kind == "read" else "write", Sector(draw(0, self.size - 1)), Sectors(1)))
+            return
+        used = self.size if disk == "base" else min(6 * self.chunk_size, self.world.disks[disk].size)
+        kinds: tuple[sm.FaultKind, ...] = ("read", "write", "flush")
+        self.do(sm.Fault(disk, _pick(draw, kinds), Sector(draw(0, used - 1)), Sectors(1)))
 
     def shrink(self, _draw: Draw) -> None:
         """Makes a device smaller that a merge may have as its destination."""

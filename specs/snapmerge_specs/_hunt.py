@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from snapmerge import CONCEPT, Operation, Rules, Step
 
 from ._concept_scenario import ConceptScenario
+from ._play import show_with_look
 from ._shrink import shrink
 from ._watch import Broken, Watch, watch
 
@@ -27,13 +29,23 @@ class Catch:
 def hunt(rules: Rules = CONCEPT, *, runs: int = 1000, steps: int = 12, seed: int = 0) -> Catch | None:
     """The first property that does not hold in ``runs`` scenarios, with its operations shrunk; None: all hold.
 
-    Only ``rules`` say how the merge works, and nothing says where to look.  The same seed makes the same scenarios.
+    Only ``rules`` say how the merge works, and nothing says where to look.  One that a user sees is preferred to one
+    met a little earlier that nobody does.  The same seed makes the same scenarios.
     """
+    hidden: tuple[int, Broken, tuple[Step, ...]] | None = None
     for run in range(runs):
         found, trace = _scenario(rules, Random(f"{seed} {run}").randint, steps)
-        if found is not None:
-            return _shrunk(rules, trace, found, run)
-    return None
+        if found is not None and show_with_look(_operations(trace), rules) is not None:
+            return _shrunk(rules, trace, found, run, visible=True)
+        if found is not None and hidden is None:
+            hidden = run, found, trace
+        if hidden is not None and run > hidden[0] + _PATIENCE:
+            break
+    return None if hidden is None else _shrunk(rules, hidden[2], hidden[1], hidden[0], visible=False)
+
+
+_PATIENCE: Final = 100
+"""Scenarios to go on for when nobody would see what was found."""
 
 
 def _scenario(rules: Rules, draw: Callable[[int, int], int], steps: int) -> tuple[Broken | None, tuple[Step, ...]]:
@@ -50,17 +62,22 @@ def _scenario(rules: Rules, draw: Callable[[int, int], int], steps: int) -> tupl
     return None, ()
 
 
-def _shrunk(rules: Rules, trace: tuple[Step, ...], found: Broken, run: int) -> Catch:
+def _shrunk(rules: Rules, trace: tuple[Step, ...], found: Broken, run: int, *, visible: bool) -> Catch:
     last = found
 
     def still_fails(steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
         nonlocal last
-        seen, broken = watch(tuple(step.operation for step in steps), rules)
+        seen, broken = watch(_operations(steps), rules)
         if broken is None or broken.property != found.property:
+            return None
+        if visible and show_with_look(_operations(seen), rules) is None:
             return None
         last = broken
         return seen
 
     trace = shrink(still_fails(trace) or trace, still_fails, tries=1000)
-    operations = [step.operation for step in trace]
-    return Catch(found.property, last.statement, last.problem, tuple(operations), run)
+    return Catch(found.property, last.statement, last.problem, _operations(trace), run)
+
+
+def _operations(trace: tuple[Step, ...]) -> tuple[Operation, ...]:
+    return tuple(step.operation for step in trace)

@@ -4,7 +4,7 @@ A predicate gives None, or what is wrong.  ``specs/*.md`` has the sentences; ``_
 defect that makes it fail.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import snapmerge as sm
 from snapmerge import Io, Op, World
@@ -20,6 +20,7 @@ from snapmerge.machinery import (
 )
 
 from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant, StepInvariant
+from ._views import reader
 
 __all__ = ["INVARIANTS", "broken", "step_broken"]
 
@@ -81,18 +82,10 @@ def _on_disk(world: World) -> str | None:
         disk = world.disks.get(snap.cow)
         if disk is None or disk.faults:
             continue
-        found = sm.read_store(_reader(disk), disk.size)
+        found = sm.read_store(reader(disk), disk.size)
         if set(found.records) != set(pairs(snap.completed)):
             return f"{snap.device}: on disk {sorted(found.records)}, in memory {sorted(pairs(snap.completed))}"
     return None
-
-
-def _reader(disk: sm.DiskState) -> Callable[[int, int], bytes]:
-    def read(sector: int, count: int) -> bytes:
-        sectors = disk.read(sector, count)
-        return sm.data_bytes(s.candidates[0] if isinstance(s, sm.Unknown) else s for s in sectors)
-
-    return read
 
 
 def _usage(world: World) -> str | None:

@@ -67,6 +67,11 @@ class Sketched:
         return self._sketch.world.stack
 
     @property
+    def world(self) -> sm.World:
+        """The world of the sketch."""
+        return self._sketch.world
+
+    @property
     def devices(self) -> list[str]:
         """The names of all devices."""
         return sorted(self.stack.devices)

@@ -6,27 +6,30 @@ device what the snapshot was.  Refinement says that after every step each sector
 allow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from immutables import Map
 
 import snapmerge as sm
-from snapmerge import Content, Stack, World
+from snapmerge import Content, World
 from snapmerge.machinery import ConceptMerge, Exceptions, LinearTarget, OriginTarget, SnapshotTarget, Target, lookup
 
-__all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "misread", "powered_off", "view", "views_wrong"]
+__all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "misread", "powered_off", "reader", "view", "views_wrong"]
 
 
 def view(world: World, name: str) -> tuple[Content | sm.Unknown, ...] | None:
     """What a reader would get from each sector of a device now; None: it can't be read (no table, invalid)."""
-    size = _size(world.stack, name)
+    size = _size(world, name)
     sectors = tuple(_read(world, name, sector) for sector in range(size))
     return None if not sectors or any(s is None for s in sectors) else tuple(s for s in sectors if s is not None)
 
 
-def _size(stack: Stack, name: str) -> int:
+def _size(world: World, name: str) -> int:
+    if name in world.disks:
+        return world.disks[name].size
+    stack = world.stack
     lines = [stack.targets[id].line for id in stack.devices[name].live]
     return sum(line.length for line in lines)
 
@@ -138,7 +141,7 @@ def ended(volumes: Volumes, operation: sm.Plain, world: World) -> Volumes:
             return volumes.set(where, _flushed(volumes[where], where, world))
         case sm.Remove(device) if device in volumes:
             return volumes.delete(device)
-        case sm.Create(device) | sm.Resume(device) if world.stack.devices[device].live:
+        case sm.Create(device) | sm.Resume(device) if device in world.stack.devices and _size(world, device):
             return _activated(volumes, device, world)
         case _:
             return volumes
@@ -181,7 +184,7 @@ def _activated(volumes: Volumes, device: str, world: World) -> Volumes:
 def _seen(volumes: Volumes, device: str, world: World) -> Volumes:
     """It begins as what is below: of that a power cut may leave what the disks have not been told to keep."""
     now, durable = [], []
-    for sector in range(_size(world.stack, device)):
+    for sector in range(_size(world, device)):
         place = _place(world, device, sector)
         if place is None:
             return volumes
@@ -208,11 +211,28 @@ def _merged(volumes: Volumes, device: str, merge: ConceptMerge, world: World) ->
     source = next((n for n in sorted(volumes) if n != device and _is_source(world, n, merge)), None)
     known = volumes.get(device)
     if known is None or known.home != merge.destination:
-        known = volumes[source] if source is not None else _seen(NOTHING, device, world).get(device)
+        known = volumes[source] if source is not None else _found(world, merge)
     taken = {name for name in volumes if any(s.cow == merge.cow for s in _snapshots_of(world, name))}
     for name in (home | gone | taken) - {device}:
         volumes = volumes.delete(name)
     return volumes if known is None else volumes.set(device, _within(known, merge))
+
+
+def _found(world: World, merge: ConceptMerge) -> Volume | None:
+    """What a merge begins with whose snapshot is not there: of a dropped one (valid=0) nothing counts."""
+    disk = world.disks.get(merge.cow)
+    header = sm.read_store(reader(disk), disk.size) if disk is not None else sm.Records("new")
+    below = merge.destination if header.kind == "store" and not header.valid else merge.device
+    return _seen(NOTHING, below, world).get(below)
+
+
+def reader(disk: sm.DiskState) -> Callable[[int, int], bytes]:
+    """The disk's bytes, as ``read_store`` wants them; where nobody knows, the newest."""
+
+    def read(sector: int, count: int) -> bytes:
+        return sm.data_bytes(sm.likely(disk.read(sector, count)))
+
+    return read
 
 
 def _is_source(world: World, name: str, merge: ConceptMerge) -> bool:
@@ -267,7 +287,7 @@ def _is_origin(world: World, name: str) -> bool:
 
 def _fresh(world: World, name: str) -> bool:
     targets = [world.stack.targets[id] for id in world.stack.devices[name].live]
-    return any(isinstance(t, SnapshotTarget) and not t.completed and t.merge is None for t in targets)
+    return any(isinstance(t, SnapshotTarget) and t.valid and not t.completed and t.merge is None for t in targets)
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------

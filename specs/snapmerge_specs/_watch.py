@@ -23,10 +23,10 @@ _LATER = 1000
 
 
 class Broken(AssertionError):
-    """A property does not hold.  ``look``: an operation that shows it, if there is one."""
+    """A property does not hold."""
 
-    def __init__(self, name: str, statement: str, problem: str, look: sm.Plain | None = None) -> None:
-        self.property, self.statement, self.problem, self.look = name, statement, problem, look
+    def __init__(self, name: str, statement: str, problem: str) -> None:
+        self.property, self.statement, self.problem = name, statement, problem
         super().__init__(f"{name} ({statement}): {problem}")
 
 
@@ -188,9 +188,9 @@ class Watch:
         if (wrong := views_wrong(self.session, self._volumes)) is not None:
             name, text = wrong
             merges = any(isinstance(world.stack.targets[id], ConceptMerge) for id in world.stack.devices[name].live)
-            size = sum(world.stack.targets[id].line.length for id in world.stack.devices[name].live)
-            look = sm.Read(name, sm.Sector(0), sm.Sectors(size))
-            raise Broken("views", "CONCEPT-1" if merges else "CONCEPT-2", text, look)
+            cut = any(isinstance(step.operation, sm.Crash) for step in self.steps)
+            statement = "CONCEPT-2" if not merges else "CONCEPT-3" if cut else "CONCEPT-1"
+            raise Broken("views", statement, text)
 
 
 def watch(operations: Iterable[sm.Operation], rules: Rules) -> tuple[tuple[Step, ...], Broken | None]:

@@ -1,0 +1,48 @@
+"""The findings in the patch of 2009 as files: a trace each, found by the hunt and shrunk."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from snapmerge import Step, parse_trace, print_trace
+
+from ._concept_defects import CONCEPT_DEFECTS, ConceptDefect
+from ._hunt import Catch, hunt
+from ._play import show, show_with_look
+
+__all__ = ["finding_text", "finding_trace", "findings_folder", "write_findings"]
+
+
+def findings_folder() -> Path:
+    """Where the traces of findings are: beside the pages of ``specs``, or in the installed package."""
+    package = Path(str(files("snapmerge_specs")))
+    installed = package / "findings"
+    return installed if installed.is_dir() else package.parent / "findings"
+
+
+def finding_trace(name: str) -> tuple[Step, ...]:
+    """The trace of a finding; its outcomes are those that should be seen."""
+    return parse_trace((findings_folder() / f"{name}.trace").read_text())
+
+
+def finding_text(defect: ConceptDefect, catch: Catch) -> str:
+    """The file of a defect: what is wrong in comments, then what should be seen."""
+    shown = show_with_look(catch.operations, defect.rules) or show(catch.operations, defect.rules)
+    steps = [Step(one.operation, one.expected) for one in shown if one.expected is not None]
+    return (
+        f"# {defect.id}: {defect.summary}.\n"
+        f"# Property: {catch.property} ({catch.statement}): {catch.problem}.\n"
+        "# Generation: concept. The outcomes are those of the design as it was meant.\n"
+        f"{print_trace(steps)}"
+    )
+
+
+def write_findings(folder: Path) -> Iterator[Path]:
+    """Hunts for every defect, and writes the trace of each anew; ``python -m snapmerge_specs`` does this."""
+    for defect in CONCEPT_DEFECTS:
+        catch = hunt(defect.rules)
+        if catch is None:
+            raise LookupError(f"no scenario shows {defect.id}")
+        path = folder / f"{defect.id}.trace"
+        path.write_text(finding_text(defect, catch))
+        yield path
