@@ -18,6 +18,7 @@ from snapmerge import SnapmergeError
 from ._cleanup import ENDING
 from ._cli_adapters import check_options, implementation
 from ._cli_errors import AGREES, DIVERGED, INTERRUPTED, UNABLE, CommandError
+from ._cli_generation import rules_of
 from ._cli_judge import run_judge, run_replay
 from ._cli_kernels import run_kernels
 from ._cli_parser import make_parser
@@ -160,7 +161,7 @@ def _run_serve(options: Namespace) -> int:
     check_options(options)
     if sys.stdin is None:
         raise CommandError("standard input is closed; requests are read from there")
-    with implementation(options) as made:
+    with implementation(options, rules_of(options)) as made:
         serve(made, sys.stdin.buffer, sys.stdout.buffer)
     return AGREES
 

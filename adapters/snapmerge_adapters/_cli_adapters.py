@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from snapmerge import Capabilities, Implementation, Operation, OperationError, Outcome
+from snapmerge import MAINLINE, Capabilities, Implementation, Operation, OperationError, Outcome, Rules
 
 from ._cli_errors import CommandError
 from ._cli_show import one_line
@@ -25,6 +25,7 @@ Make = Callable[[], Implementation]
 
 # Which adapters an option is for.  "command" is the program that follows --.
 _FOR: Final = {
+    "generation": ("memory", "file", "command"),
     "schedule_seed": ("memory",),
     "directory": ("file",),
     "kernel": ("guest",),
@@ -102,11 +103,14 @@ def _check_directory(directory: Path) -> None:
 
 
 @contextmanager
-def maker(options: Namespace) -> Iterator[Make]:
-    """What makes the implementation; whatever it made is closed in the end, and its files are gone."""
+def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Make]:
+    """What makes the implementation; whatever it made is closed in the end, and its files are gone.
+
+    ``rules`` are those of adapters that are the model.
+    """
     made: list[Implementation] = []
     with contextlib.ExitStack() as stack:
-        make = _maker(options, stack)
+        make = _maker(options, stack, rules)
 
         def closing() -> Implementation:
             while made:
@@ -122,19 +126,19 @@ def maker(options: Namespace) -> Iterator[Make]:
 
 
 @contextmanager
-def implementation(options: Namespace) -> Iterator[Implementation]:
+def implementation(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Implementation]:
     """The one implementation that the options name, closed in the end."""
-    with maker(options) as make:
+    with maker(options, rules) as make:
         yield make()
 
 
-def _maker(options: Namespace, stack: contextlib.ExitStack) -> Make:
+def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     seconds = 30.0 if options.timeout is None else float(options.timeout)
     match adapter_name(options):
         case "memory":
-            return lambda: Memory(seed=options.schedule_seed)
+            return lambda: Memory(seed=options.schedule_seed, rules=rules)
         case "file":
-            return _file_maker(options, stack)
+            return _file_maker(options, stack, rules)
         case "guest":
             kernel, modules, volatile = options.kernel, options.modules, options.volatile
             return lambda: Guest(kernel=kernel, modules=modules, volatile=volatile, timeout=seconds)
@@ -145,11 +149,11 @@ def _maker(options: Namespace, stack: contextlib.ExitStack) -> Make:
             return lambda: Process(options.program, timeout=seconds)
 
 
-def _file_maker(options: Namespace, stack: contextlib.ExitStack) -> Make:
+def _file_maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     if options.directory:
-        return lambda: Files(Path(options.directory))
+        return lambda: Files(Path(options.directory), rules=rules)
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snapmerge-")))
-    return lambda: Files(directory, keep=False)
+    return lambda: Files(directory, keep=False, rules=rules)
 
 
 def options_again(options: Namespace) -> str:

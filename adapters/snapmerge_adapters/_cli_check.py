@@ -14,6 +14,7 @@ from snapmerge_specs._report import Found, Report
 
 from ._cli_adapters import RefusedError, check_options, maker, options_again
 from ._cli_errors import AGREES, DIVERGED, CommandError
+from ._cli_generation import rules_of
 from ._cli_judge import allowed_text, seen_text
 from ._cli_show import Bar, coloured, one_line, table
 
@@ -40,9 +41,10 @@ def run_check(options: Namespace) -> int:
 
 def _run(options: Namespace, seed: int) -> Report:
     bar = Bar("checking")
-    with maker(options) as make:
+    rules = rules_of(options)
+    with maker(options, rules) as make:
         try:
-            return check(make, runs=options.runs, steps=options.steps, seed=seed, progress=bar)
+            return check(make, runs=options.runs, steps=options.steps, seed=seed, rules=rules, progress=bar)
         except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
         except OperationError as error:

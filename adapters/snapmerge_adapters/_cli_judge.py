@@ -11,6 +11,7 @@ from snapmerge import (
     Divergence,
     Implementation,
     OperationError,
+    Rules,
     Step,
     Undecided,
     Verdict,
@@ -21,6 +22,7 @@ from snapmerge_specs._lockstep import judge, replay
 
 from ._cli_adapters import RefusedError, check_options, implementation
 from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
+from ._cli_generation import rules_of
 from ._cli_show import coloured, complain
 from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
 
@@ -68,7 +70,7 @@ def run_judge(options: Namespace) -> int:
     codes, results = [], []
     for path in options.traces:
         try:
-            code, result = _judge_file(path)
+            code, result = _judge_file(path, rules_of(options))
         except CommandError as error:
             code, result = UNABLE, {"file": path, "result": "error", "error": str(error)}
             complain(str(error))
@@ -81,11 +83,11 @@ def run_judge(options: Namespace) -> int:
     return DIVERGED if DIVERGED in codes else max(codes)
 
 
-def _judge_file(path: str) -> tuple[int, dict[str, Any]]:
+def _judge_file(path: str, rules: Rules) -> tuple[int, dict[str, Any]]:
     trace = read_trace(path)
     index, verdict, step = -1, None, trace.steps[0]
     try:
-        for index, (step, verdict) in enumerate(judge(trace.steps)):  # noqa: B007  # the last ones are looked at below
+        for index, (step, verdict) in enumerate(judge(trace.steps, rules)):  # noqa: B007  # the last ones are looked at below
             pass
     except OperationError as error:
         raise _located(trace, index + 1, error) from None
@@ -140,10 +142,11 @@ def run_replay(options: Namespace) -> int:
     _make_crash_possible(options, trace)
     played = []
     about = ""
-    with implementation(options) as made:
+    rules = rules_of(options)
+    with implementation(options, rules) as made:
         about = made.capabilities.about
         check_capabilities(trace, made.capabilities)
-        for one in _play(trace, made):
+        for one in _play(trace, made, rules):
             played.append(one)
             if not options.json:
                 print(_replay_line(trace, one), flush=True)
@@ -161,10 +164,10 @@ def _make_crash_possible(options: Namespace, trace: Trace) -> None:
         options.volatile = True
 
 
-def _play(trace: Trace, made: Implementation) -> Iterator[_Played]:
+def _play(trace: Trace, made: Implementation, rules: Rules) -> Iterator[_Played]:
     index = 0
     try:
-        for step, verdict in replay(trace.steps, made):
+        for step, verdict in replay(trace.steps, made, rules):
             yield _Played(index, step, verdict, _differs(trace.steps[index], step))
             index += 1
     except OperationError as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADAPTERS", "SHELLS", "make_parser", "program_version"]
 
+GENERATIONS: Final = ("mainline", "concept", "corrected")
 ADAPTERS: Final = ("memory", "file", "guest", "devicemapper")
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -37,6 +38,7 @@ _EXAMPLES: Final = {
   snapmerge check                                    the model over image files
   snapmerge check --adapter guest --runs 1000        a real kernel, as an ordinary process
   snapmerge check --seed 7 -- ./my-implementation    any program that speaks the protocol
+  snapmerge check --generation concept --runs 500    the snapshot-merge that was proposed in 2009
   snapmerge check --adapter devicemapper --disk /dev/loop0   this machine's kernel; /dev/loop0 is overwritten""",
     "replay": """\
   snapmerge replay bug.trace --adapter guest
@@ -135,6 +137,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
 
 def _judge(parser: argparse.ArgumentParser) -> None:
     _complete(parser.add_argument("traces", nargs="+", metavar="TRACE", help=_TRACE_HELP))
+    _generation(parser.add_argument)
     _json(parser)
 
 
@@ -173,6 +176,7 @@ def _implementation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the implementation")
     option = group.add_argument
     option("--adapter", choices=ADAPTERS, help="which one (default: file, unless a COMMAND follows --)")
+    _generation(option)
     option("--schedule-seed", type=_number(0), metavar="N", help="memory: draw the schedules from this seed")
     folder = option("--directory", metavar="DIR", help="file: keep the images here (default: a temporary directory)")
     _complete(folder, _FOLDER)
@@ -182,6 +186,15 @@ def _implementation(parser: argparse.ArgumentParser) -> None:
     option("--nbd", action="append", metavar="DEVICE", help="devicemapper: a free nbd device, for faults; repeatable")
     option("--volatile", action="store_true", help="guest, devicemapper: volatile caches, for power cuts (slower)")
     option("--timeout", type=_number(1, 10**6), metavar="SECONDS", help="how long one operation may take")
+
+
+def _generation(option: Callable[..., argparse.Action]) -> None:
+    option(
+        "--generation",
+        choices=GENERATIONS,
+        help="which snapshot-merge: the kernel's (mainline, the default), the first proposal of it (concept), or that "
+        "put right (corrected); memory and file have all of them",
+    )
 
 
 def _kernel_options(option: Callable[..., argparse.Action]) -> None:

@@ -129,14 +129,16 @@ class Files:
     """The model over the image files of a directory.
 
     ``NAME.img`` that are there already are disks from the start, and stay; those that ``disk`` makes go with
-    ``reset``, and with ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.
+    ``reset``, and with ``close`` unless ``keep``.  ``seed`` draws what power cuts leave.  ``rules``: those
+    of the machine.
 
     Raises:
         Unavailable: the directory is in use; OperationError: there is no sector in an image; OSError.
     """
 
-    def __init__(self, directory: Path, *, keep: bool = True, seed: int = 0) -> None:
+    def __init__(self, directory: Path, *, keep: bool = True, seed: int = 0, rules: sm.Rules = sm.MAINLINE) -> None:
         self._directory = directory
+        self._rules = rules
         self._keep = keep
         self._seed = seed
         self._chance = Random(seed)
@@ -220,7 +222,7 @@ class Files:
 
     def _after_reboot(self, faults: dict[str, Faults] | None = None) -> Session:
         """The disks, and nothing mapped on them; a power cut mends none."""
-        world = sm.start_world()
+        world = sm.start_world(self._rules)
         for name, image in sorted(self._images().items()):
             world = _with_image(world, name, image, (faults or {}).get(name, ()))
         return Session(world)

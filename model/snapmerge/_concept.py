@@ -6,7 +6,7 @@ entry of ``ConceptRules``, and all of them together are the patch to the letter 
 Source: ``snapshot_merge_map``, ``merge_work``, ``merge_callback``, ``snapshot_merge_resume`` of the patch.
 """
 
-from . import _bios, _concept_table, _copyout, _origin
+from . import _bios, _concept_table, _copyout
 from ._bio import Bio, Op
 from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
 from ._draft import Draft
@@ -20,12 +20,9 @@ from ._units import SECTOR_BYTES, Chunk, chunk_of, chunk_start, offset_in_chunk
 
 __all__ = [
     "announce",
-    "at_rest",
     "claims",
-    "comes_to_rest",
     "concept_of",
     "copied",
-    "copies_settled",
     "copy_failed",
     "flush",
     "in_use",
@@ -37,13 +34,12 @@ __all__ = [
     "queue",
     "record",
     "released",
-    "resume",
     "retry_protection",
+    "schedule",
     "second_leg",
-    "stop",
+    "there",
     "turn",
     "untrack",
-    "work_settled",
 ]
 
 
@@ -53,7 +49,7 @@ def concept_of(d: Draft, id: int) -> ConceptMerge | None:
     return target if isinstance(target, ConceptMerge) else None
 
 
-def _there(d: Draft, id: int) -> ConceptMerge:
+def there(d: Draft, id: int) -> ConceptMerge:
     merge = concept_of(d, id)
     if merge is None:
         raise MachineError(f"target {id} is no merge")
@@ -125,7 +121,7 @@ def queue(d: Draft, id: int, merge: ConceptMerge) -> None:
 
 def _map_again(d: Draft, id: int) -> None:
     """What waited is mapped anew; it may have to wait again."""
-    merge = _there(d, id)
+    merge = there(d, id)
     d.put(replace(merge, queued=()))
     for piece in merge.queued:
         _bios.map_piece(d, piece)
@@ -175,9 +171,9 @@ def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:
 # --- the worker --------------------------------------------------------------------------------------------------
 
 
-def _schedule(d: Draft, id: int) -> None:
+def schedule(d: Draft, id: int) -> None:
     """Calls the worker; called twice before it runs, it runs once.  Source: ``schedule_work``."""
-    merge = _there(d, id)
+    merge = there(d, id)
     if not merge.scheduled:
         d.put(replace(merge, scheduled=True))
         d.requeue(d.begin(Worker(id)), later=True)
@@ -207,7 +203,7 @@ def _drain(d: Draft, merge: ConceptMerge) -> None:
     """Goes on when no write to the chunk is on its way to the COW device."""
     if merge.progress not in merge.tracked:
         d.put(replace(merge, stage=Stage.PROTECTING))
-        _protect(d, _there(d, merge.id))
+        _protect(d, there(d, merge.id))
 
 
 def _protect(d: Draft, merge: ConceptMerge) -> None:
@@ -217,7 +213,7 @@ def _protect(d: Draft, merge: ConceptMerge) -> None:
         d.rules.concept.protects(d, merge.destination, at, None) for at in range(sector, sector + count, merge.io_max)
     ]
     if not any(waits):
-        _copy(d, _there(d, merge.id), sector, count)
+        _copy(d, there(d, merge.id), sector, count)
 
 
 def retry_protection(d: Draft) -> None:
@@ -257,7 +253,7 @@ def copied(d: Draft, id: int, chunk: int, error: str | None) -> None:
         d.rules.concept.copy_failed(d, merge, "Failed merge operation")
         return
     d.put(replace(merge, progress=merge.progress + 1, stage=Stage.IDLE))
-    _schedule(d, id)
+    schedule(d, id)
     _map_again(d, id)
 
 
@@ -314,7 +310,7 @@ def record(d: Draft, merge: ConceptMerge) -> None:
 def released(d: Draft, merge: ConceptMerge) -> None:
     """It is over: the device is its destination from now on."""
     d.put(replace(merge, stage=Stage.IDLE, finished=True))
-    d.rules.concept.announce(d, _there(d, merge.id), merged=bool(merge.completed))
+    d.rules.concept.announce(d, there(d, merge.id), merged=bool(merge.completed))
     _map_again(d, merge.id)
 
 
@@ -343,54 +339,3 @@ def io_done(d: Draft, id: int, io: ConceptIo, error: str | None, data: bytes) ->
         d.rules.concept.record(d, merge)
     else:
         released(d, merge)
-
-
-# --- suspend and resume --------------------------------------------------------------------------------------------
-
-
-def resume(d: Draft, merge: ConceptMerge) -> bool:
-    """Reads the store, the first time, and calls the worker; False: that is still going on."""
-    if merge.stage is Stage.UNREAD:
-        if not d.rules.concept.take_over(d, merge):
-            return False
-        _concept_table.begin(d, merge)
-        merge = _there(d, merge.id)
-    if merge.stage is Stage.LOADING:
-        return False
-    io_max = min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
-    d.put(replace(merge, active=True, io_max=io_max))
-    _schedule(d, merge.id)
-    return True
-
-
-def stop(d: Draft, merge: ConceptMerge) -> None:
-    """Asks the worker to stop behind the chunk that it is at.  Source: ``snapshot_merge_presuspend``."""
-    d.put(replace(merge, stopping=True))
-
-
-def at_rest(d: Draft, merge: ConceptMerge) -> bool:
-    """Whether nothing of it is under way that a suspension waits for."""
-    under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING)
-    settled = d.rules.concept.copies_settled(merge) and d.rules.concept.work_settled(merge)
-    return settled and merge.stage not in under_way
-
-
-def comes_to_rest(d: Draft, id: int) -> bool:
-    """Whether the target, if it is such a merge, is at rest; the wish to stop is fulfilled then."""
-    merge = concept_of(d, id)
-    if merge is None:
-        return True
-    if not at_rest(d, merge):
-        return False
-    d.put(replace(merge, stopping=False))
-    return True
-
-
-def copies_settled(merge: ConceptMerge) -> bool:
-    """Whether no copy is in flight, which a suspension waits for."""
-    return not merge.copies
-
-
-def work_settled(merge: ConceptMerge) -> bool:
-    """Whether the worker is not about to run, which a suspension waits for."""
-    return not merge.scheduled

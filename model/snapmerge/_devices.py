@@ -7,7 +7,7 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``snapshot
 
 from typing import assert_never
 
-from . import _bios, _concept, _concept_table, _construct, _handover, _merge, _origin
+from . import _bios, _concept_rest, _concept_table, _construct, _handover, _merge, _origin
 from ._concept_state import ConceptMerge, Generation
 from ._draft import Draft
 from ._errors import OperationError
@@ -202,7 +202,7 @@ def _merges_idle(d: Draft, ids: tuple[int, ...]) -> bool:
         return False
     for target in merges:
         d.put(replace(target, merge=replace(_merge.merge_of(target), stopping=False)))
-    return all(_concept.comes_to_rest(d, id) for id in ids)
+    return all(_concept_rest.comes_to_rest(d, id) for id in ids)
 
 
 def _advance_resuming(d: Draft, request: Resuming) -> bool:
@@ -257,7 +257,7 @@ def _resume_target(d: Draft, request: Resuming) -> bool:
         d.put(replace(target, acting=True, boundary=_origin.minimum_chunk_size(d, target.lower)))
     elif isinstance(target, SnapshotTarget):
         return _resume_snapshot(d, request, target)
-    elif isinstance(target, ConceptMerge) and not _concept.resume(d, target):
+    elif isinstance(target, ConceptMerge) and not _concept_rest.resume(d, target):
         return False
     d.change_request(replace(request, left=request.left[1:]))
     return True
@@ -329,7 +329,7 @@ def destroy(d: Draft, id: int) -> bool:
         _origin.unregister(d, target)
         if target.pending or target.dropping:
             return False
-    if isinstance(target, ConceptMerge) and not _concept.at_rest(d, target):
+    if isinstance(target, ConceptMerge) and not _concept_rest.destroyed(d, target):
         return False
     d.targets = d.targets.delete(id)
     return True

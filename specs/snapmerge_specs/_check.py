@@ -5,14 +5,27 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from snapmerge import Died, Divergence, Implementation, OperationError, Step, Undecided, operation_word
+from snapmerge import (
+    MAINLINE,
+    Died,
+    Divergence,
+    Generation,
+    Implementation,
+    OperationError,
+    Rules,
+    Step,
+    Undecided,
+    operation_word,
+)
 
+from ._concept_scenario import ConceptScenario
 from ._findings import FINDINGS, KnownFinding, explanation
 from ._layout import SECTORS_LEAST
 from ._lockstep import Disagreement, Lockstep
 from ._report import Finding, Found, Report
 from ._scenario import Scenario
 from ._shrink import shrink
+from ._sketch import Sketched
 
 __all__ = ["check"]
 
@@ -25,17 +38,19 @@ def check(
     runs: int = 200,
     steps: int = 30,
     seed: int = 0,
+    rules: Rules = MAINLINE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
     ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario:
-    how many are done, and of how many.  The same seed makes the same scenarios.
+    how many are done, and of how many.  The same seed makes the same scenarios.  ``rules`` are the oracle's; their
+    generation says which scenarios.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
-    checking = _Check(make, runs, progress)
+    checking = _Check(make, rules, runs, progress)
     try:
         checking.run(steps, seed)
         return checking.report(seed)
@@ -47,9 +62,14 @@ class _Check:
     """One check under way."""
 
     def __init__(
-        self, make: Callable[[], Implementation], runs: int, progress: Callable[[int, int], None] | None
+        self,
+        make: Callable[[], Implementation],
+        rules: Rules,
+        runs: int,
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         self._make = make
+        self._rules = rules
         self._runs = runs
         self._progress = progress
         self._implementation = make()
@@ -71,7 +91,7 @@ class _Check:
             draw = Random(f"{number} {run}").randint
             if (lockstep := self._lockstep()) is None:
                 return
-            scenario = Scenario(lockstep, self._disagreed)
+            scenario = self._scenario(lockstep)
             scenario.begin(draw)
             for _ in range(steps):
                 if scenario.over:
@@ -82,17 +102,21 @@ class _Check:
             if self._found is not None:
                 return
 
+    def _scenario(self, lockstep: Lockstep) -> Scenario | ConceptScenario:
+        kind = ConceptScenario if self._rules.generation is Generation.CONCEPT else Scenario
+        return kind(lockstep, self._disagreed)
+
     def _lockstep(self) -> Lockstep | None:
         """An implementation that can't be reset has left the model, too; a new one is ready then."""
         try:
-            return Lockstep(self._implementation)
+            return Lockstep(self._implementation, self._rules)
         except Disagreement as disagreement:
             if self._found is None and isinstance(disagreement.verdict, Divergence):
                 self._found = Found((*self._last, *disagreement.trace), disagreement.verdict)
             self._renew()
             return None
 
-    def _ended(self, scenario: Scenario) -> None:
+    def _ended(self, scenario: Sketched) -> None:
         """Counts what a scenario did."""
         self._done += 1
         self._last = tuple(scenario.lockstep.steps)
@@ -105,7 +129,7 @@ class _Check:
         trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
             self._renew()
-        if (known := explanation(trace)) is not None:
+        if (known := self._explanation(trace)) is not None:
             self._known[known.name] += 1
         elif isinstance(verdict, Undecided):
             self._undecided.append(verdict)
@@ -130,9 +154,14 @@ class _Check:
             except Disagreement as disagreement:
                 if isinstance(disagreement.trace[-1].outcome, Died):
                     self._renew()
-                unexplained = isinstance(disagreement.verdict, Divergence) and explanation(disagreement.trace) is None
+                unexplained = isinstance(disagreement.verdict, Divergence)
+                unexplained = unexplained and self._explanation(disagreement.trace) is None
                 return disagreement if unexplained else None
         return None
+
+    def _explanation(self, trace: Steps) -> KnownFinding | None:
+        """Findings are of kernels, which have the one generation only."""
+        return explanation(trace) if self._rules.generation is Generation.MAINLINE else None
 
     def _renew(self) -> None:
         self._implementation.close()

@@ -14,7 +14,10 @@ __all__ = ["finding_text", "finding_trace", "findings_folder", "write_findings"]
 
 
 def findings_folder() -> Path:
-    """Where the traces of findings are: beside the pages of ``specs``, or in the installed package."""
+    """Where the traces of findings are: beside the pages of ``specs``, or in the installed package.
+
+    Those in kernels lie there as they are, those in the patch of 2009 in ``concept``.
+    """
     package = Path(str(files("snapmerge_specs")))
     installed = package / "findings"
     return installed if installed.is_dir() else package.parent / "findings"
@@ -22,7 +25,9 @@ def findings_folder() -> Path:
 
 def finding_trace(name: str) -> tuple[Step, ...]:
     """The trace of a finding; its outcomes are those that should be seen."""
-    return parse_trace((findings_folder() / f"{name}.trace").read_text())
+    folder = findings_folder()
+    place = folder / "concept" if any(defect.id == name for defect in CONCEPT_DEFECTS) else folder
+    return parse_trace((place / f"{name}.trace").read_text())
 
 
 def finding_text(defect: ConceptDefect, catch: Catch) -> str:

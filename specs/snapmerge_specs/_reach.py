@@ -23,7 +23,7 @@ from snapmerge import (
     World,
     Write,
 )
-from snapmerge.machinery import Persistent, Phase, SnapshotTarget
+from snapmerge.machinery import ConceptMerge, Persistent, Phase, SnapshotTarget
 
 __all__ = ["NAMES", "reached"]
 
@@ -49,11 +49,33 @@ def _changed(test: Callable[[SnapshotTarget], bool]) -> Reach:
     return reach
 
 
+def _concepts(world: World) -> Iterator[ConceptMerge]:
+    return (t for t in world.stack.targets.values() if isinstance(t, ConceptMerge))
+
+
 def _merging(world: World) -> bool:
+    if any(merge.works for merge in _concepts(world)):
+        return True
     return any(s.merge is not None and s.merge.phase is not Phase.IDLE for s in _snapshots(world))
 
 
-def _merge_finished(before: World, _step: Step, after: World) -> bool:
+def _concept_changed(test: Callable[[ConceptMerge], bool]) -> Reach:
+    """Some merge of 2009 passes the test after the step, and was not there or did not pass it before."""
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        passed = {merge.id for merge in _concepts(before) if test(merge)}
+        return any(merge.id not in passed and test(merge) for merge in _concepts(after))
+
+    return reach
+
+
+_concept_finished = _concept_changed(lambda merge: merge.finished and bool(merge.completed))
+_concept_failed = _concept_changed(lambda merge: merge.failed or merge.broken)
+
+
+def _merge_finished(before: World, step: Step, after: World) -> bool:
+    if _concept_finished(before, step, after):
+        return True
     had = {s.id for s in _snapshots(before) if s.merge is not None and _records(s)}
     return any(s.id in had and s.merge is not None and not _records(s) for s in _snapshots(after))
 
@@ -65,6 +87,8 @@ def _plain(step: Step) -> Operation:
 def _interrupted(before: World, step: Step, _after: World) -> bool:
     operation = _plain(step)
     here = operation.device if isinstance(operation, Suspend | Remove) else None
+    if any(merge.device == here and merge.active and not merge.is_over for merge in _concepts(before)):
+        return True
     return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
 
 
@@ -95,6 +119,8 @@ def _siblings(before: World, _step: Step, _after: World) -> bool:
     return any(active.count(origin) > 1 for origin in active)
 
 
+_mainline_failed = _changed(lambda s: s.merge is not None and s.merge.failed)
+
 _REACHES: Final[dict[str, Reach]] = {
     "exceptions loaded from disk": _loaded,
     "handover": _handed_over,
@@ -102,7 +128,9 @@ _REACHES: Final[dict[str, Reach]] = {
     "merge under way": lambda before, _step, after: _merging(before) or _merging(after),
     "merge finished": _merge_finished,
     "merge interrupted": _interrupted,
-    "merge failed": _changed(lambda s: s.merge is not None and s.merge.failed),
+    "merge failed": lambda before, step, after: (
+        _concept_failed(before, step, after) or _mainline_failed(before, step, after)
+    ),
     "several snapshots": _siblings,
     "snapshot invalidated": _changed(lambda s: not s.valid and s.active and s.store.chunk_size > 0),
     "snapshot overflowed": _changed(lambda s: s.overflowed),
