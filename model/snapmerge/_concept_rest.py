@@ -5,8 +5,7 @@ Source: ``snapshot_merge_resume``, ``snapshot_merge_presuspend``, ``snapshot_mer
 
 from typing import Final
 
-from . import _concept_table, _origin
-from ._concept import concept_of, schedule, there
+from . import _concept, _concept_table, _origin
 from ._concept_state import ConceptMerge, Stage, Worker
 from ._draft import Draft
 from ._replace import replace
@@ -28,12 +27,12 @@ def resume(d: Draft, merge: ConceptMerge) -> bool:
         if not d.rules.concept.take_over(d, merge):
             return False
         _concept_table.begin(d, merge)
-        merge = there(d, merge.id)
+        merge = _concept.there(d, merge.id)
     if merge.stage is Stage.LOADING:
         return False
     io_max = min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
     d.put(replace(merge, active=True, io_max=io_max))
-    schedule(d, merge.id)
+    _concept.schedule(d, merge.id)
     return True
 
 
@@ -67,7 +66,7 @@ _NOBODY: Final = -1
 
 def comes_to_rest(d: Draft, id: int) -> bool:
     """Whether the target, if it is such a merge, is at rest; the wish to stop is fulfilled then."""
-    merge = concept_of(d, id)
+    merge = _concept.concept_of(d, id)
     if merge is None:
         return True
     if not at_rest(d, merge):
