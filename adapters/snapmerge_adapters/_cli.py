@@ -148,6 +148,12 @@ def _run_check(options: Namespace) -> int:
     return run_check(options)
 
 
+def _run_findings(options: Namespace) -> int:
+    from ._cli_findings import run_findings  # brings Hypothesis, too
+
+    return run_findings(options)
+
+
 def _run_script(options: Namespace) -> int:
     trace = read_trace(options.trace)
     script = shell_script(trace.steps, lines=trace.lines, source=trace.name)
@@ -179,6 +185,7 @@ _RUN: Final[dict[str, Callable[[Namespace], int]]] = {
     "judge": run_judge,
     "script": _run_script,
     "kernels": run_kernels,
+    "findings": _run_findings,
     "serve": _run_serve,
     "completion": _run_completion,
 }

@@ -53,6 +53,9 @@ _EXAMPLES: Final = {
     "kernels": """\
   snapmerge kernels
   snapmerge kernels --kernel ./linux.uml --modules ./modules""",
+    "findings": """\
+  snapmerge findings
+  snapmerge findings S4                              what was expected beside what happened""",
     "serve": """\
   snapmerge serve --adapter memory
   echo '{"do": "disk base 64"}' | snapmerge serve""",
@@ -111,6 +114,7 @@ _USAGE: Final = {
     "replay": " TRACE [-- COMMAND [ARGUMENT ...]]",
     "judge": " TRACE ...",
     "script": " TRACE",
+    "findings": " [ID]",
     "completion": " {bash,zsh,fish}",
 }
 
@@ -150,6 +154,11 @@ def _kernels(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _findings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", metavar="ID", help="the one to explain and to play")
+    _json(parser)
+
+
 def _serve(parser: argparse.ArgumentParser) -> None:
     _implementation(parser)
 
@@ -164,6 +173,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "judge": (_judge, "say whether the model allows every outcome that these traces have recorded"),
     "script": (_script, "print the trace as a shell script of dmsetup and dd, to run as root on a real machine"),
     "kernels": (_kernels, "list the real kernels that can be used here, with their targets' versions"),
+    "findings": (_findings, "list what was found in kernels and in the patch of 2009, or explain one and play it"),
     "serve": (_serve, "be an implementation for another process: the protocol on standard input and output"),
     "completion": (_completion, "print a completion script for a shell"),
 }

@@ -29,10 +29,14 @@ __all__ = ["AS_POSTED", "CONCEPT_DEFECTS", "ConceptDefect"]
 
 @dataclass(frozen=True, slots=True)
 class ConceptDefect:
-    """``transition``: which entry of ``ConceptRules`` is replaced by ``function``; ``statement``: what it violates."""
+    """``transition``: which entry of ``ConceptRules`` is replaced by ``function``; ``statement``: what it violates.
+
+    ``why``: where in the patch it is, and what comes of it.
+    """
 
     id: str
     summary: str
+    why: str
     statement: str
     transition: str
     function: Callable[..., Any]
@@ -148,48 +152,198 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S1",
         "a chunk of the COW device is compared with the number of chunks to merge, and skipped when it is larger",
+        "merge_work() compares a chunk number of the COW device with nr_chunks, which counts chunks of the "
+        "origin: two number spaces that have nothing to do with each other. A chunk that lives farther behind is "
+        "skipped, with a line in the log, and counted as done.",
         "CONCEPT-1",
         "usable",
         _below_count,
     ),
-    ConceptDefect("S2", "a partial chunk at the end is not counted", "CONCEPT-1", "chunks", _whole_chunks),
-    ConceptDefect("S3", "the last chunk is copied whole, beyond the end", "CONCEPT-10", "extent", _whole_chunk),
-    ConceptDefect("S4", "a suspension does not wait for the copy in flight", "CONCEPT-7", "copies_settled", _settled),
     ConceptDefect(
-        "S5", "a suspension does not wait for the worker that was called", "CONCEPT-7", "work_settled", _settled
+        "S2",
+        "a partial chunk at the end is not counted",
+        "snapshot_merge_ctr() divides ti->len by the chunk size and forgets the remainder: the last, partial "
+        "chunk is never looked up.",
+        "CONCEPT-1",
+        "chunks",
+        _whole_chunks,
     ),
-    ConceptDefect("S6", "a failed copy is logged, and nobody hears of it", "CONCEPT-5", "copy_failed", _only_logs),
-    ConceptDefect("S7", "nothing records the end: the next load merges again", "CONCEPT-1", "record", _records_nothing),
     ConceptDefect(
-        "S8", "the snapshot lives on beside the merge of its exceptions", "CONCEPT-11", "take_over", _leaves_source
+        "S3",
+        "the last chunk is copied whole, beyond the end",
+        "merge_work() copies chunk_size sectors of every chunk. Behind the end of the target is an error, or, on "
+        "a larger device, somebody else's data.",
+        "CONCEPT-10",
+        "extent",
+        _whole_chunk,
     ),
-    ConceptDefect("S9", "the snapshot may be in use when its merge begins", "CONCEPT-11", "refuse", _refuses_nobody),
+    ConceptDefect(
+        "S4",
+        "a suspension does not wait for the copy in flight",
+        "snapshot_merge_presuspend() says that it waits for the copy, and does not. The device is suspended with "
+        "a copy in flight; the resume calls the worker, which begins the same chunk again, and two callbacks "
+        "count it.",
+        "CONCEPT-7",
+        "copies_settled",
+        _settled,
+    ),
+    ConceptDefect(
+        "S5",
+        "a suspension does not wait for the worker that was called",
+        "Nothing cancels a worker that schedule_work() has called: it runs on a suspended device and begins a "
+        "copy there.",
+        "CONCEPT-7",
+        "work_settled",
+        _settled,
+    ),
+    ConceptDefect(
+        "S6",
+        "a failed copy is logged, and nobody hears of it",
+        "merge_callback() returns after an error: no state says that the merge has failed, and nobody calls the "
+        "worker again.",
+        "CONCEPT-5",
+        "copy_failed",
+        _only_logs,
+    ),
+    ConceptDefect(
+        "S7",
+        "nothing records the end: the next load merges again",
+        "That a merge has ended is kept nowhere: merge_progress begins at 0 with every load, and what was written "
+        "since the end is overwritten by the old exceptions.",
+        "CONCEPT-1",
+        "record",
+        _records_nothing,
+    ),
+    ConceptDefect(
+        "S8",
+        "the snapshot lives on beside the merge of its exceptions",
+        "The store has an instance of its own in the merge, and nobody tells the snapshot: both go on to serve "
+        "one COW device.",
+        "CONCEPT-11",
+        "take_over",
+        _leaves_source,
+    ),
+    ConceptDefect(
+        "S9",
+        "the snapshot may be in use when its merge begins",
+        "Nothing asks whether the snapshot is in use: exceptions that it makes from now on are not seen by the merge.",
+        "CONCEPT-11",
+        "refuse",
+        _refuses_nobody,
+    ),
     ConceptDefect(
         "S11",
         "a store that can't be read counts as one without exceptions",
+        "snapshot_merge_resume() logs that the store could not be read, and calls the worker: no chunk has an "
+        "exception, so all of them are done, and the rollback has not taken place.",
         "CONCEPT-1",
         "load_failed",
         _goes_on_unread,
     ),
-    ConceptDefect("S12", "the end is told before the copies are durable", "CONCEPT-3", "flush", _skips_flush),
-    ConceptDefect("S14", "all I/O waits for the end of the merge", "CONCEPT-9", "map_merge", _blocks_all),
-    ConceptDefect("S15", "a suspension waits for the end of the merge", "CONCEPT-8", "stop", _never_stops),
-    ConceptDefect("S16", "chunks are counted from 0, wherever the target begins", "CONCEPT-1", "span", _from_zero),
-    ConceptDefect("S17", "snapshots on the destination itself are not asked", "ORIGIN-1", "protects", _protects_nobody),
-    ConceptDefect("S18", "others may write to the destination meanwhile", "CONCEPT-1", "claims", _claims_nothing),
-    ConceptDefect("S19", "two merges may have one destination", "CONCEPT-12", "merges", _one_of_many),
-    ConceptDefect("S21", "a copy that can't be begun is not noticed", "CONCEPT-5", "not_submitted", _ignored),
-    ConceptDefect("S27", "an invalid snapshot is merged as far as it goes", "CONCEPT-1", "invalid", _merges_invalid),
+    ConceptDefect(
+        "S12",
+        "the end is told before the copies are durable",
+        "Nothing flushes the destination before the end is told. Whoever throws the COW device away then has "
+        "neither copy after a power cut.",
+        "CONCEPT-3",
+        "flush",
+        _skips_flush,
+    ),
+    ConceptDefect(
+        "S14",
+        "all I/O waits for the end of the merge",
+        "snapshot_merge_map() queues every bio until the last chunk is done, also those of chunks that are done "
+        "or have no exception.",
+        "CONCEPT-9",
+        "map_merge",
+        _blocks_all,
+    ),
+    ConceptDefect(
+        "S15",
+        "a suspension waits for the end of the merge",
+        "Nothing asks the worker to stop: a suspension waits for bios, and they wait for the end of the merge.",
+        "CONCEPT-8",
+        "stop",
+        _never_stops,
+    ),
+    ConceptDefect(
+        "S16",
+        "chunks are counted from 0, wherever the target begins",
+        "The worker counts chunks from 0 to len / chunk_size, but chunks are numbered from the device's first "
+        "sector: a target that begins later covers others.",
+        "CONCEPT-1",
+        "span",
+        _from_zero,
+    ),
+    ConceptDefect(
+        "S17",
+        "snapshots on the destination itself are not asked",
+        "The copy goes to the device that the table names. If that is the real origin, nobody saves its content "
+        "for the other snapshots, as the patch itself says.",
+        "ORIGIN-1",
+        "protects",
+        _protects_nobody,
+    ),
+    ConceptDefect(
+        "S18",
+        "others may write to the destination meanwhile",
+        "FMODE_EXCL is a question in a comment: others go on to write to the destination, before or behind the worker.",
+        "CONCEPT-1",
+        "claims",
+        _claims_nothing,
+    ),
+    ConceptDefect(
+        "S19",
+        "two merges may have one destination",
+        "Nothing keeps two merges from one destination: of each chunk that both have the last copy wins.",
+        "CONCEPT-12",
+        "merges",
+        _one_of_many,
+    ),
+    ConceptDefect(
+        "S21",
+        "a copy that can't be begun is not noticed",
+        "The result of dm_kcopyd_copy() is assigned and not looked at: a copy that was not begun has no callback, "
+        "and the merge stops for ever.",
+        "CONCEPT-5",
+        "not_submitted",
+        _ignored,
+    ),
+    ConceptDefect(
+        "S27",
+        "an invalid snapshot is merged as far as it goes",
+        "Whether the snapshot's header says that it is valid is not asked: what was saved until it overflowed is "
+        "merged, the rest is not.",
+        "CONCEPT-1",
+        "invalid",
+        _merges_invalid,
+    ),
     ConceptDefect(
         "S28",
         "the event of the end is raised at every resume, and for nothing",
+        "The worker raises the event whenever it finds nothing to do: at every resume after the end, and for a "
+        "snapshot without exceptions.",
         "CONCEPT-14",
         "announce",
         _announces_always,
     ),
-    ConceptDefect("N1", "a transient store is taken, and has nothing to merge", "CONCEPT-1", "takes", _takes_all),
     ConceptDefect(
-        "N2", "chunks are counted before the header has told their size", "CONCEPT-1", "recount", _counted_once
+        "N1",
+        "a transient store is taken, and has nothing to merge",
+        "create_exception_store() takes a transient store, which has no metadata: the merge's own instance of it "
+        "is empty, whatever the snapshot's holds.",
+        "CONCEPT-1",
+        "takes",
+        _takes_all,
+    ),
+    ConceptDefect(
+        "N2",
+        "chunks are counted before the header has told their size",
+        "nr_chunks is computed from the table's chunk size when the target is made; the header's, which is read "
+        "later, wins everywhere else.",
+        "CONCEPT-1",
+        "recount",
+        _counted_once,
     ),
 )
 """All of them."""

@@ -14,7 +14,7 @@ _KEY: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One operation, and what it gives by the design as it was meant and with the defect; None: it makes no sense."""
+    """One operation, and what it gives by the rules that are right and by the others; None: it makes no sense."""
 
     operation: Operation
     expected: Outcome | None
@@ -39,9 +39,9 @@ def play(operations: Iterable[Operation], rules: Rules) -> list[Outcome | None]:
     return seen
 
 
-def show(operations: Sequence[Operation], rules: Rules) -> list[Shown]:
-    """The operations played both ways."""
-    both = zip(operations, play(operations, CONCEPT), play(operations, rules), strict=True)
+def show(operations: Sequence[Operation], rules: Rules, *, right: Rules = CONCEPT) -> list[Shown]:
+    """The operations played both ways: as is right, and by the other rules."""
+    both = zip(operations, play(operations, right), play(operations, rules), strict=True)
     return [Shown(*one) for one in both]
 
 
