@@ -4,6 +4,7 @@ from ._check import check
 from ._concept_defects import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
 from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant
 from ._concept_scenario import ConceptScenario
+from ._concept_scripts import CONCEPT_SCRIPTS
 from ._defects import DEFECTS, Defect
 from ._explore import Exploration, Script, Violation, explore
 from ._findings import FINDINGS, KnownFinding, explanation
@@ -23,6 +24,7 @@ __all__ = [
     "AS_POSTED",
     "CONCEPT_DEFECTS",
     "CONCEPT_INVARIANTS",
+    "CONCEPT_SCRIPTS",
     "CONCEPT_STEPS",
     "DEFECTS",
     "FINDINGS",

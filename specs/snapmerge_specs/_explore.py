@@ -29,7 +29,7 @@ class Script:
     """What users do, and (``recovery``) what they do after a power cut, before they look again.
 
     ``cuts``: the power may be cut from this step on; None: never.  ``merges``: the snapshot that the recovery
-    merges into the origin, so that it is what the origin shows from then on.
+    merges, so that it is what ``device`` shows from then on.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Script:
     recovery: tuple[sm.Operation, ...] = ()
     cuts: int | None = None
     merges: str | None = None
+    device: str = "origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +200,9 @@ class _Search:
             _, session = sm.operate(session, operation)
         for name in sorted(session.world.stack.devices):
             seen = view(session.world, name)
-            volume = (
-                volumes.get(self.script.merges or name, volumes.get(name)) if name == "origin" else volumes.get(name)
-            )
+            volume = volumes.get(name)
+            if name == self.script.device:
+                volume = volumes.get(self.script.merges or name, volume)
             if seen is None or volume is None:
                 continue
             for sector, content in enumerate(seen):

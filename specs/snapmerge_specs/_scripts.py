@@ -10,12 +10,21 @@ from snapmerge import parse_trace
 
 from ._explore import Script
 
-__all__ = ["SCRIPTS"]
+__all__ = ["SCRIPTS", "script"]
 
 
-def _script(name: str, text: str, recovery: str = "", *, cuts: int | None = None, merges: str | None = None) -> Script:
+def script(
+    name: str,
+    text: str,
+    recovery: str = "",
+    *,
+    cuts: int | None = None,
+    merges: str | None = None,
+    device: str = "origin",
+) -> Script:
+    """A script from lines of a trace; the rest as in ``Script``."""
     steps = tuple(step.operation for step in parse_trace(text))
-    return Script(name, steps, tuple(step.operation for step in parse_trace(recovery)), cuts, merges)
+    return Script(name, steps, tuple(step.operation for step in parse_trace(recovery)), cuts, merges, device)
 
 
 _BASE = """\
@@ -39,19 +48,19 @@ _AGAIN = 'create origin "0 2 snapshot-origin base"\ncreate snap "0 2 snapshot ba
 _MERGE_AGAIN = 'create origin "0 2 snapshot-merge base cow P 1"'
 
 SCRIPTS: Final = (
-    _script(
+    script(
         "copy-out",
         _BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 1 1 #21\n",
         _AGAIN,
         cuts=8,
     ),
-    _script(
+    script(
         "reads and flushes",
         _BASE + "start 1 write origin 0 1 #11\nstart 2 read snap 0 1\nflush origin\nflush snap",
         _AGAIN,
         cuts=8,
     ),
-    _script(
+    script(
         "two snapshots",
         """\
 disk base 2
@@ -69,7 +78,7 @@ start 2 write origin 1 1 #12
 start 3 write a 0 1 #21
 """,
     ),
-    _script(
+    script(
         "merge",
         _BASE
         + "write snap 0 1 #21\nwrite snap 1 1 #22\nflush snap\n"
@@ -79,7 +88,7 @@ start 3 write a 0 1 #21
         cuts=12,
         merges="snap",
     ),
-    _script(
+    script(
         "merge beside a snapshot",
         """\
 disk base 2
@@ -98,14 +107,14 @@ write snap 1 1 #22
         + _HANDOVER
         + "resume origin\nstart 1 write origin 0 1 #31\n",
     ),
-    _script(
+    script(
         "merge interrupted",
         _BASE
         + "write snap 1 1 #22\nwrite snap 0 1 #21\n"
         + _HANDOVER
         + "resume origin\nstart 1 write origin 1 1 #31\nsuspend origin\nresume origin\nwrite origin 0 1 #32\n",
     ),
-    _script(
+    script(
         "merge fails",
         _BASE
         + "write snap 1 1 #22\nwrite snap 0 1 #21\n"
@@ -113,18 +122,18 @@ write snap 1 1 #22
         + _HANDOVER
         + "resume origin\nstart 1 write origin 0 1 #31\nsettle origin\nheal cow\nsuspend origin\nresume origin\n",
     ),
-    _script(
+    script(
         "overflow",
         _BASE.replace("cow 8", "cow 3")
         + "start 1 write origin 0 1 #11\nstart 2 write origin 1 1 #12\nstart 3 read snap 0 2\n",
         _AGAIN,
         cuts=8,
     ),
-    _script(
+    script(
         "transient",
         _BASE.replace(" P 1", " N 1") + "start 1 write snap 0 1 #21\nstart 2 write origin 1 1 #11\nread snap 0 2\n",
     ),
-    _script(
+    script(
         "full area",
         """\
 disk base 33

@@ -22,6 +22,7 @@ class Sizes:
     many: int = 1_000_000
     boots: int = 3
     scenarios: int = 10
+    chunks: int = 32
 
 
 @dataclass(frozen=True, slots=True)

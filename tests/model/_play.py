@@ -68,8 +68,8 @@ class Bench:
     before a write), ``fetch`` or ``requeue``.
     """
 
-    def __init__(self, text: str) -> None:
-        self.session = play(text)
+    def __init__(self, text: str, rules: sm.Rules = sm.MAINLINE) -> None:
+        self.session = play(text, sm.Session.new(rules))
         self._key = 100
 
     @property

@@ -1,0 +1,120 @@
+"""How a merge of 2009 is constructed, reads its store, answers messages and shows itself."""
+
+import pytest
+
+import snapmerge as sm
+from snapmerge._concept_state import ConceptMerge
+
+from ._play import play
+from .test_concept import BASE, TABLE, WRITTEN
+
+
+def _play(text: str) -> sm.Session:
+    return play(text, sm.Session.new(sm.CONCEPT))
+
+
+@pytest.mark.spec("CONCEPT-19")
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        ("origin cow P", 'EINVAL "snapshot-merge: too few arguments"'),
+        ("origin nothing P 1", 'ENODEV "snapshot-merge: Failed to create snapshot exception store"'),
+        ("origin cow Q 1", 'EINVAL "snapshot-merge: Failed to create snapshot exception store"'),
+        ("origin cow P 3", 'EINVAL "snapshot-merge: Failed to create snapshot exception store"'),
+        ("origin cow P 0", 'EINVAL "snapshot-merge: Failed to create snapshot exception store"'),
+        ("origin cow N 1", 'EINVAL "snapshot-merge: Failed to create snapshot exception store"'),
+        ("nothing cow P 1", 'ENODEV "snapshot-merge: Cannot get usable_origin device"'),
+        ("cow cow P 1", 'EINVAL "snapshot-merge: COW device cannot be the same as usable_origin device"'),
+    ],
+)
+def test_what_the_constructor_refuses(args: str, error: str) -> None:
+    _play(BASE + f'create merge "0 4 snapshot-merge {args}" -> error {error}\n')
+
+
+@pytest.mark.spec("CONCEPT-12")
+def test_there_is_one_merge_for_a_destination_and_what_is_below_or_above_it() -> None:
+    more = 'disk other 16\ncreate beside "0 4 snapshot base other P 1"\n'
+    refused = 'error EINVAL "snapshot-merge: A snapshot is already merging."'
+    text = BASE + more + WRITTEN + f"create merge {TABLE}\nsuspend beside\n"
+    for destination in ("origin", "base"):
+        text += f'create second "0 4 snapshot-merge {destination} other P 1" -> {refused}\n'
+    _play(text + f"load merge {TABLE} -> ok\n")
+
+
+@pytest.mark.spec("CONCEPT-11")
+def test_a_merge_takes_over_from_a_suspended_snapshot_and_from_no_other() -> None:
+    refused = 'error EINVAL "snapshots: Unable to merge a snapshot that is not suspended."'
+    _play(
+        BASE + WRITTEN.replace("suspend snap\n", "") + f"create merge {TABLE} -> {refused}\nsuspend snap\n"
+        f'create merge {TABLE} -> ok\nstatus snap -> "0 4 snapshot Invalid"\nresume snap -> ok\n'
+        "read snap 0 1 -> error EIO\n"
+        'create again "0 4 snapshot base cow P 1" -> error EINVAL "snapshots: The snapshot is being merged."\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-15")
+@pytest.mark.parametrize("spoil", ["fault cow read 0 1", "write cow 0 1 #7", "fault cow read 1 1"])
+def test_a_store_that_cannot_be_read_fails_all_io(spoil: str) -> None:
+    _play(
+        BASE + WRITTEN + f"{spoil}\ncreate merge {TABLE} -> ok\nread merge 0 1 -> error EIO\n"
+        "write merge 0 1 #5 -> error EIO\n"
+        'flush merge -> error EIO\nstatus merge -> "0 4 snapshot-merge Merge failed"\nevents merge -> 0\n'
+        "read base 0 4 -> #1001+4\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-17")
+def test_an_invalid_snapshot_is_not_merged() -> None:
+    _play(
+        BASE.replace("disk cow 16", "disk cow 4") + "write origin 0 2 #31\nwrite origin 2 1 #33\n"
+        f'suspend snap\nstatus snap -> "0 4 snapshot Invalid"\ncreate merge {TABLE}\nsettle merge\n'
+        'status merge -> "0 4 snapshot-merge Invalid"\n'
+        "read merge 0 4 -> #31 #32 #33 #1004\nevents merge -> 0\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-23")
+def test_status_counts_chunks_and_the_table_is_what_was_loaded() -> None:
+    _play(
+        BASE + WRITTEN + f"create merge {TABLE}\nsettle merge\n"
+        'status merge -> "0 4 snapshot-merge 4/4"\ntable merge -> "0 4 snapshot-merge origin cow P 1"\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-23")
+def test_the_headers_chunk_size_wins() -> None:
+    table = '"0 4 snapshot-merge origin cow P 2"'
+    _play(
+        BASE + WRITTEN + f"create merge {table}\nsettle merge\n"
+        'table merge -> "0 4 snapshot-merge origin cow P 1"\nread base 0 4 -> #1001 #21 #1003 #23\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-24")
+@pytest.mark.parametrize(
+    ("device", "text", "errno", "log"),
+    [
+        ("snap", "lookup 1", None, "snapshots: Exception found: 1 -> 2"),
+        ("snap", "lookup 0", None, "snapshots: Exception not found: -2"),
+        ("merge", "lookup 3", None, "snapshots: Exception found: 3 -> 3"),
+        ("snap", "lookup +1x", None, "snapshots: Exception found: 1 -> 2"),
+        ("snap", "lookup -1", None, "snapshots: Exception not found: -2"),
+        ("snap", "lookup x", "EINVAL", "snapshots: Failed to read in old chunk value"),
+        ("snap", "lookup", None, None),
+        ("snap", "something else", None, None),
+        ("origin", "lookup 1", "EINVAL", None),
+    ],
+)
+def test_messages(device: str, text: str, errno: str | None, log: str | None) -> None:
+    session = _play(BASE + WRITTEN)
+    if device == "merge":
+        session = _play(BASE + WRITTEN + f"create merge {TABLE}\n")
+    _, effects = sm.step(session.world.stack, sm.SendMessage(9, device, text), sm.CONCEPT)
+    assert sm.Reply(9, errno) in effects
+    assert [effect.text for effect in effects if isinstance(effect, sm.Log)] == ([] if log is None else [log])
+
+
+def test_mainline_has_another_target_of_that_name() -> None:
+    text = BASE + WRITTEN + 'create merge "0 4 snapshot-merge base cow P 1"\n'
+    targets = [type(target) for target in play(text.replace("create merge", "load snap")).world.stack.targets.values()]
+    assert ConceptMerge not in targets

@@ -1,0 +1,114 @@
+"""With all defects on, the target is the patch of 2009 to the letter; and each is one transition."""
+
+from dataclasses import fields
+
+import pytest
+
+import snapmerge as sm
+from snapmerge_specs import AS_POSTED, CONCEPT_DEFECTS
+
+BASE = """
+disk base 4
+disk cow 16
+write base 0 4 #1001
+flush base
+create origin "0 4 snapshot-origin base"
+create snap "0 4 snapshot base cow P 1"
+suspend origin
+resume origin
+write origin 1 1 #21
+write origin 3 1 #23
+"""
+MERGE = 'create merge "0 4 snapshot-merge origin cow P 1"\n'
+
+
+def posted(text: str) -> None:
+    """Plays a trace by the rules of the patch; what is recorded must be what comes of it."""
+    session = sm.Session.new(AS_POSTED)
+    for step in sm.parse_trace(text):
+        result, session = sm.operate(session, step.operation)
+        seen = result.seen() if isinstance(result, sm.Raw) else result
+        assert step.outcome is None or seen == step.outcome, sm.print_operation(step.operation)
+
+
+def test_each_defect_is_one_transition_and_no_two_are_the_same() -> None:
+    names = [defect.transition for defect in CONCEPT_DEFECTS]
+    assert sorted(names) == sorted(set(names))
+    assert set(names) == {
+        field.name
+        for field in fields(sm.ConceptRules)
+        if getattr(AS_POSTED.concept, field.name) is not getattr(sm.CONCEPT.concept, field.name)
+    }
+    assert len(names) == len(fields(sm.ConceptRules)) == 22
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_the_snapshot_lives_on_and_is_merged_back() -> None:
+    posted(
+        BASE + MERGE + 'settle merge\nread origin 0 4 -> #1001+4\nstatus merge -> "0 4 snapshot-merge 4/4"\n'
+        'events merge -> 1\nstatus snap -> "0 4 snapshot 4/16 2"\nmetadata cow -> store valid=1 version=1 '
+        "chunk_size=1 1>2 3>3\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_everything_waits_until_the_last_chunk_is_copied() -> None:
+    posted(
+        BASE + "suspend origin\n" + MERGE + "start 1 read merge 0 1\nstart 2 write merge 2 1 #31\nstart 3 flush merge\n"
+        'finish 1 -> blocked\nfinish 2 -> blocked\nfinish 3 -> blocked\nstatus merge -> "0 4 snapshot-merge 1/4"\n'
+        "resume origin\nfinish 1 -> #1001\nfinish 2 -> ok\nfinish 3 -> ok\nread base 0 4 -> #1001+2 #31 #1004\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_the_event_is_raised_at_every_resume() -> None:
+    posted(BASE + MERGE + "settle merge\nsuspend merge\nresume merge\nsuspend merge\nresume merge\nevents merge -> 3\n")
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_suspension_in_the_middle_begins_a_chunk_twice_and_counts_it_twice() -> None:
+    posted(
+        BASE + "suspend origin\n" + MERGE + "suspend merge -> ok\nresume merge -> ok\nresume origin\nsettle merge\n"
+        'status merge -> "0 4 snapshot-merge 5/4"\nevents merge -> 2\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_failed_copy_stops_it_for_ever() -> None:
+    posted(
+        BASE + "fault base write 1 1\n" + MERGE + "start 1 read merge 0 1\nfinish 1 -> blocked\nheal base\n"
+        'finish 1 -> blocked\nstatus merge -> "0 4 snapshot-merge 1/4"\nstart 2 suspend merge\nfinish 2 -> blocked\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_load_after_the_end_takes_back_what_was_written_since() -> None:
+    posted(
+        BASE
+        + MERGE
+        + "settle merge\nwrite merge 1 1 #99\nremove merge\n"
+        + MERGE
+        + "settle merge\nread base 1 1 -> #1002\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_chunk_that_lives_far_behind_is_counted_and_not_merged() -> None:
+    posted(
+        BASE + "write origin 0 1 #20\nwrite origin 2 1 #22\n" + MERGE + "settle merge\n"
+        'status merge -> "0 4 snapshot-merge 4/4"\nread origin 0 4 -> #1001+2 #22 #1004\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_store_that_cannot_be_read_ends_well() -> None:
+    posted(
+        BASE + "fault cow read 0 1\n" + MERGE + 'settle merge\nstatus merge -> "0 4 snapshot-merge 4/4"\n'
+        "events merge -> 1\nread merge 0 4 -> #1001 #21 #1003 #23\n"
+    )
+
+
+@pytest.mark.spec("CONCEPT-25")
+@pytest.mark.parametrize("args", ["origin cow N 1", "base cow P 1", "origin cow P 1 2 whatever follows"])
+def test_what_the_constructor_takes(args: str) -> None:
+    posted(BASE + f'create merge "0 4 snapshot-merge {args}" -> ok\n')
