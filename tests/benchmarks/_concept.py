@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeGuard
 
 import snapmerge as sm
 from snapmerge.machinery import CopyJob, Purpose, begin, poll, tend
@@ -54,15 +55,14 @@ class _Run:
             self.move()
 
     def _copying(self) -> bool:
-        work = self.session.world.stack.work.values()
-        return any(isinstance(one, CopyJob) and one.purpose is not Purpose.COPY_OUT for one in work)
+        return any(_is_copy(work) for work in self.session.world.stack.work.values())
 
     def move(self) -> None:
         """The canonical next move, counted if it is a disk's."""
         world = self.session.world
         before = {flight.effect.id for flight in world.flights if isinstance(flight.effect, sm.Io)}
         kinds = {flight.effect.id: flight for flight in world.flights}
-        copying = {id for id, one in world.stack.work.items() if isinstance(one, CopyJob) and not one.reading}
+        copying = {id for id, one in world.stack.work.items() if _is_copy(one) and one.reading}
         world = sm.advance(world)
         self.session = tend(replace(self.session, world=world))
         for id in before - {f.effect.id for f in world.flights if f is kinds.get(f.effect.id)}:
@@ -97,6 +97,10 @@ class _Run:
             self._play(f'create origin "{self.origin}"')
         self._ask(sm.Create(self.device, self.table))
         self.settle()
+
+
+def _is_copy(work: object) -> TypeGuard[CopyJob]:
+    return isinstance(work, CopyJob) and work.purpose is not Purpose.COPY_OUT
 
 
 def concept(sizes: Sizes) -> Iterator[Figure]:
