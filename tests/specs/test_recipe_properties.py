@@ -1,0 +1,109 @@
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+
+import snapmerge as sm
+from snapmerge import CONCEPT, MAINLINE
+from snapmerge_adapters import Memory
+from snapmerge_specs._recipe_backup import Backup
+from snapmerge_specs._recipe_defects import BACKUP_DEFECTS, CONCEPT_ROLLBACK_DEFECTS, ROLLBACK_DEFECTS
+from snapmerge_specs._recipe_properties import Plan, backup_wrong, rollback_wrong
+from snapmerge_specs._recipe_rollback import ConceptRollback, Rollback
+from snapmerge_specs._recipes import Shape
+
+Seed = int | None
+MakeRollback = Callable[[sm.Implementation, Shape, Callable[[], None], int], Rollback]
+
+
+@st.composite
+def plans(draw: st.DrawFn, *, overflows: bool = False) -> Plan:
+    """Chunks of one to four sectors, a partial one at the end, writes by others, and up to four power cuts."""
+    chunk = draw(st.sampled_from([1, 2, 4]))
+    size = chunk * draw(st.integers(1, 6)) + draw(st.integers(0, chunk - 1))
+    cow = draw(st.sampled_from([None, None, 4 * chunk, 6 * chunk])) if overflows else None
+    # A list of numbers drawn one by one would be short most of the time.
+    numbers = Random(draw(st.integers(0, 1 << 32))).choices(
+        range(1 << 16), k=draw(st.sampled_from([0, 30, 100, 300, 300]))
+    )
+    cuts = draw(st.frozensets(st.integers(0, 120), max_size=4))
+    rounds, wait = draw(st.integers(1, 4)), draw(st.integers(0, 12))
+    return Plan(Shape(size, chunk, cow), tuple(numbers), cuts, rounds, wait)
+
+
+def schedules() -> st.SearchStrategy[Seed]:
+    """The canonical schedule, or one of many others."""
+    return st.none() | st.integers(0, 1 << 32)
+
+
+def backup(recipe: type[Backup], plan: Plan, seed: Seed) -> str | None:
+    return backup_wrong(plan, Memory(seed=seed), lambda made, shape, wait: recipe(made, shape, wait=wait))
+
+
+def rollback(recipe: type[Rollback], plan: Plan, seed: Seed, rules: sm.Rules = MAINLINE) -> str | None:
+    return rollback_wrong(plan, Memory(seed=seed, rules=rules), lambda *made: recipe(*made[:-1], wait=made[-1]))
+
+
+@pytest.mark.spec("RECIPE-2")
+@pytest.mark.spec("RECIPE-4")
+@pytest.mark.spec("RECIPE-5")
+@pytest.mark.spec("RECIPE-6")
+@settings(max_examples=300)
+@given(plans(overflows=True), schedules())
+def test_after_every_round_the_copy_is_what_the_origin_held(plan: Plan, seed: Seed) -> None:
+    assert backup(Backup, plan, seed) is None
+
+
+@pytest.mark.spec("RECIPE-1")
+@pytest.mark.spec("RECIPE-4")
+@settings(max_examples=100)
+@given(plans(), schedules())
+def test_a_rollback_by_handover_leaves_what_was_before(plan: Plan, seed: Seed) -> None:
+    assert rollback(Rollback, plan, seed) is None
+
+
+@pytest.mark.spec("RECIPE-1")
+@pytest.mark.spec("RECIPE-4")
+@settings(max_examples=100)
+@given(plans(), schedules())
+def test_a_rollback_beside_the_snapshot_leaves_what_was_before(plan: Plan, seed: Seed) -> None:
+    assert rollback(ConceptRollback, plan, seed, CONCEPT) is None
+
+
+# --- what would go wrong -----------------------------------------------------------------------------------------
+
+
+def caught(wrong: Callable[[Plan, Seed], str | None], *, overflows: bool = False) -> str | None:
+    """What is wrong in the first plan found.  Hypothesis raises NoSuchExample when there is none."""
+    search = settings(max_examples=3000, derandomize=True, database=None, phases=[Phase.generate])
+    plan, seed = find(
+        st.tuples(plans(overflows=overflows), schedules()), lambda p: wrong(*p) is not None, settings=search
+    )
+    return wrong(plan, seed)
+
+
+@pytest.mark.spec("RECIPE-2")
+@pytest.mark.spec("RECIPE-8")
+@pytest.mark.spec("RECIPE-9")
+@pytest.mark.spec("RECIPE-10")
+@pytest.mark.spec("RECIPE-11")
+@pytest.mark.spec("RECIPE-12")
+@pytest.mark.spec("RECIPE-13")
+@pytest.mark.parametrize("defect", BACKUP_DEFECTS, ids=lambda one: one.__name__)
+def test_every_mistake_in_a_backup_is_caught(defect: type[Backup]) -> None:
+    assert caught(lambda plan, seed: backup(defect, plan, seed), overflows=True)
+
+
+@pytest.mark.parametrize("defect", ROLLBACK_DEFECTS, ids=lambda one: one.__name__)
+@pytest.mark.spec("RECIPE-9")
+@pytest.mark.spec("RECIPE-14")
+def test_every_mistake_in_a_rollback_is_caught(defect: type[Rollback]) -> None:
+    assert caught(lambda plan, seed: rollback(defect, plan, seed))
+
+
+@pytest.mark.parametrize("defect", CONCEPT_ROLLBACK_DEFECTS, ids=lambda one: one.__name__)
+@pytest.mark.spec("RECIPE-14")
+def test_every_mistake_in_a_rollback_beside_the_snapshot_is_caught(defect: type[Rollback]) -> None:
+    assert caught(lambda plan, seed: rollback(defect, plan, seed, CONCEPT))
