@@ -154,6 +154,12 @@ def _run_findings(options: Namespace) -> int:
     return run_findings(options)
 
 
+def _run_recipe(options: Namespace) -> int:
+    from ._cli_recipe import run_recipe  # the same
+
+    return run_recipe(options)
+
+
 def _run_script(options: Namespace) -> int:
     trace = read_trace(options.trace)
     script = shell_script(trace.steps, lines=trace.lines, source=trace.name)
@@ -187,5 +193,6 @@ _RUN: Final[dict[str, Callable[[Namespace], int]]] = {
     "kernels": run_kernels,
     "findings": _run_findings,
     "serve": _run_serve,
+    "recipe": _run_recipe,
     "completion": _run_completion,
 }

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ._cli_errors import UNABLE
+from ._cli_recipe_options import RECIPES, recipe_options
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -59,6 +60,9 @@ _EXAMPLES: Final = {
     "serve": """\
   snapmerge serve --adapter memory
   echo '{"do": "disk base 64"}' | snapmerge serve""",
+    "recipe": """\
+  snapmerge recipe rollback --adapter guest
+  snapmerge recipe backup --rounds 10""",
     "completion": """\
   snapmerge completion bash > ~/.local/share/bash-completion/completions/snapmerge
   snapmerge completion zsh > "${fpath[1]}/_snapmerge"
@@ -115,6 +119,7 @@ _USAGE: Final = {
     "judge": " TRACE ...",
     "script": " TRACE",
     "findings": " [ID]",
+    "recipe": " {rollback,backup} ...",
     "completion": " {bash,zsh,fish}",
 }
 
@@ -163,6 +168,22 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     _implementation(parser)
 
 
+def _recipe(parser: argparse.ArgumentParser) -> None:
+    recipes = parser.add_subparsers(dest="recipe", metavar="RECIPE", required=True)
+    for name, (text, examples) in RECIPES.items():
+        one = recipes.add_parser(
+            name,
+            usage=f"snapmerge recipe {name} [OPTION ...]",
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"examples:\n{examples}\n\n{_CODES}",
+            formatter_class=_Format,
+        )
+        recipe_options(one.add_argument, name, _number)
+        _json(one)
+        _implementation(one)
+
+
 def _completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="for which shell")
 
@@ -175,6 +196,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "kernels": (_kernels, "list the real kernels that can be used here, with their targets' versions"),
     "findings": (_findings, "list what was found in kernels and in the patch of 2009, or explain one and play it"),
     "serve": (_serve, "be an implementation for another process: the protocol on standard input and output"),
+    "recipe": (_recipe, "do one of the two things that snapshot-merge was proposed for, and see whether it is right"),
     "completion": (_completion, "print a completion script for a shell"),
 }
 
