@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ._cli_errors import UNABLE
-from ._cli_recipe_options import RECIPES, recipe_options
+from ._cli_recipe_options import RECIPE_CODES, RECIPES, recipe_options
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -176,7 +176,7 @@ def _recipe(parser: argparse.ArgumentParser) -> None:
             usage=f"snapmerge recipe {name} [OPTION ...]",
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"examples:\n{examples}\n\n{_CODES}",
+            epilog=f"examples:\n{examples}\n\n{RECIPE_CODES}",
             formatter_class=_Format,
         )
         recipe_options(one.add_argument, name, _number)

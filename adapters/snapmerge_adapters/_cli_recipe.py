@@ -93,6 +93,7 @@ class _Scene:
         self._left = 0
         self._trace = options.trace
         self._recorder = _Recorder(made)
+        self.save()  # so that a long recipe does not end with a file that can't be written
         cuts = PowerCuts(self._recorder, self._is_cut)
         longest = 2 * options.chunk
         self.load = Load(
@@ -215,9 +216,8 @@ def _backup(options: Namespace, scene: _Scene) -> _Done:
 def _backed_up(options: Namespace, scene: _Scene, rounds: list[Round], wrong: list[str]) -> _Done:
     copied, full = sum(one.copied for one in rounds[1:]), options.sectors * (len(rounds) - 1)
     rows = [(f"round {one.number}", _round(one, scene.shape)) for one in rounds]
-    if full:
-        rows.append(("after round 0", _saved(copied, full)))
     if not wrong:
+        rows.append(("after round 0", _saved(copied, full)))
         rows.append(("copy", f"equal to the snapshot after each of {len(rounds)} rounds"))
     facts = {
         "rounds": [asdict(one) for one in rounds],

@@ -7,7 +7,7 @@ from typing import Final
 
 from ._cli_errors import CommandError
 
-__all__ = ["RECIPES", "check_recipe_options", "recipe_options"]
+__all__ = ["RECIPES", "RECIPE_CODES", "check_recipe_options", "recipe_options"]
 
 RECIPES: Final = {
     "rollback": (
@@ -21,11 +21,18 @@ RECIPES: Final = {
         "keep a copy of an origin in use up to date, by the chunks that have changed from snapshot to snapshot",
         """\
   snapmerge recipe backup --adapter guest --rounds 10
-  snapmerge recipe backup --cow 200                  a COW device that is too small now and then
+  snapmerge recipe backup --cow 480                  a COW device that is too small now and then
   snapmerge recipe backup --as-posted                as proposed in 2009, which can't work""",
     ),
 }
 """Each recipe's summary and examples."""
+
+RECIPE_CODES: Final = """\
+exit codes:
+  0    everything compared equal
+  1    something did not: the last lines say what and where
+  2    it could not be done: bad arguments, no kernel, too small a COW device, an operation that failed
+  130  interrupted; devices, processes and temporary files are given back all the same"""
 
 
 def recipe_options(

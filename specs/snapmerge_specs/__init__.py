@@ -13,6 +13,11 @@ from ._invariants import INVARIANTS, broken
 from ._lockstep import Disagreement, Lockstep, judge, replay
 from ._machine import LockstepMachine
 from ._reach import NAMES as REACHED_NAMES
+from ._recipe_backup import Backup, BackupAsPosted, Round
+from ._recipe_properties import Plan, backup_wrong, rollback_wrong
+from ._recipe_rollback import ConceptRollback, Rollback, RolledBack
+from ._recipe_world import Ledger, Load, PowerCuts
+from ._recipes import PowerCut, RecipeError, Shape
 from ._report import Finding, Found, Report
 from ._scenario import Scenario
 from ._scripts import SCRIPTS
@@ -31,9 +36,12 @@ __all__ = [
     "INVARIANTS",
     "REACHED_NAMES",
     "SCRIPTS",
+    "Backup",
+    "BackupAsPosted",
     "Broken",
     "Catch",
     "ConceptDefect",
+    "ConceptRollback",
     "ConceptScenario",
     "Defect",
     "Disagreement",
@@ -42,15 +50,26 @@ __all__ = [
     "Found",
     "Invariant",
     "KnownFinding",
+    "Ledger",
+    "Load",
     "Lockstep",
     "LockstepMachine",
+    "Plan",
+    "PowerCut",
+    "PowerCuts",
+    "RecipeError",
     "Report",
+    "Rollback",
+    "RolledBack",
+    "Round",
     "Scenario",
     "Script",
+    "Shape",
     "Violation",
     "Volume",
     "Volumes",
     "Watch",
+    "backup_wrong",
     "broken",
     "check",
     "explanation",
@@ -58,6 +77,7 @@ __all__ = [
     "hunt",
     "judge",
     "replay",
+    "rollback_wrong",
     "shrink",
     "view",
     "watch",

@@ -134,7 +134,7 @@ class Ledger:
         self.unsure.difference_update(sectors)
 
     def _suspended(self) -> None:
-        """A suspension has waited for the writes under way; those that are begun now come after it."""
+        """A suspension has waited for the writes under way, none of which was held back; those begun now come later."""
         for write in self.under_way.values():
             self._written(write)
         self.under_way.clear()
@@ -161,6 +161,7 @@ class Load(Ledger):
         self._tag = _FIRST_TAG
         self._key = 1
         self._begun: list[int] = []
+        self._late: set[int] = set()
         self._calm = False
         self.writes = 0
 
@@ -168,6 +169,8 @@ class Load(Ledger):
         """Lets the others do something, and then does it.  Raises PowerCut, OperationError, RecipeError."""
         if self.is_there and not self._calm and (self._every == 1 or self._draw(1, self._every) == self._every):
             self._play()
+        if operation == sm.Suspend(ORIGIN):
+            self._finish_late()
         outcome = super().apply(operation)
         if isinstance(operation, sm.Create) and operation.device == ORIGIN:
             self._make_sure()
@@ -177,7 +180,7 @@ class Load(Ledger):
         """Ends what was begun; from now on nobody writes."""
         self._calm = True
         while self._begun:
-            self._finish()
+            self._finish(self._begun[0])
 
     def _cut(self, operation: Operation) -> None:
         super()._cut(operation)
@@ -190,7 +193,7 @@ class Load(Ledger):
             case 3 | 4:
                 self._start()
             case 5 | 6 if self._begun and not self.is_suspended:
-                self._finish()
+                self._finish(self._begun[0])
             case 7 if not self.is_suspended:
                 super().apply(sm.Flush(ORIGIN))
             case _:
@@ -215,12 +218,19 @@ class Load(Ledger):
         write = self._new_write()
         if write is not None and "start" in self.capabilities.operations:
             self._begun.append(self._key)
+            if self.is_suspended:
+                self._late.add(self._key)
             self._key += 1
             super().apply(sm.Start(self._begun[-1], write))
             self.writes += 1
 
-    def _finish(self) -> None:
-        key = self._begun.pop(0)
+    def _finish_late(self) -> None:
+        """Ends what was begun in a suspension before the next one: it may be held back still, and that won't wait."""
+        for key in [key for key in self._begun if key in self._late]:
+            self._finish(key)
+
+    def _finish(self, key: int) -> None:
+        self._begun.remove(key)
         outcome = super().apply(sm.Finish(key))
         if not isinstance(outcome, sm.Done):
             raise RecipeError(f"a write to the origin should succeed: {sm.print_outcome(outcome)}")

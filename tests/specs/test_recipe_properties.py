@@ -19,7 +19,7 @@ MakeRollback = Callable[[sm.Implementation, Shape, Callable[[], None], int], Rol
 
 
 @st.composite
-def plans(draw: st.DrawFn, *, overflows: bool = False) -> Plan:
+def plans(draw: st.DrawFn, *, overflows: bool = False, wait: int = 12) -> Plan:
     """Chunks of one to four sectors, a partial one at the end, writes by others, and up to four power cuts."""
     chunk = draw(st.sampled_from([1, 2, 4]))
     size = chunk * draw(st.integers(1, 6)) + draw(st.integers(0, chunk - 1))
@@ -29,8 +29,8 @@ def plans(draw: st.DrawFn, *, overflows: bool = False) -> Plan:
         range(1 << 16), k=draw(st.sampled_from([0, 30, 100, 300, 300]))
     )
     cuts = draw(st.frozensets(st.integers(0, 120), max_size=4))
-    rounds, wait = draw(st.integers(1, 4)), draw(st.integers(0, 12))
-    return Plan(Shape(size, chunk, cow), tuple(numbers), cuts, rounds, wait)
+    rounds = draw(st.integers(1, 4))
+    return Plan(Shape(size, chunk, cow), tuple(numbers), cuts, rounds, draw(st.integers(0, wait)))
 
 
 def schedules() -> st.SearchStrategy[Seed]:
@@ -59,7 +59,7 @@ def test_after_every_round_the_copy_is_what_the_origin_held(plan: Plan, seed: Se
 @pytest.mark.spec("RECIPE-1")
 @pytest.mark.spec("RECIPE-4")
 @settings(max_examples=100)
-@given(plans(), schedules())
+@given(plans(wait=4), schedules())
 def test_a_rollback_by_handover_leaves_what_was_before(plan: Plan, seed: Seed) -> None:
     assert rollback(Rollback, plan, seed) is None
 
@@ -67,7 +67,7 @@ def test_a_rollback_by_handover_leaves_what_was_before(plan: Plan, seed: Seed) -
 @pytest.mark.spec("RECIPE-1")
 @pytest.mark.spec("RECIPE-4")
 @settings(max_examples=100)
-@given(plans(), schedules())
+@given(plans(wait=4), schedules())
 def test_a_rollback_beside_the_snapshot_leaves_what_was_before(plan: Plan, seed: Seed) -> None:
     assert rollback(ConceptRollback, plan, seed, CONCEPT) is None
 
@@ -75,12 +75,10 @@ def test_a_rollback_beside_the_snapshot_leaves_what_was_before(plan: Plan, seed:
 # --- what would go wrong -----------------------------------------------------------------------------------------
 
 
-def caught(wrong: Callable[[Plan, Seed], str | None], *, overflows: bool = False) -> str | None:
+def caught(drawn: st.SearchStrategy[Plan], wrong: Callable[[Plan, Seed], str | None]) -> str | None:
     """What is wrong in the first plan found.  Hypothesis raises NoSuchExample when there is none."""
     search = settings(max_examples=3000, derandomize=True, database=None, phases=[Phase.generate])
-    plan, seed = find(
-        st.tuples(plans(overflows=overflows), schedules()), lambda p: wrong(*p) is not None, settings=search
-    )
+    plan, seed = find(st.tuples(drawn, schedules()), lambda p: wrong(*p) is not None, settings=search)
     return wrong(plan, seed)
 
 
@@ -93,17 +91,17 @@ def caught(wrong: Callable[[Plan, Seed], str | None], *, overflows: bool = False
 @pytest.mark.spec("RECIPE-13")
 @pytest.mark.parametrize("defect", BACKUP_DEFECTS, ids=lambda one: one.__name__)
 def test_every_mistake_in_a_backup_is_caught(defect: type[Backup]) -> None:
-    assert caught(lambda plan, seed: backup(defect, plan, seed), overflows=True)
+    assert caught(plans(overflows=True, wait=4), lambda plan, seed: backup(defect, plan, seed))
 
 
 @pytest.mark.parametrize("defect", ROLLBACK_DEFECTS, ids=lambda one: one.__name__)
 @pytest.mark.spec("RECIPE-9")
 @pytest.mark.spec("RECIPE-14")
 def test_every_mistake_in_a_rollback_is_caught(defect: type[Rollback]) -> None:
-    assert caught(lambda plan, seed: rollback(defect, plan, seed))
+    assert caught(plans(wait=4), lambda plan, seed: rollback(defect, plan, seed))
 
 
 @pytest.mark.parametrize("defect", CONCEPT_ROLLBACK_DEFECTS, ids=lambda one: one.__name__)
 @pytest.mark.spec("RECIPE-14")
 def test_every_mistake_in_a_rollback_beside_the_snapshot_is_caught(defect: type[Rollback]) -> None:
-    assert caught(lambda plan, seed: rollback(defect, plan, seed, CONCEPT))
+    assert caught(plans(wait=4), lambda plan, seed: rollback(defect, plan, seed, CONCEPT))
