@@ -72,7 +72,7 @@ class WritesToSnapshot(Backup):
 
     def bring_forward(self) -> tuple[int, ...] | None:
         """Writes first."""
-        self.do(sm.Write(self.new, sm.Sector(0), sm.Sectors(1), 4_000_000))
+        self.see(sm.Write(self.new, sm.Sector(0), sm.Sectors(1), 4_000_000))
         return super().bring_forward()
 
 
@@ -82,7 +82,7 @@ class WritesToOld(Backup):
     def let_time_pass(self) -> None:
         """Writes first."""
         if self.old in self.tables:
-            self.do(sm.Write(self.old, sm.Sector(0), sm.Sectors(1), 4_000_000))
+            self.see(sm.Write(self.old, sm.Sector(0), sm.Sectors(1), 4_000_000))
         super().let_time_pass()
 
 
