@@ -38,6 +38,7 @@ __all__ = [
     "schedule",
     "second_leg",
     "there",
+    "to_destination",
     "turn",
     "untrack",
 ]
@@ -77,13 +78,13 @@ def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     new = _exception(d, merge, chunk)
     home = bio.to(merge.destination, bio.sector)
     if new is None:
-        _to_destination(d, id, replace(piece, bio=home))
+        to_destination(d, id, replace(piece, bio=home))
     elif not bio.is_write:
         _bios.send(d, id, home if chunk < merge.progress else _in_cow(merge, bio, new))
     elif _in_work(merge, chunk):
         queue(d, id, merge)
     elif chunk < merge.progress:
-        _to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new)))
+        to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new)))
     else:
         d.change(id, replace(piece, chunk=chunk))
         d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)))
@@ -106,7 +107,7 @@ def _in_cow(merge: ConceptMerge, bio: Bio, new: Chunk) -> Bio:
     return bio.to(merge.cow, chunk_start(new, size) + offset_in_chunk(bio.sector, size))
 
 
-def _to_destination(d: Draft, id: int, piece: Piece) -> None:
+def to_destination(d: Draft, id: int, piece: Piece) -> None:
     """Sends a piece there; a write when the snapshots directly on the destination have saved what it replaces."""
     d.change(id, piece)
     bio = piece.bio

@@ -4,7 +4,7 @@ What is here may change with the machine.  Everybody else needs no more than ``s
 """
 
 from ._bios import piece_ended, send, take
-from ._concept import queue, released
+from ._concept import queue, released, to_destination
 from ._concept_state import ConceptMerge, Stage
 from ._construct import finish_load
 from ._copyout import area_written, dropped, invalidate, publish, write_area
@@ -115,6 +115,7 @@ __all__ = [
     "stop_merge",
     "take",
     "tend",
+    "to_destination",
     "write_area",
     "write_header",
     "write_metadata",

@@ -21,7 +21,7 @@ from snapmerge.machinery import (
     piece_ended,
     queue,
     released,
-    send,
+    to_destination,
 )
 
 __all__ = ["AS_POSTED", "CONCEPT_DEFECTS", "ConceptDefect"]
@@ -104,7 +104,7 @@ def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     elif merge.progress < merge.end:
         queue(d, id, merge)
     else:
-        send(d, id, bio.to(merge.destination, bio.sector))
+        to_destination(d, id, replace(piece, bio=bio.to(merge.destination, bio.sector)))
 
 
 def _never_stops(_d: Draft, _merge: ConceptMerge) -> None:

@@ -1,13 +1,13 @@
 """The findings in the patch of 2009 as files: a trace each, found by the hunt and shrunk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 from snapmerge import Step, parse_trace, print_trace
 
 from ._concept_defects import CONCEPT_DEFECTS, ConceptDefect
-from ._hunt import Catch, hunt
+from ._hunt import hunt
 from ._play import show, show_with_look
 
 __all__ = ["finding_text", "finding_trace", "findings_folder", "write_findings"]
@@ -30,24 +30,35 @@ def finding_trace(name: str) -> tuple[Step, ...]:
     return parse_trace((place / f"{name}.trace").read_text())
 
 
-def finding_text(defect: ConceptDefect, catch: Catch) -> str:
-    """The file of a defect: what is wrong in comments, then what should be seen."""
+def finding_text(defect: ConceptDefect, seed: int) -> str:
+    """The file of a defect as a hunt from this seed finds it: what is wrong in comments, then what should be seen.
+
+    Raises LookupError when it finds nothing.
+    """
+    catch = hunt(defect.rules, seed=seed)
+    if catch is None:
+        raise LookupError(f"no scenario of seed {seed} shows {defect.id}")
     shown = show_with_look(catch.operations, defect.rules) or show(catch.operations, defect.rules)
     steps = [Step(one.operation, one.expected) for one in shown if one.expected is not None]
     return (
         f"# {defect.id}: {defect.summary}.\n"
         f"# Property: {catch.property} ({catch.statement}): {catch.problem}.\n"
-        "# Generation: concept. The outcomes are those of the design as it was meant.\n"
+        f"# Generation: concept, seed {seed}. The outcomes are those of the design as it was meant.\n"
         f"{print_trace(steps)}"
     )
 
 
-def write_findings(folder: Path) -> Iterator[Path]:
-    """Hunts for every defect, and writes the trace of each anew; ``python -m snapmerge_specs`` does this."""
+def write_findings(folder: Path, seeds: Iterable[int]) -> Iterator[Path]:
+    """Hunts for every defect from each seed, and writes the shortest trace of each."""
     for defect in CONCEPT_DEFECTS:
-        catch = hunt(defect.rules)
-        if catch is None:
-            raise LookupError(f"no scenario shows {defect.id}")
+        texts = (text for seed in seeds if (text := _found(defect, seed)) is not None)
         path = folder / f"{defect.id}.trace"
-        path.write_text(finding_text(defect, catch))
+        path.write_text(min(texts, key=lambda text: (text.count("\n"), len(text))))
         yield path
+
+
+def _found(defect: ConceptDefect, seed: int) -> str | None:
+    try:
+        return finding_text(defect, seed)
+    except LookupError:
+        return None

@@ -15,6 +15,7 @@ from snapmerge.machinery import (
     SnapshotTarget,
     Stage,
     Suspending,
+    Target,
     lookup,
 )
 
@@ -107,10 +108,14 @@ def _one_server(world: World) -> str | None:
         if not merge.active or not merge.valid:
             continue
         for other in world.stack.targets.values():
-            serves = isinstance(other, ConceptMerge | SnapshotTarget) and other.active and other.valid
-            if serves and other.cow == merge.cow and other.device != merge.device:  # type: ignore[union-attr]
+            serves = isinstance(other, ConceptMerge | SnapshotTarget) and other.cow == merge.cow
+            if serves and other.device != merge.device and _is_at_work(other):
                 return f"{merge.device} and {other.device} both serve {merge.cow}"
     return None
+
+
+def _is_at_work(target: Target) -> bool:
+    return isinstance(target, ConceptMerge | SnapshotTarget) and target.active and target.valid
 
 
 def _one_merge(world: World) -> str | None:

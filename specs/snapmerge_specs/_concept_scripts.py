@@ -6,20 +6,9 @@ Chunks of one sector, two of them; a snapshot whose merge has the origin's devic
 from typing import Final
 
 from ._explore import Script
-from ._scripts import script
+from ._scripts import BASE, script
 
 __all__ = ["CONCEPT_SCRIPTS"]
-
-_BASE = """\
-disk base 2
-disk cow 8
-write base 0 2 #1
-flush base
-create origin "0 2 snapshot-origin base"
-create snap "0 2 snapshot base cow P 1"
-suspend origin
-resume origin
-"""
 
 _FULL = "write snap 0 1 #21\nwrite snap 1 1 #22\nflush snap\n"
 _TABLE = '"0 2 snapshot-merge origin cow P 1"'
@@ -29,7 +18,7 @@ _AGAIN = f'create origin "0 2 snapshot-origin base"\ncreate merge {_TABLE}'
 CONCEPT_SCRIPTS: Final[tuple[Script, ...]] = (
     script(
         "concept merge",
-        _BASE + _FULL + "suspend snap\n"
+        BASE + _FULL + "suspend snap\n"
         f"start 1 create merge {_TABLE}\nfinish 1\nstart 2 write merge 1 1 #31\nstart 3 read merge 0 2\n",
         _AGAIN,
         cuts=11,
@@ -38,7 +27,7 @@ CONCEPT_SCRIPTS: Final[tuple[Script, ...]] = (
     ),
     script(
         "concept writes",
-        _BASE + _FULL + _MERGE + "start 1 write merge 0 1 #31\nstart 2 flush merge\n",
+        BASE + _FULL + _MERGE + "start 1 write merge 0 1 #31\nstart 2 flush merge\n",
         _AGAIN,
         cuts=13,
         merges="snap",
@@ -46,7 +35,7 @@ CONCEPT_SCRIPTS: Final[tuple[Script, ...]] = (
     ),
     script(
         "concept interrupted",
-        _BASE + _FULL + _MERGE + "start 1 write merge 1 1 #31\nsuspend merge\nresume merge\nwrite merge 0 1 #32\n",
+        BASE + _FULL + _MERGE + "start 1 write merge 1 1 #31\nsuspend merge\nresume merge\nwrite merge 0 1 #32\n",
         _AGAIN,
         cuts=13,
         merges="snap",
@@ -54,7 +43,7 @@ CONCEPT_SCRIPTS: Final[tuple[Script, ...]] = (
     ),
     script(
         "concept reload",
-        _BASE
+        BASE
         + "write snap 0 1 #21\n"
         + _MERGE
         + f"settle merge\nwrite merge 0 1 #31\nflush merge\nload merge {_TABLE}\nresume merge\nsettle merge\n",
@@ -65,7 +54,7 @@ CONCEPT_SCRIPTS: Final[tuple[Script, ...]] = (
     ),
     script(
         "concept fails",
-        _BASE
+        BASE
         + _FULL
         + "fault base write 1 1\n"
         + _MERGE

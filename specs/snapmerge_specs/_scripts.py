@@ -10,7 +10,7 @@ from snapmerge import parse_trace
 
 from ._explore import Script
 
-__all__ = ["SCRIPTS", "script"]
+__all__ = ["BASE", "SCRIPTS", "script"]
 
 
 def script(
@@ -27,7 +27,7 @@ def script(
     return Script(name, steps, tuple(step.operation for step in parse_trace(recovery)), cuts, merges, device)
 
 
-_BASE = """\
+BASE = """\
 disk base 2
 disk cow 8
 write base 0 2 #1
@@ -50,13 +50,13 @@ _MERGE_AGAIN = 'create origin "0 2 snapshot-merge base cow P 1"'
 SCRIPTS: Final = (
     script(
         "copy-out",
-        _BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 1 1 #21\n",
+        BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 1 1 #21\n",
         _AGAIN,
         cuts=8,
     ),
     script(
         "reads and flushes",
-        _BASE + "start 1 write origin 0 1 #11\nstart 2 read snap 0 1\nflush origin\nflush snap",
+        BASE + "start 1 write origin 0 1 #11\nstart 2 read snap 0 1\nflush origin\nflush snap",
         _AGAIN,
         cuts=8,
     ),
@@ -80,7 +80,7 @@ start 3 write a 0 1 #21
     ),
     script(
         "merge",
-        _BASE
+        BASE
         + "write snap 0 1 #21\nwrite snap 1 1 #22\nflush snap\n"
         + _HANDOVER
         + "start 1 resume origin\nstart 2 write origin 1 1 #31\nstart 3 read origin 0 2\n",
@@ -109,14 +109,14 @@ write snap 1 1 #22
     ),
     script(
         "merge interrupted",
-        _BASE
+        BASE
         + "write snap 1 1 #22\nwrite snap 0 1 #21\n"
         + _HANDOVER
         + "resume origin\nstart 1 write origin 1 1 #31\nsuspend origin\nresume origin\nwrite origin 0 1 #32\n",
     ),
     script(
         "merge fails",
-        _BASE
+        BASE
         + "write snap 1 1 #22\nwrite snap 0 1 #21\n"
         + "fault cow write 1 1\n"
         + _HANDOVER
@@ -124,14 +124,14 @@ write snap 1 1 #22
     ),
     script(
         "overflow",
-        _BASE.replace("cow 8", "cow 3")
+        BASE.replace("cow 8", "cow 3")
         + "start 1 write origin 0 1 #11\nstart 2 write origin 1 1 #12\nstart 3 read snap 0 2\n",
         _AGAIN,
         cuts=8,
     ),
     script(
         "transient",
-        _BASE.replace(" P 1", " N 1") + "start 1 write snap 0 1 #21\nstart 2 write origin 1 1 #11\nread snap 0 2\n",
+        BASE.replace(" P 1", " N 1") + "start 1 write snap 0 1 #21\nstart 2 write origin 1 1 #11\nread snap 0 2\n",
     ),
     script(
         "full area",
