@@ -101,7 +101,7 @@ def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     bio: Bio = piece.bio
     if bio.op is Op.FLUSH and piece.number:
         piece_ended(d, id, None)
-    elif merge.progress < merge.end:
+    elif merge.valid and merge.progress < merge.end:
         queue(d, id, merge)
     else:
         to_destination(d, id, replace(piece, bio=bio.to(merge.destination, bio.sector)))

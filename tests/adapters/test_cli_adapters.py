@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from snapmerge import MAINLINE
 from snapmerge_adapters import _cli_adapters
 from snapmerge_adapters._cli import _parse
 from snapmerge_adapters._cli_adapters import adapter_name, check_options, maker, options_again
@@ -65,8 +66,8 @@ def test_every_adapter_is_given_its_options(monkeypatch: pytest.MonkeyPatch) -> 
     for text in GOOD:
         with maker(options(text)) as opened:
             opened()
-    assert given[0] == ((), {"seed": 3})
-    assert given[1][1] == {"keep": False}
+    assert given[0] == ((), {"seed": 3, "rules": MAINLINE})
+    assert given[1][1] == {"keep": False, "rules": MAINLINE}
     guest = {"kernel": "./my linux", "modules": "modules", "volatile": True, "timeout": 9.0}
     assert given[2] == ((), guest)
     disks = {"nbd": ["/dev/nbd0", "/dev/nbd1"], "volatile": False, "hang": 30.0}
