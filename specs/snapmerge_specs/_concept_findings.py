@@ -49,12 +49,17 @@ def finding_text(defect: ConceptDefect, seed: int) -> str:
 
 
 def write_findings(folder: Path, seeds: Iterable[int]) -> Iterator[Path]:
-    """Hunts for every defect from each seed, and writes the shortest trace of each."""
+    """Hunts for every defect from each seed, and writes the shortest trace of each that shows it to a user."""
     for defect in CONCEPT_DEFECTS:
         texts = (text for seed in seeds if (text := _found(defect, seed)) is not None)
         path = folder / f"{defect.id}.trace"
-        path.write_text(min(texts, key=lambda text: (text.count("\n"), len(text))))
+        path.write_text(min(texts, key=lambda text: (not _shows(defect, text), text.count("\n"), len(text))))
         yield path
+
+
+def _shows(defect: ConceptDefect, text: str) -> bool:
+    steps = parse_trace(text)
+    return any(one.expected != one.actual for one in show([step.operation for step in steps], defect.rules))
 
 
 def _found(defect: ConceptDefect, seed: int) -> str | None:

@@ -15,7 +15,7 @@ from snapmerge._store import Persistent
 from ._play import play, setup, verdict
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
-TRACES = sorted(SPECS.glob("*/*.trace"))
+TRACES = sorted((*SPECS.glob("traces/*.trace"), *SPECS.glob("findings/*.trace")))
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: f"{path.parent.name}-{path.stem}")
