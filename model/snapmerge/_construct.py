@@ -52,12 +52,12 @@ def advance_load(d: Draft, request: Load) -> None:
     if device is None:
         _refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
         return
-    d.put_device(replace(device, typed=True))
     problem = None if device.typed else too_small(d, request.built)
     if problem is not None:
         _refuse(d, request, BadTable(problem))
-    else:
-        _devices.table_loaded(d, request)
+        return
+    d.put_device(replace(device, typed=True))
+    _devices.table_loaded(d, request)
 
 
 def _current(d: Draft, request: Load) -> Load:
@@ -94,11 +94,19 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
 
 
 def open_lower(d: Draft, device: str, name: str, problem: str) -> str:
-    """The disk or device of this name.  A device can't be below itself.  Source: ``dm_get_device``."""
+    """The disk or device of this name.
+
+    A device can't be below itself, and is no block device before it has got its first table.
+    Source: ``dm_get_device``, ``dm_setup_md_queue``.
+    """
     if name == device:
         raise BadTable(problem)
-    if name not in d.disks and name not in d.devices:
+    if name in d.disks:
+        return name
+    if name not in d.devices:
         raise BadTable(problem, "ENODEV")
+    if not d.device(name).typed:
+        raise BadTable(problem, "ENXIO")
     return name
 
 

@@ -57,7 +57,7 @@ class Device:
 
     ``suspended``: by the user, or on the way there (``resting``); ``held``: new I/O is held back, for that or for a
     handover under way.  ``busy`` counts bios that were let in and have not ended, ``deferred`` are the ids of
-    those held back.
+    those held back.  ``typed``: it has had a table, so that it is a block device that others may be made on.
     """
 
     name: str

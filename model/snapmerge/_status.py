@@ -33,7 +33,10 @@ def _status(stack: Stack, rules: Rules, target: Target) -> TableLine:
 
 
 def _device_size(stack: Stack, name: str) -> int:
-    line = stack.targets[stack.devices[name].live[-1]].line
+    live = stack.devices[name].live
+    if not live:
+        return 0
+    line = stack.targets[live[-1]].line
     return line.start + line.length
 
 

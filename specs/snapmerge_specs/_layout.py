@@ -10,12 +10,15 @@ from typing import Final
 
 from snapmerge import Capabilities
 
-__all__ = ["SECTORS_LEAST", "Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
+__all__ = ["BARE", "SECTORS_LEAST", "Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
 
 Draw = Callable[[int, int], int]
 
 SECTORS_LEAST: Final = 8
 """The sectors that the disks of the smallest layout have together."""
+
+BARE: Final = "bare"
+"""A device that never gets a table."""
 
 
 def cow_name(i: int) -> str:
@@ -97,6 +100,8 @@ class Layout:
             f"0 {size} snapshot {low} {cow} P 8 1 discard_passdown_origin",
             f"0 {size} snapshot nothing {cow} P 8",
             f"0 {size} snapshot {low} nothing P 8",
+            f"0 {size} snapshot {BARE} {cow} P 8",
+            f"0 {size} snapshot {low} {BARE} P 8",
             f"0 {size} snapshot {low} {low} P 8",
             f"0 {size} snapshot {low} {cow} PX 8",
             f"0 {size} snapshot {low} {cow} Q 8",
@@ -105,12 +110,14 @@ class Layout:
             f"0 {size} snapshot {low} {cow} P 8k",
             f"0 {size} snapshot-origin",
             f"0 {size} snapshot-origin nothing",
+            f"0 {size} snapshot-origin {BARE}",
             f"0 {size} snapshot-merge {low} {cow} P",
             f"0 0 snapshot-origin {low}",
             f"0 {size} snapshots {low}",
             f"8 {size} snapshot-origin {low}",
             f"0 {size} linear {low}",
             f"0 {size} linear {low} x",
+            f"0 {size} linear {BARE} 0",
         )
         return lines[draw(0, len(lines) - 1)]
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 
-from ._layout import cow_name, draw_layout, snapshot_name
+from ._layout import BARE, cow_name, draw_layout, snapshot_name
 from ._sketch import Sketched
 
 __all__ = ["Scenario"]
@@ -246,11 +246,14 @@ class Scenario(Sketched):
 
     def nonsense(self, draw: Draw) -> None:
         """Loads a table that is refused, or sends a message that nobody takes."""
-        device = _pick(draw, self.devices or ["origin"])
+        device = _pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
         if draw(0, 5) == 0:
             self.do(sm.Message(device, "lookup 0"))
-        else:
-            self.do(sm.Load(device, self.layout.bad_table(draw)))
+            return
+        table = self.layout.bad_table(draw)
+        if BARE in table.split() and draw(0, 3):
+            self.do(sm.Create(BARE))  # or it is not there: that is refused, too, with another errno
+        self.do(sm.Load(device, table))
 
     def reboot(self, draw: Draw) -> None:
         """Removes every device, those on top first; the disks stay as they are."""

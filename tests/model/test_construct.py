@@ -173,17 +173,66 @@ read dev 63 1 -> #0
 
 
 @pytest.mark.spec("DEV-13")
-def test_a_device_without_a_table_has_no_size_to_be_too_small() -> None:
+@pytest.mark.spec("DEV-21")
+def test_a_device_without_a_live_table_has_no_size_to_be_too_small() -> None:
     play(
         """
+disk base 4
 create lower
+load lower "0 4 linear base 0"
 create dev "0 8 linear lower 0" -> ok
 read dev 0 1 -> error EIO
-disk base 4
-load lower "0 4 linear base 0"
 resume lower
 read dev 3 1 -> #0
 read dev 4 1 -> error EIO
+"""
+    )
+
+
+@pytest.mark.spec("DEV-13")
+def test_a_table_is_the_first_until_one_is_accepted() -> None:
+    text = "base too small for target: start=0, len=65, dev_size=64"
+    session = play(f'{DISKS}\ncreate new\nload new "0 65 linear base 0" -> error EINVAL "{text}"')
+    play(f'load new "0 65 linear base 0" -> error EINVAL "{text}"\nload new "0 64 linear base 0" -> ok', session)
+
+
+@pytest.mark.spec("CTOR-1")
+@pytest.mark.spec("DEV-21")
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("linear bare 0", "linear: Device lookup failed"),
+        ("snapshot-origin bare", "snapshot-origin: Cannot get target device"),
+        ("snapshot bare cow P 8", "snapshot: Cannot get origin device"),
+        ("snapshot base bare P 8", "snapshot: Cannot get COW device"),
+        ("snapshot-merge bare cow P 8", "snapshot-merge: Cannot get origin device"),
+        ("snapshot-merge base bare P 8", "snapshot-merge: Cannot get COW device"),
+    ],
+)
+@pytest.mark.parametrize(
+    "before",
+    [
+        "create bare",
+        "create bare\nsuspend bare\nresume bare",
+        'create bare\nload bare "0 65 linear base 0"',
+        'create bare "0 8 linear base 0"\nremove bare\ncreate bare',
+    ],
+)
+def test_a_device_that_never_had_a_table_can_not_be_opened(before: str, table: str, text: str) -> None:
+    assert refusal(f"{DISKS}\n{before}", f"0 64 {table}") == sm.Failed("ENXIO", text)
+
+
+@pytest.mark.spec("DEV-21")
+def test_a_cow_device_without_a_live_table_has_no_sectors() -> None:
+    play(
+        DISKS
+        + """
+create lower
+load lower "0 64 linear cow 0"
+create snap "0 64 snapshot base lower N 8" -> ok
+status snap -> "0 64 snapshot 0/0 0"
+write snap 0 1 #1 -> error EIO
+status snap -> "0 64 snapshot Invalid"
 """
     )
 
