@@ -5,7 +5,7 @@ read can end in 40! ways.  What is left out, and why nothing is lost by it:
 
 *   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at
     once, unless another operation under way touches the same sectors; and so may the read half of a copy, if there is
-    no other.
+    no other, and nobody who might write to what it reads if the snapshot is lost.
 *   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one
     fails, when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can
     happen, and they end in their order.
@@ -41,6 +41,7 @@ from ._state import (
     StoreStep,
     Work,
 )
+from ._units import chunk_count, chunk_start
 from ._world import Flight, World, advance, finish, moves
 
 __all__ = ["calm", "outcomes"]
@@ -152,11 +153,35 @@ def _commutes(session: Session, key: int, flight: Flight) -> bool:
     work = session.world.stack.work.get(flight.effect.id)
     others = [t for k, t in session.tasks.items() if k != key and not _is_over(session.world, t)]
     if isinstance(work, CopyJob):
-        return work.reading and not others
+        return work.reading and not others and not _may_be_overtaken(session.world, work)
     if not isinstance(work, Piece) or work.full or _token(session.world, work) != session.tasks[key].token:
         return False
     mine = session.tasks[key].operation
     return not any(_overlap(mine, flight.effect.bio, other.operation) for other in others)
+
+
+def _may_be_overtaken(world: World, job: CopyJob) -> bool:
+    """Whether what a copy is to read may be written to before: by those who need not wait when the snapshot is lost.
+
+    Who waits for this very exception does so even then.  Others may be waiting for that of another snapshot.
+    """
+    snap = world.stack.targets[job.target]
+    if job.purpose is not Purpose.COPY_OUT or not isinstance(snap, SnapshotTarget) or calm(world):
+        return False
+    if _merges(world) or any(device.deferred for device in world.stack.devices.values()):
+        return True
+    start = chunk_start(job.old, snap.store.chunk_size)
+    end = start + job.destination.count
+    waiting = snap.pending[job.old].origin_waiting
+    shifted = any(isinstance(t, LinearTarget) for t in world.stack.targets.values())
+    for id, work in world.stack.work.items():
+        if isinstance(work, Rest) and work.bio.is_write and (shifted or work.bio.sector < end):
+            return True
+        if isinstance(work, Piece) and work.bio.is_write and id not in waiting:
+            bio = work.bio
+            if shifted or (bio.where == snap.origin and bio.sector < end and start < bio.sector + bio.count):
+                return True
+    return False
 
 
 def _is_over(world: World, task: Task) -> bool:
@@ -236,22 +261,35 @@ def _may_fail(world: World) -> bool:
 
 
 def calm(world: World) -> bool:
-    """Whether no exception that is in the making, or will be for what is under way, can fail."""
+    """Whether no exception that is in the making, or will be for what is under way, can fail.
+
+    A merge goes on, and may need one for every chunk.  A copy for a snapshot that is lost has failed, in a way: nobody
+    waits for it who does not yet.
+    """
     if _may_fail(world):
         return False
     needed = 0
+    merges = _merges(world)
     for work in world.stack.work.values():
         if isinstance(work, Rest):
             needed += work.bio.count
         elif isinstance(work, Piece):
             needed += 1
-        elif isinstance(work, StoreIo) and work.step is StoreStep.DROP:
+        elif isinstance(work, StoreIo | CopyJob) and _is_of_lost(world, work):
             return False
     return all(
-        _room(world, target) >= needed
+        _room(world, target) >= (chunk_count(target.table_size, target.store.chunk_size or 1) if merges else needed)
         for target in world.stack.targets.values()
         if isinstance(target, SnapshotTarget) and target.merge is None and target.valid
     )
+
+
+def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:
+    """Whether this is done for a snapshot that is being lost, or a copy for one that has been."""
+    if isinstance(work, StoreIo):
+        return work.step is StoreStep.DROP
+    snap = world.stack.targets[work.target]
+    return work.purpose is Purpose.COPY_OUT and isinstance(snap, SnapshotTarget) and not snap.valid
 
 
 def _room(world: World, snap: SnapshotTarget) -> int:

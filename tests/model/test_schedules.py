@@ -87,6 +87,44 @@ def test_nothing_is_left_out_that_is_seen_later(store: str, lines: list[str], mo
     assert spent < more
 
 
+TWO = """
+disk base {base}
+disk cowa 24
+disk cowb {cow}
+write base 0 {base} #1
+create a "0 {base} snapshot base cowa {a}" -> ok
+create b "0 {base} snapshot base cowb {b}" -> ok
+create origin "0 {base} snapshot-origin base" -> ok
+"""
+"""Two snapshots; an origin write waits for the first, and may find the second lost when it comes back."""
+
+
+@pytest.mark.spec("WORLD-14")
+@pytest.mark.parametrize(
+    ("sizes", "lines"),
+    [
+        ({"base": 8, "cow": 4, "a": "N 8", "b": "N 4"}, ["write origin 0 8 #60", "read cowb 0 4"]),
+        ({"base": 8, "cow": 4, "a": "N 8", "b": "N 4"}, ["write origin 0 8 #60", "status b", "read cowb 0 4"]),
+        ({"base": 8, "cow": 12, "a": "P 8", "b": "P 4"}, ["write origin 0 8 #60", "read cowb 8 4"]),
+        ({"base": 6, "cow": 4, "a": "N 8", "b": "N 2"}, ["write origin 0 6 #60", "read cowb 0 4"]),
+        ({"base": 8, "cow": 4, "a": "N 4", "b": "N 4"}, ["write origin 0 8 #60", "read cowb 0 4", "read cowa 0 8"]),
+    ],
+)
+def test_a_copy_for_a_snapshot_that_is_lost_may_read_what_has_been_written(
+    sizes: dict[str, str], lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = play(TWO.format(**sizes))
+    seen, spent = sequences(session, lines)
+    on_disk = {
+        sector for results in seen for found in results[1:] if isinstance(found, sm.Raw) for sector in found.sectors
+    }
+    assert on_disk > {0, 60}  # nothing yet, and what only the origin should have
+    monkeypatch.setattr(_schedules, "_next_worlds", every_world)
+    plain, more = sequences(session, lines)
+    assert seen == plain
+    assert spent < more
+
+
 @pytest.mark.spec("WORLD-14")
 def test_a_long_read_takes_no_more_worlds_than_pieces() -> None:
     session = play(setup(base=256) + "write snap 0 64 #1")
