@@ -163,7 +163,8 @@ def _commutes(session: Session, key: int, flight: Flight) -> bool:
 def _may_be_overtaken(world: World, job: CopyJob) -> bool:
     """Whether what a copy is to read may be written to before: by those who need not wait when the snapshot is lost.
 
-    Who waits for this very exception does so even then.  Others may be waiting for that of another snapshot.
+    Who waits for this very exception does so even then; others may be waiting for that of another snapshot.  A copy
+    that nobody waits for may still be there when the next operation begins.
     """
     snap = world.stack.targets[job.target]
     if job.purpose is not Purpose.COPY_OUT or not isinstance(snap, SnapshotTarget) or calm(world):
@@ -172,12 +173,14 @@ def _may_be_overtaken(world: World, job: CopyJob) -> bool:
         return True
     start = chunk_start(job.old, snap.store.chunk_size)
     end = start + job.destination.count
-    waiting = snap.pending[job.old].origin_waiting
+    pending = snap.pending[job.old]
+    if not pending.waiting and not pending.origin_waiting:
+        return True
     shifted = any(isinstance(t, LinearTarget) for t in world.stack.targets.values())
     for id, work in world.stack.work.items():
         if isinstance(work, Rest) and work.bio.is_write and (shifted or work.bio.sector < end):
             return True
-        if isinstance(work, Piece) and work.bio.is_write and id not in waiting:
+        if isinstance(work, Piece) and work.bio.is_write and id not in pending.origin_waiting:
             bio = work.bio
             if shifted or (bio.where == snap.origin and bio.sector < end and start < bio.sector + bio.count):
                 return True

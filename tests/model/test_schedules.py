@@ -107,6 +107,10 @@ create origin "0 {base} snapshot-origin base" -> ok
         ({"base": 8, "cow": 4, "a": "N 8", "b": "N 4"}, ["write origin 0 8 #60", "status b", "read cowb 0 4"]),
         ({"base": 8, "cow": 12, "a": "P 8", "b": "P 4"}, ["write origin 0 8 #60", "read cowb 8 4"]),
         ({"base": 6, "cow": 4, "a": "N 8", "b": "N 2"}, ["write origin 0 6 #60", "read cowb 0 4"]),
+        (
+            {"base": 4, "cow": 1, "a": "N 2", "b": "N 1"},
+            ["write origin 0 2 #70", "write origin 0 2 #60", "read cowb 0 1"],
+        ),
         ({"base": 8, "cow": 4, "a": "N 4", "b": "N 4"}, ["write origin 0 8 #60", "read cowb 0 4", "read cowa 0 8"]),
     ],
 )
