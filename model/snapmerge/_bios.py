@@ -48,6 +48,8 @@ def enter(d: Draft, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if d.generation is Generation.CONCEPT and _is_claimed(d, work.bio, work.parent):
         _refused(d, id, work, "EBUSY")
+    elif work.bio.op is Op.DISCARD and any(_clones(d.targets[t], work.bio) == 0 for t in device.live):
+        _refused(d, id, work, "EOPNOTSUPP")
     elif device.held:
         d.put_device(replace(device, deferred=(*device.deferred, id)))
     elif not device.live:
@@ -253,6 +255,8 @@ def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if device.live:
         d.put_device(replace(device, busy=device.busy - 1))
+    if work.parent == SUBMITTER and work.bio.op is Op.DISCARD and work.error == "EOPNOTSUPP":
+        work = replace(work, error=None)  # once it is let in, its user does not hear of that: blkdev_issue_discard
     _tell(d, work)
 
 

@@ -372,3 +372,29 @@ def test_a_merge_that_runs_on_the_origin_stops_for_a_snapshot_and_goes_on() -> N
     bench.settle()
     assert bench.ended(write) == "ok"
     bench.play("read base 0 32 -> #70 #1001+7 #1+8 #1016+8 #50+8\nread second 0 32 -> #1000+32")
+
+
+@pytest.mark.spec("DEV-22")
+@pytest.mark.parametrize(
+    "table", ["0 8 linear base 0; 8 8 snapshot-origin base", "0 16 snapshot-origin base", "0 16 snapshot base cow N 8"]
+)
+def test_what_takes_no_discards_refuses_them_also_while_it_is_suspended(table: str) -> None:
+    session = play(f'disk base 16\ndisk cow 16\ncreate dev "{table}"\ndiscard dev 0 8 -> error EOPNOTSUPP')
+    play("suspend dev\nstart 1 discard dev 0 8\nfinish 1 -> error EOPNOTSUPP", session)
+
+
+@pytest.mark.spec("DEV-22")
+def test_a_discard_that_was_let_in_waits_and_may_find_another_table() -> None:
+    play(
+        """
+disk base 16
+disk cow 16
+create snap "0 16 snapshot base cow N 8 1 discard_zeroes_cow"
+suspend snap
+start 1 discard snap 0 8
+load snap "0 16 snapshot-origin base"
+finish 1 -> blocked
+resume snap
+finish 1 -> ok
+"""
+    )
