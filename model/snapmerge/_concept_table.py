@@ -236,12 +236,9 @@ def message(d: Draft, target: Target, text: str) -> str | None:
 
 
 def _scan(word: str) -> int | None:
-    """As ``sscanf`` reads an unsigned number: a sign may stand before it, and anything behind."""
-    match = re.match(r"([+-]?)([0-9]+)", word, re.ASCII)
-    if match is None:
-        return None
-    number = min(int(match[2][:40]), _LONG - 1)
-    return -number % _LONG if match[1] == "-" else number
+    """As the kernel's ``sscanf`` reads ``%lu``: anything may stand behind, no sign before; what is too long wraps."""
+    match = re.match(r"[0-9]+", word, re.ASCII)
+    return None if match is None else int(match[0][:4000]) % _LONG
 
 
 def status(merge: ConceptMerge, first: int) -> str:
