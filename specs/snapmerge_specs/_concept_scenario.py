@@ -195,7 +195,7 @@ class ConceptScenario(Sketched):
 
     def end(self) -> None:
         """Lets everything go on and come to its end, and looks."""
-        for device in ("window", "origin", "merge", "merge2"):
+        for device in ("window", "origin", "merge", "merge2", "snap", "beside"):
             self.do(sm.Resume(device))
         for key in self.pending_keys:
             self._do(sm.Finish(key))
