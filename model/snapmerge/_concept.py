@@ -6,7 +6,7 @@ entry of ``ConceptRules``, and all of them together are the patch to the letter 
 Source: ``snapshot_merge_map``, ``merge_work``, ``merge_callback``, ``snapshot_merge_resume`` of the patch.
 """
 
-from . import _bios, _concept_table, _copyout
+from . import _bios, _concept_table, _copyout, _origin
 from ._bio import Bio, Op
 from ._concept_state import ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
 from ._draft import Draft
@@ -210,9 +210,9 @@ def _drain(d: Draft, merge: ConceptMerge) -> None:
 def _protect(d: Draft, merge: ConceptMerge) -> None:
     """Has the snapshots on the destination save what the copy replaces; asked again until none needs to."""
     sector, count = d.rules.concept.extent(merge, merge.progress)
-    waits = [
-        d.rules.concept.protects(d, merge.destination, at, None) for at in range(sector, sector + count, merge.io_max)
-    ]
+    step = min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
+    begin = sector - sector % step
+    waits = [d.rules.concept.protects(d, merge.destination, at, None) for at in range(begin, sector + count, step)]
     if not any(waits):
         _copy(d, there(d, merge.id), sector, count)
 

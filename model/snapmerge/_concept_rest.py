@@ -15,6 +15,7 @@ __all__ = [
     "comes_to_rest",
     "copies_settled",
     "destroyed",
+    "new_sibling",
     "resume",
     "stop",
     "work_settled",
@@ -30,10 +31,20 @@ def resume(d: Draft, merge: ConceptMerge) -> bool:
         merge = _concept.there(d, merge.id)
     if merge.stage is Stage.LOADING:
         return False
-    io_max = min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
-    d.put(replace(merge, active=True, io_max=io_max))
+    d.put(replace(merge, active=True, io_max=_io_max(d, merge)))
     _concept.schedule(d, merge.id)
     return True
+
+
+def _io_max(d: Draft, merge: ConceptMerge) -> int:
+    return min(merge.chunk_size, _origin.minimum_chunk_size(d, merge.destination))
+
+
+def new_sibling(d: Draft, origin: str) -> None:
+    """A snapshot of ``origin`` is live: no piece of a merge into it may cross one of its chunks' borders."""
+    for target in d.targets.values():
+        if isinstance(target, ConceptMerge) and target.active and target.destination == origin:
+            d.put(replace(target, io_max=_io_max(d, target)))
 
 
 def stop(d: Draft, merge: ConceptMerge) -> None:

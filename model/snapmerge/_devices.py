@@ -278,6 +278,7 @@ def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> boo
     merges = target.merge is not None
     io_max = _origin.minimum_chunk_size(d, target.origin) if merges else target.io_max
     d.put(replace(target, active=True, io_max=io_max))
+    _concept_rest.new_sibling(d, target.origin)
     if merges:
         _merge.start_merge(d, target.id)
     d.change_request(replace(request, left=request.left[1:], waiting=target.id if merges else None))

@@ -175,3 +175,27 @@ def test_the_last_chunk_is_copied_up_to_the_end_of_the_target() -> None:
     text = 'disk base 4\ndisk cow 32\nwrite base 0 4 #1001\ncreate snap "0 3 snapshot base cow P 2"\n'
     text += 'write snap 2 1 #23\nsuspend snap\nwrite base 3 1 #99\ncreate merge "0 3 snapshot-merge base cow P 2"\n'
     play(text + "settle merge\nread base 0 4 -> #1001+2 #23 #99\n", sm.Session.new(sm.CONCEPT))
+
+
+@pytest.mark.spec("CONCEPT-2")
+def test_every_chunk_of_a_sibling_is_saved_when_the_target_begins_inside_one() -> None:
+    play(
+        "disk base 4\ndisk cow 16\ndisk other 32\nwrite base 0 4 #1001\nflush base\n"
+        'create origin "0 4 snapshot-origin base"\ncreate snap "0 4 snapshot base cow P 4"\n'
+        'create beside "0 4 snapshot base other P 2"\nsuspend origin\nresume origin\nwrite snap 0 4 #21\n'
+        "suspend snap\n"
+        'create merge "0 1 linear base 0; 1 2 snapshot-merge base cow P 4; 3 1 linear base 3"\nsettle merge\n'
+        "read merge 0 4 -> #1001 #22+2 #1004\nread beside 0 4 -> #1001+4\n",
+        sm.Session.new(sm.CONCEPT),
+    )
+
+
+@pytest.mark.spec("CONCEPT-2")
+def test_a_snapshot_with_smaller_chunks_that_comes_later_does_not_change() -> None:
+    play(
+        "disk base 4\ndisk cow 16\ndisk other 32\nwrite base 0 4 #1001\n"
+        'create snap "0 4 snapshot base cow P 2"\nsuspend snap\n'
+        'create merge "0 4 snapshot-merge base cow P 2"\ncreate beside "0 4 snapshot base other P 1"\n'
+        "write merge 2 2 #31\nread beside 0 4 -> #1001+4\n",
+        sm.Session.new(sm.CONCEPT),
+    )
