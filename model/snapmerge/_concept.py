@@ -14,7 +14,7 @@ from ._errors import MachineError
 from ._exceptions import lookup, pairs
 from ._layout import area_location
 from ._replace import replace
-from ._state import CopyJob, DeviceBio, Piece, Purpose, Target
+from ._state import CopyJob, DeviceBio, Piece, Purpose, SnapshotTarget, Target
 from ._store import Persistent
 from ._units import SECTOR_BYTES, Chunk, chunk_of, chunk_start, offset_in_chunk
 
@@ -150,8 +150,8 @@ def claims(_merge: ConceptMerge) -> bool:
 
 
 def is_claimed(d: Draft, device: str, by: str | None) -> bool:
-    """Whether an active merge has the device as its destination, and only its own device (``by``) may write there."""
-    merges = [t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.active and t.destination == device]
+    """Whether a merge that is live has the device as its destination, and only its own device (``by``) may write there."""
+    merges = [t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.claims and t.destination == device]
     return any(merge.device != by and d.rules.concept.claims(merge) for merge in merges)
 
 
@@ -160,8 +160,18 @@ def in_use(d: Draft, target: Target) -> str | None:
     if not isinstance(target, ConceptMerge) or target.active or not d.rules.concept.claims(target):
         return None
     bios = (w.bio for w in d.work.values() if isinstance(w, DeviceBio))
-    writing = any(bio.is_write and bio.where == target.destination for bio in bios)
+    writing = any(bio.is_write and _reaches(d, bio.where, target) for bio in bios)
     return "The usable_origin device is being written to." if writing else None
+
+
+def _reaches(d: Draft, name: str, merge: ConceptMerge) -> bool:
+    """Whether what is written to a device comes to the merge's destination, and not by the merge."""
+    if name == merge.destination or name not in d.devices or name == merge.device:
+        return name == merge.destination
+    targets = [d.targets[id] for id in d.device(name).live]
+    lower = {t.cow if isinstance(t, SnapshotTarget) else t.lower for t in targets if not isinstance(t, ConceptMerge)}
+    lower |= {part for t in targets if isinstance(t, ConceptMerge) for part in (t.destination, t.cow)}
+    return any(_reaches(d, part, merge) for part in lower)
 
 
 def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:

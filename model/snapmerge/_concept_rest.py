@@ -12,6 +12,7 @@ from ._replace import replace
 
 __all__ = [
     "at_rest",
+    "claim",
     "comes_to_rest",
     "copies_settled",
     "destroyed",
@@ -20,6 +21,13 @@ __all__ = [
     "stop",
     "work_settled",
 ]
+
+
+def claim(d: Draft, id: int) -> None:
+    """The resume of its device begins: from now on nobody else writes to the destination."""
+    merge = _concept.concept_of(d, id)
+    if merge is not None:
+        d.put(replace(merge, claims=True))
 
 
 def resume(d: Draft, merge: ConceptMerge) -> bool:

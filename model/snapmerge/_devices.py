@@ -247,6 +247,8 @@ def _swap(d: Draft, request: Resuming) -> bool:
     problem = next(filter(None, (_handover.preresume(d, d.targets[id]) for id in device.live)), None)
     if problem is not None:
         d.change_request(replace(request, left=(), refused=f"snapshots: {problem}"))
+    for id in device.live if problem is None else ():
+        _concept_rest.claim(d, id)
     return True
 
 

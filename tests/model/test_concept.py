@@ -199,3 +199,23 @@ def test_a_snapshot_with_smaller_chunks_that_comes_later_does_not_change() -> No
         "write merge 2 2 #31\nread beside 0 4 -> #1001+4\n",
         sm.Session.new(sm.CONCEPT),
     )
+
+
+@pytest.mark.spec("CONCEPT-13")
+def test_nobody_else_writes_to_the_destination_while_the_store_is_read() -> None:
+    bench = Bench(BASE + WRITTEN, sm.CONCEPT)
+    bench.start(f"create merge {TABLE}")
+    assert bench.flights == ["read cow 0 1"]
+    assert bench.ended(bench.start("write origin 0 1 #77")) == "error EBUSY"
+    bench.settle()
+    bench.play("read merge 0 4 -> #1001 #21 #1003 #23")
+
+
+@pytest.mark.spec("CONCEPT-13")
+def test_a_write_on_its_way_to_a_disk_keeps_a_merge_from_it() -> None:
+    bench = Bench(BASE + WRITTEN, sm.CONCEPT)
+    write = bench.start("write origin 1 1 #77")
+    create = bench.start('create merge "0 4 snapshot-merge base cow P 1"')
+    bench.settle()
+    assert bench.ended(create) == 'error EINVAL "snapshots: The usable_origin device is being written to."'
+    assert bench.ended(write) == "ok"
