@@ -199,6 +199,7 @@ def turn(d: Draft, id: int) -> None:
     d.put(merge)
     if merge.stopping or merge.broken or not merge.valid:
         return
+    merge = replace(merge, failed=False)
     while merge.progress < merge.end and _exception(d, merge, merge.progress) is None:
         merge = replace(merge, progress=merge.progress + 1)
     if merge.progress < merge.end:

@@ -135,7 +135,7 @@ def test_a_failed_copy_ends_the_merge_and_what_waits_and_a_resume_tries_again() 
         BASE + WRITTEN + f"fault base write 3 1\ncreate merge {TABLE}\nsettle merge\n"
         'status merge -> "0 4 snapshot-merge Merge failed"\nread merge 0 4 -> #1001 #21 #1003 #23\n'
         "heal base\nsuspend merge\nresume merge\nread base 0 4 -> #1001 #21 #1003 #23\nmetadata cow -> store "
-        'valid=1 version=1 chunk_size=1\nstatus merge -> "0 4 snapshot-merge Merge failed"\n',
+        'valid=1 version=1 chunk_size=1\nstatus merge -> "0 4 snapshot-merge 4/4"\nevents merge -> 1\n',
         sm.Session.new(sm.CONCEPT),
     )
 
