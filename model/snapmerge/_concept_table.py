@@ -121,7 +121,7 @@ def refuse(d: Draft, target: Target) -> str | None:
 
 
 def _serves(other: Target, cow: str) -> bool:
-    return isinstance(other, ConceptMerge) and other.active and other.cow == cow
+    return isinstance(other, ConceptMerge) and other.claims and other.cow == cow
 
 
 def _same_cow(merge: ConceptMerge, other: Target) -> bool:

@@ -120,3 +120,16 @@ def test_mainline_has_another_target_of_that_name() -> None:
     text = BASE + WRITTEN + 'create merge "0 4 snapshot-merge base cow P 1"\n'
     targets = [type(target) for target in play(text.replace("create merge", "load snap")).world.stack.targets.values()]
     assert ConceptMerge not in targets
+
+
+@pytest.mark.spec("CONCEPT-11")
+def test_a_snapshot_is_not_resumed_while_a_merge_waits_to_take_it_over() -> None:
+    _play(
+        "disk base 4\ndisk cow 16\ndisk cow2 16\ndisk copy 4\nwrite base 0 4 #1001\n"
+        'create cowd "0 16 linear cow 0"\ncreate snap "0 4 snapshot base cowd P 1"\n'
+        'create snap2 "0 4 snapshot base cow2 P 1"\nwrite snap2 0 1 #61\nsuspend snap\nsuspend snap2\nsuspend cowd\n'
+        'create m2 "0 4 snapshot-merge base cow2 P 1"\n'
+        'start 2 create merge "0 4 snapshot-merge copy cowd P 1"\nfinish 2 -> blocked\n'
+        'resume snap -> error EINVAL "snapshots: The snapshot is being merged."\nresume cowd\nfinish 2 -> ok\n'
+        'status snap -> "0 4 snapshot Invalid"\n'
+    )
