@@ -99,10 +99,9 @@ def extent(merge: ConceptMerge, chunk: int) -> tuple[int, int]:
     return first, end - first
 
 
-def usable(d: Draft, merge: ConceptMerge, new: int) -> bool:
-    """Whether a chunk of the COW device can hold data: it is there, and not one of the store's own."""
-    inside = (new + 1) * merge.chunk_size <= d.size(merge.cow)
-    return inside and not (isinstance(merge.store, Persistent) and is_metadata(new, merge.store.per_area))
+def usable(_d: Draft, _merge: ConceptMerge, _new: int) -> bool:
+    """Whether an exception counts: every one does, also if its chunk is not there any more, which is an error then."""
+    return True
 
 
 def refuse(d: Draft, target: Target) -> str | None:
@@ -208,6 +207,9 @@ def _area_read(d: Draft, merge: ConceptMerge, store: Persistent, area: int, data
     completed = merge.completed
     for old, new in records:
         completed = insert(completed, old, new)
+    if any(is_metadata(new, store.per_area) for _, new in records):
+        d.rules.concept.load_failed(d, merge)
+        return
     merge = replace(merge, completed=completed)
     if len(records) == store.per_area:
         d.put(merge)

@@ -133,3 +133,17 @@ def test_a_snapshot_is_not_resumed_while_a_merge_waits_to_take_it_over() -> None
         'resume snap -> error EINVAL "snapshots: The snapshot is being merged."\nresume cowd\nfinish 2 -> ok\n'
         'status snap -> "0 4 snapshot Invalid"\n'
     )
+
+
+@pytest.mark.spec("CONCEPT-1", "CONCEPT-16")
+def test_a_cow_device_that_has_lost_its_end_is_not_taken_for_one_without_exceptions() -> None:
+    _play(
+        "disk base 4\ndisk cow 16\nwrite base 0 4 #1001\n"
+        'create cowd "0 16 linear cow 0"\ncreate snap "0 4 snapshot base cowd P 1"\nwrite snap 1 1 #21\n'
+        'write snap 3 1 #23\nsuspend snap\nsuspend cowd\nload cowd "0 3 linear cow 0"\nresume cowd\n'
+        'create merge "0 4 snapshot-merge base cowd P 1"\nsettle merge\n'
+        'status merge -> "0 4 snapshot-merge Merge failed"\nread merge 3 1 -> error EIO\nevents merge -> 0\n'
+        "metadata cow -> store valid=1 version=1 chunk_size=1 1>2 3>3\n"
+        'suspend cowd\nload cowd "0 16 linear cow 0"\nresume cowd\nsuspend merge\nresume merge\nsettle merge\n'
+        'status merge -> "0 4 snapshot-merge 4/4"\nread merge 0 4 -> #1001 #21 #1003 #23\n'
+    )
