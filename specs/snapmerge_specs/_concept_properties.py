@@ -86,6 +86,8 @@ def _own_chunk(world: World) -> str | None:
             chunk = piece.bio.sector // merge.chunk_size
             if chunk != merge.progress or lookup(merge.completed, chunk) is None:
                 return f"{merge.device}: a {piece.bio.op.value} of chunk {chunk} waits for chunk {merge.progress}"
+            if not piece.bio.is_write:
+                return f"{merge.device}: a {piece.bio.op.value} waits for chunk {chunk}"
     return None
 
 
@@ -97,7 +99,10 @@ def _stays_inside(world: World) -> str | None:
             continue
         merge = world.stack.targets.get(work.target)
         to = work.destination
-        if isinstance(merge, ConceptMerge) and to.sector + to.count > merge.line.start + merge.line.length:
+        if not isinstance(merge, ConceptMerge):
+            continue
+        start, end = merge.line.start, merge.line.start + merge.line.length
+        if to.sector < start or to.sector + to.count > end:
             return f"{merge.device} copies to the sectors {to.sector}+{to.count} of {to.where}"
     return None
 
@@ -151,12 +156,15 @@ _AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
 
 
 def _one_event(before: World, after: World) -> str | None:
-    """An event is raised when a merge ends that had something to merge, and at no other time."""
-    ended = {m.device for m in _merges(after) if m.completed and m.finished and not _had_finished(before, m.id)}
+    """One event is raised when a merge ends that had something to merge, and none at any other time."""
+    ended = [m.device for m in _merges(after) if m.completed and m.finished and not _had_finished(before, m.id)]
     for name, device in sorted(after.stack.devices.items()):
         was = before.stack.devices.get(name)
-        if was is not None and device.events > was.events and name not in ended and _has_merge(after, name):
+        raised = device.events - was.events if was is not None else 0
+        if raised > ended.count(name) and _has_merge(after, name):
             return f"{name} raises an event, and nothing has ended"
+        if raised < ended.count(name):
+            return f"{name} has ended, and raises no event"
     return None
 
 
