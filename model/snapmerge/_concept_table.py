@@ -48,14 +48,14 @@ def construct(d: Draft, id: int, device: str, line: TableLine) -> None:
     store = parse_store(line.args[2], line.args[3])
     if store is None or store.chunk_size == 0 or not d.rules.concept.takes(store):
         raise BadTable(_NO_STORE)
+    merge = counted(d, ConceptMerge(id, device, line, line.args[0], cow, store))
+    d.log(f"snapshots: There are {merge.end - merge.progress} chunks to merge")
     destination = _construct.open_lower(d, device, line.args[0], "Cannot get usable_origin device")
     if cow == destination:
         raise BadTable("COW device cannot be the same as usable_origin device")
-    merge = counted(d, ConceptMerge(id, device, line, destination, cow, store))
     problem = d.rules.concept.merges(d, merge)
     if problem is not None:
         raise BadTable(problem)
-    d.log(f"snapshots: There are {merge.end} chunks to merge")
     d.put(merge)
 
 

@@ -56,7 +56,10 @@ def with_defects(*defects: ConceptDefect) -> Rules:
 def _below_count(d: Draft, merge: ConceptMerge, new: int) -> bool:
     """``if (merge_chunk > sm->nr_chunks)``: a chunk of the COW device against the number of chunks to merge."""
     first = d.rules.concept.span(merge.line)[0] // merge.chunk_size
-    return new <= merge.end - first
+    if new <= merge.end - first:
+        return True
+    d.log("snapshots: merge_chunk out of range")
+    return False
 
 
 def _whole_chunks(sectors: int, chunk_size: int) -> int:

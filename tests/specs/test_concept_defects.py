@@ -112,3 +112,27 @@ def test_a_store_that_cannot_be_read_ends_well() -> None:
 @pytest.mark.parametrize("args", ["origin cow N 1", "base cow P 1", "origin cow P 1 2 whatever follows"])
 def test_what_the_constructor_takes(args: str) -> None:
     posted(BASE + f'create merge "0 4 snapshot-merge {args}" -> ok\n')
+
+
+def _said(session: sm.Session, event: sm.Event, rules: sm.Rules) -> list[str]:
+    _, effects = sm.step(session.world.stack, event, rules)
+    return [effect.text for effect in effects if isinstance(effect, sm.Log)]
+
+
+@pytest.mark.spec("CONCEPT-25")
+@pytest.mark.parametrize("rules", [AS_POSTED, sm.CONCEPT])
+def test_the_constructor_says_how_many_chunks_there_are_before_it_looks_for_the_destination(rules: sm.Rules) -> None:
+    session = sm.Session.new(rules)
+    for step in sm.parse_trace(BASE + "create merge\n"):
+        _, session = sm.operate(session, step.operation)
+    for table in ("0 4 snapshot-merge nowhere cow P 1", "0 2 linear base 0; 2 4 snapshot-merge origin cow P 1"):
+        said = _said(session, sm.LoadTable(9, "merge", table), rules)
+        assert said == ["snapshots: There are 4 chunks to merge"]
+
+
+@pytest.mark.spec("CONCEPT-25")
+def test_a_chunk_that_is_skipped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(sm.Draft, "log", lambda _draft, text: said.append(text))
+    posted(BASE + "write origin 0 1 #20\nwrite origin 2 1 #22\n" + MERGE + "settle merge\n")
+    assert said == ["snapshots: There are 4 chunks to merge", "snapshots: merge_chunk out of range"]
