@@ -65,6 +65,8 @@ def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     bio = piece.bio
     if merge.broken:
         _bios.piece_ended(d, id, "EIO")
+    elif bio.op is Op.FLUSH and piece.number and (merge.finished or not merge.valid):
+        _bios.piece_ended(d, id, None)
     elif bio.op is Op.FLUSH:
         _bios.send(d, id, bio.to(merge.cow if piece.number else merge.destination, 0))
     else:

@@ -219,3 +219,12 @@ def test_a_write_on_its_way_to_a_disk_keeps_a_merge_from_it() -> None:
     bench.settle()
     assert bench.ended(create) == 'error EINVAL "snapshots: The usable_origin device is being written to."'
     assert bench.ended(write) == "ok"
+
+
+@pytest.mark.spec("CONCEPT-22")
+def test_after_the_end_a_flush_is_of_the_destination_only() -> None:
+    play(
+        BASE + WRITTEN + f"create merge {TABLE}\nsettle merge\nfault cow flush 0 1\nwrite merge 0 1 #31\n"
+        "flush merge -> ok\n",
+        sm.Session.new(sm.CONCEPT),
+    )
