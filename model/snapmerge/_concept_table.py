@@ -133,9 +133,15 @@ def take_over(d: Draft, merge: ConceptMerge) -> bool:
         if snap.pending or snap.dropping:
             return False
         if d.device(snap.device).suspended:
-            store = replace(snap.store, chunk_size=0)
-            d.put(replace(snap, valid=False, completed=NO_EXCEPTIONS, store=store))
+            _kill(d, snap)
+    for snap in [t for t in d.targets.values() if isinstance(t, SnapshotTarget) and t.cow == merge.cow]:
+        if not snap.active:
+            _kill(d, snap)
     return True
+
+
+def _kill(d: Draft, snap: SnapshotTarget) -> None:
+    d.put(replace(snap, valid=False, completed=NO_EXCEPTIONS, store=replace(snap.store, chunk_size=0)))
 
 
 # --- reading the store -------------------------------------------------------------------------------------------

@@ -147,6 +147,8 @@ def _construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> bo
     table_size = request.lines[-1].start + request.lines[-1].length
     snap = SnapshotTarget(id, device, line, origin, cow, features, store, table_size, merge)
     handover = _wants_handover(d, snap)
+    if d.generation is Generation.CONCEPT and (problem := d.rules.concept.refuse(d, snap)) is not None:
+        raise BadTable(problem)
     d.put(snap)
     _origin.register(d, snap)
     if handover:

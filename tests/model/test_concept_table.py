@@ -48,7 +48,7 @@ def test_a_merge_takes_over_from_a_suspended_snapshot_and_from_no_other() -> Non
         BASE + WRITTEN.replace("suspend snap\n", "") + f"create merge {TABLE} -> {refused}\nsuspend snap\n"
         f'create merge {TABLE} -> ok\nstatus snap -> "0 4 snapshot Invalid"\nresume snap -> ok\n'
         "read snap 0 1 -> error EIO\n"
-        'create again "0 4 snapshot base cow P 1" -> error EINVAL "snapshots: The snapshot is being merged."\n'
+        'create again "0 4 snapshot base cow P 1" -> error EINVAL "snapshot: The snapshot is being merged."\n'
     )
 
 
@@ -146,4 +146,21 @@ def test_a_cow_device_that_has_lost_its_end_is_not_taken_for_one_without_excepti
         "metadata cow -> store valid=1 version=1 chunk_size=1 1>2 3>3\n"
         'suspend cowd\nload cowd "0 16 linear cow 0"\nresume cowd\nsuspend merge\nresume merge\nsettle merge\n'
         'status merge -> "0 4 snapshot-merge 4/4"\nread merge 0 4 -> #1001 #21 #1003 #23\n'
+    )
+
+
+@pytest.mark.spec("CONCEPT-11")
+@pytest.mark.parametrize("early", [True, False])
+def test_a_snapshot_that_was_loaded_before_the_end_does_not_bring_its_exceptions_back(early: bool) -> None:
+    load = 'create late\nload late "0 4 snapshot base cow P 1"'
+    refused = ' -> error EINVAL "snapshot: The snapshot is being merged."\n'
+    _play(
+        BASE
+        + WRITTEN
+        + (f"remove snap\n{load} -> ok\n" if early else "")
+        + f"suspend origin\ncreate merge {TABLE}\n"
+        + ("" if early else load + refused)
+        + "resume origin\nsettle merge\nread merge 0 4 -> #1001 #21 #1003 #23\nremove merge\n"
+        + ("resume late\nread late 0 4 -> error EIO\nwrite late 0 1 #51 -> error EIO\n" if early else "")
+        + "metadata cow -> store valid=1 version=1 chunk_size=1\n"
     )
