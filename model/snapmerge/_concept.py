@@ -152,7 +152,7 @@ def claims(_merge: ConceptMerge) -> bool:
 
 
 def is_claimed(d: Draft, device: str, by: str | None) -> bool:
-    """Whether a merge that is live has the device as its destination, and only its own device (``by``) may write there."""
+    """Whether a live merge has the device as its destination, and only its own device (``by``) may write there."""
     merges = [t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.claims and t.destination == device]
     return any(merge.device != by and d.rules.concept.claims(merge) for merge in merges)
 

@@ -39,7 +39,8 @@ class ConceptMerge:
     ``progress`` is the next chunk to be looked up, ``end`` the one behind the last; ``copies`` are the chunks being
     copied.  ``scheduled``: the worker has been called.  ``queued`` are ids of pieces that wait, ``tracked`` counts
     writes to the COW device in flight, by chunk.  ``broken``: the store could not be read; ``valid``: what its header
-    says.  ``claims``: its resume has begun, and the destination is its own.  ``io_max``: no piece crosses a multiple of it, in sectors.
+    says.  ``claims``: its resume has begun, and the destination is its own.  ``io_max``: no piece
+    crosses a multiple of it, in sectors.
     """
 
     id: int

@@ -19,9 +19,9 @@ COUNTS = {
     "transient": (179, 370, 1, 0),
     "full area": (336, 335, 1, 0),
     "concept merge": (4563, 11369, 5, 39),
-    "concept writes": (2412, 5970, 7, 92),
+    "concept writes": (2378, 5893, 8, 92),
     "concept interrupted": (388, 630, 9, 130),
-    "concept reload": (53, 61, 1, 11),
+    "concept reload": (51, 58, 1, 11),
     "concept fails": (111, 154, 2, 0),
     "concept beside a snapshot": (206, 322, 4, 0),
 }
