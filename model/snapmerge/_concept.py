@@ -25,13 +25,13 @@ __all__ = [
     "copied",
     "copy_failed",
     "flush",
+    "hold",
     "in_use",
     "io_done",
     "is_claimed",
     "map_merge",
     "not_submitted",
     "protects",
-    "queue",
     "record",
     "released",
     "retry_protection",
@@ -74,23 +74,31 @@ def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
 
 
 def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
-    """A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either."""
+    """A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either.
+
+    Writes to them take turns: two at once could leave one of them in each.
+    """
     bio = piece.bio
     chunk = chunk_of(bio.sector, merge.chunk_size)
     new = _exception(d, merge, chunk)
     home = bio.to(merge.destination, bio.sector)
     if new is None:
         to_destination(d, id, replace(piece, bio=home))
-    elif not bio.is_write:
-        _bios.send(d, id, home if chunk < merge.progress else _in_cow(merge, bio, new))
-    elif _in_work(merge, chunk):
-        queue(d, id, merge)
+    elif not bio.is_write and chunk < merge.progress:
+        _bios.send(d, id, home)
+    elif bio.is_write and (_in_work(merge, chunk) or (chunk < merge.progress and chunk in merge.tracked)):
+        d.put(replace(merge, queued=(*merge.queued, id)))
     elif chunk < merge.progress:
-        to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new)))
+        _track(d, merge, chunk)
+        to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new), chunk=chunk))
     else:
+        _track(d, merge, chunk)
         d.change(id, replace(piece, chunk=chunk))
-        d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)))
         _bios.send(d, id, _in_cow(merge, bio, new))
+
+
+def _track(d: Draft, merge: ConceptMerge, chunk: int) -> None:
+    d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)))
 
 
 def _exception(d: Draft, merge: ConceptMerge, chunk: int) -> Chunk | None:
@@ -117,13 +125,13 @@ def to_destination(d: Draft, id: int, piece: Piece) -> None:
         _bios.send(d, id, bio)
 
 
-def queue(d: Draft, id: int, merge: ConceptMerge) -> None:
-    """The piece waits."""
-    d.put(replace(merge, queued=(*merge.queued, id)))
+def hold(d: Draft, id: int, merge: ConceptMerge) -> None:
+    """The piece waits for the end of all; only the patch does that."""
+    d.put(replace(merge, held=(*merge.held, id)))
 
 
 def _map_again(d: Draft, id: int) -> None:
-    """What waited is mapped anew; it may have to wait again."""
+    """What waited for a chunk is mapped anew; it may have to wait again."""
     merge = there(d, id)
     d.put(replace(merge, queued=()))
     for piece in merge.queued:
@@ -138,12 +146,16 @@ def second_leg(d: Draft, id: int, piece: Piece) -> None:
 
 
 def untrack(d: Draft, merge: ConceptMerge, chunk: int) -> None:
-    """A write to the COW device has ended; the worker may wait for it."""
+    """I/O that was tracked has ended: the worker may wait for that, another write, or the end."""
     left = merge.tracked[chunk] - 1
     merge = replace(merge, tracked=merge.tracked.set(chunk, left) if left else merge.tracked.delete(chunk))
     d.put(merge)
     if merge.stage is Stage.DRAINING:
         _drain(d, merge)
+    elif merge.stage is Stage.ENDING:
+        _ended(d, merge)
+    if not left and merge.queued:
+        _map_again(d, merge.id)
 
 
 def claims(_merge: ConceptMerge) -> bool:
@@ -214,7 +226,7 @@ def turn(d: Draft, id: int) -> None:
 
 
 def _drain(d: Draft, merge: ConceptMerge) -> None:
-    """Goes on when no write to the chunk is on its way to the COW device."""
+    """Goes on when nothing that reads or writes the chunk is on its way to the COW device."""
     if merge.progress not in merge.tracked:
         d.put(replace(merge, stage=Stage.PROTECTING))
         _protect(d, there(d, merge.id))
@@ -274,8 +286,8 @@ def copied(d: Draft, id: int, chunk: int, error: str | None) -> None:
 def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
     """The merge rests, which its status says; what waits for the chunk fails, and I/O goes on."""
     d.log(f"snapshots: {text}")
-    d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=()))
-    for piece in merge.queued:
+    d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=(), held=()))
+    for piece in (*merge.held, *merge.queued):
         _bios.piece_ended(d, piece, "EIO")
 
 
@@ -323,8 +335,19 @@ def record(d: Draft, merge: ConceptMerge) -> None:
 
 def released(d: Draft, merge: ConceptMerge) -> None:
     """It is over: the device is its destination from now on."""
-    d.put(replace(merge, stage=Stage.IDLE, finished=True))
+    merge = replace(merge, stage=Stage.ENDING, finished=True)
+    d.put(merge)
+    _ended(d, merge)
+
+
+def _ended(d: Draft, merge: ConceptMerge) -> None:
+    """Tells the end when nothing that began before it is on its way to the COW device, which may go then."""
+    if merge.tracked:
+        return
+    d.put(replace(merge, stage=Stage.IDLE, held=()))
     d.rules.concept.announce(d, there(d, merge.id), merged=bool(merge.completed))
+    for piece in merge.held:
+        _bios.map_piece(d, piece)
     _map_again(d, merge.id)
 
 

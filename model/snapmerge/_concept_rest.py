@@ -62,7 +62,7 @@ def stop(d: Draft, merge: ConceptMerge) -> None:
 
 def at_rest(d: Draft, merge: ConceptMerge) -> bool:
     """Whether nothing of it is under way that a suspension waits for."""
-    under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING)
+    under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING, Stage.ENDING)
     settled = d.rules.concept.copies_settled(merge) and d.rules.concept.work_settled(merge)
     return settled and merge.stage not in under_way
 

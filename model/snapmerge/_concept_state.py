@@ -30,6 +30,7 @@ class Stage(Enum):
     COPYING = "copying a chunk"
     FLUSHING = "flushing the destination"
     RECORDING = "recording that it is over"
+    ENDING = "waiting for I/O of the COW device that began before the end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ class ConceptMerge:
     """A ``snapshot-merge`` of version 0.1.0.  Chunks are numbered from the destination's first sector.
 
     ``progress`` is the next chunk to be looked up, ``end`` the one behind the last; ``copies`` are the chunks being
-    copied.  ``scheduled``: the worker has been called.  ``queued`` are ids of pieces that wait, ``tracked`` counts
-    writes to the COW device in flight, by chunk.  ``broken``: the store could not be read; ``valid``: what its header
+    copied.  ``scheduled``: the worker has been called.  ``queued`` are ids of pieces that wait for a chunk, ``held`` of
+    those that wait for the end; ``tracked`` counts what is on its way to the COW device, and writes to both homes of a
+    chunk, by chunk.  ``broken``: the store could not be read; ``valid``: what its header
     says.  ``claims``: its resume has begun, and the destination is its own.  ``io_max``: no piece
     crosses a multiple of it, in sectors.
     """
@@ -63,6 +65,7 @@ class ConceptMerge:
     failed: bool = False
     finished: bool = False
     queued: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
     tracked: Map[int, int] = Map()
     io_max: int = 0
 
@@ -79,7 +82,7 @@ class ConceptMerge:
     @property
     def is_over(self) -> bool:
         """Whether it has ended, well or badly, as the status has it."""
-        return self.finished or self.failed or self.broken or not self.valid
+        return (self.finished and self.stage is not Stage.ENDING) or self.failed or self.broken or not self.valid
 
     @property
     def works(self) -> bool:

@@ -213,14 +213,14 @@ def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
     """
     for id in ids:
         target = d.targets[id]
-        lower, start = _extent(target)
+        lower, start = _extent(d, target)
         if 0 < d.size(lower) < start + target.line.length:
             where = f"start={start}, len={target.line.length}, dev_size={d.size(lower)}"
             return f"{lower} too small for target: {where}"
     return None
 
 
-def _extent(target: Target) -> tuple[str, int]:
+def _extent(d: Draft, target: Target) -> tuple[str, int]:
     """What is below a target, and from which sector of it on."""
     match target:
         case LinearTarget(lower=lower, offset=offset):
@@ -228,7 +228,7 @@ def _extent(target: Target) -> tuple[str, int]:
         case OriginTarget(lower=lower) | SnapshotTarget(origin=lower):
             return lower, 0
         case ConceptMerge(destination=lower, line=line):
-            return lower, line.start
+            return lower, d.rules.concept.span(line)[0]
         case _:
             assert_never(target)
 

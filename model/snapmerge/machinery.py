@@ -4,9 +4,9 @@ What is here may change with the machine.  Everybody else needs no more than ``s
 """
 
 from ._bios import piece_ended, send, take
-from ._concept import queue, released, to_destination
+from ._concept import hold, released, to_destination
 from ._concept_state import ConceptMerge, Stage
-from ._construct import finish_load
+from ._construct import finish_load, lower_names
 from ._copyout import area_written, dropped, invalidate, publish, write_area
 from ._exceptions import Exceptions, lookup, pairs
 from ._handover import hand_over
@@ -94,9 +94,11 @@ __all__ = [
     "flush_origin",
     "flushed",
     "hand_over",
+    "hold",
     "invalidate",
     "is_metadata",
     "lookup",
+    "lower_names",
     "map_merge",
     "map_snapshot",
     "merge_of",
@@ -107,7 +109,6 @@ __all__ = [
     "poll",
     "protect",
     "publish",
-    "queue",
     "release_run",
     "released",
     "send",

@@ -18,8 +18,8 @@ from snapmerge.machinery import (
     TableLine,
     Target,
     chunk_start,
+    hold,
     piece_ended,
-    queue,
     released,
     to_destination,
 )
@@ -105,7 +105,7 @@ def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     if bio.op is Op.FLUSH and piece.number:
         piece_ended(d, id, None)
     elif merge.valid and merge.progress < merge.end:
-        queue(d, id, merge)
+        hold(d, id, merge)
     else:
         to_destination(d, id, replace(piece, bio=bio.to(merge.destination, bio.sector)))
 

@@ -17,9 +17,10 @@ from snapmerge.machinery import (
     Suspending,
     Target,
     lookup,
+    lower_names,
 )
 
-__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant"]
+__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant", "is_held"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +67,43 @@ def _asked(world: World, device: str) -> bool:
 
 
 def _goes_on(world: World) -> str | None:
-    """With nothing in flight and no I/O held back, every merge has ended, well or badly."""
-    devices = world.stack.devices.values()
-    if world.flights or world.stack.requests or any(device.held for device in devices):
+    """With nothing in flight, a merge that nothing holds back has ended, well or badly."""
+    if world.flights or world.stack.requests:
         return None
     for merge in _merges(world):
+        if is_held(world, merge.device):
+            continue
         if merge.active and merge.id in world.stack.devices[merge.device].live and not merge.is_over:
             return f"{merge.device} has stopped at chunk {merge.progress} of {merge.end}"
     return None
 
 
+def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> bool:
+    """Whether a device holds I/O back, or one that its own I/O may have to wait for.
+
+    That is what lies below it, and the COW devices of snapshots that save what is written there.
+    """
+    device = world.stack.devices.get(name)
+    if device is not None and device.held:
+        return True
+    targets = world.stack.targets
+    below = {part for id in (*device.live, *device.inactive) for part in lower_names(targets[id])} if device else set()
+    below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
+    return any(is_held(world, part, above | {name}) for part in below - above - {name})
+
+
 def _own_chunk(world: World) -> str | None:
-    """A bio waits only while its own chunk is being copied."""
+    """A write waits only while its own chunk is being copied, or written to both homes; nothing else waits."""
     for merge in _merges(world):
+        if merge.held:
+            return f"{merge.device}: something waits for the end, and chunk {merge.progress} is next"
         for id in merge.queued:
             piece = world.stack.work[id]
             if not isinstance(piece, Piece) or piece.bio.op is Op.FLUSH:
                 return f"{merge.device}: a flush waits for chunk {merge.progress}"
             chunk = piece.bio.sector // merge.chunk_size
-            if chunk != merge.progress or lookup(merge.completed, chunk) is None:
+            mine = chunk == merge.progress or chunk in merge.tracked
+            if not mine or lookup(merge.completed, chunk) is None:
                 return f"{merge.device}: a {piece.bio.op.value} of chunk {chunk} waits for chunk {merge.progress}"
             if not piece.bio.is_write:
                 return f"{merge.device}: a {piece.bio.op.value} waits for chunk {chunk}"
@@ -157,7 +176,9 @@ _AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
 
 def _one_event(before: World, after: World) -> str | None:
     """One event is raised when a merge ends that had something to merge, and none at any other time."""
-    ended = [m.device for m in _merges(after) if m.completed and m.finished and not _had_finished(before, m.id)]
+    ended = [
+        m.device for m in _merges(after) if m.completed and _has_ended(after, m.id) and not _has_ended(before, m.id)
+    ]
     for name, device in sorted(after.stack.devices.items()):
         was = before.stack.devices.get(name)
         raised = device.events - was.events if was is not None else 0
@@ -168,9 +189,9 @@ def _one_event(before: World, after: World) -> str | None:
     return None
 
 
-def _had_finished(world: World, id: int) -> bool:
+def _has_ended(world: World, id: int) -> bool:
     target = world.stack.targets.get(id)
-    return isinstance(target, ConceptMerge) and target.finished
+    return isinstance(target, ConceptMerge) and target.finished and target.stage is not Stage.ENDING
 
 
 def _has_merge(world: World, device: str) -> bool:

@@ -12,6 +12,7 @@ import snapmerge as sm
 from snapmerge import CONCEPT, Rules, Session, Step
 from snapmerge.machinery import ConceptMerge, Task, begin, poll, tend
 
+from ._concept_properties import is_held
 from ._invariants import broken, step_broken
 from ._views import NOTHING, Volumes, begun, ended, misread, views_wrong
 
@@ -121,7 +122,7 @@ class Watch:
 
     def _blocked(self, key: int, operation: sm.Operation) -> sm.Outcome:
         """It can't end now, which is right as long as something holds it back; it goes on under a key of its own."""
-        if not any(device.held for device in self.session.world.stack.devices.values()):
+        if not self._may_wait(self.session.tasks[key].operation):
             raise Broken("every operation ends", "CONCEPT-4", f"{sm.print_operation(operation)} never ends")
         if key == _NOW:
             free = next(k for k in range(_LATER, 2 * _LATER) if k not in self.session.tasks)
@@ -166,13 +167,18 @@ class Watch:
     def _look_for_stuck(self) -> None:
         """With nothing in flight and nothing held back, whatever was begun has ended."""
         world = self.session.world
-        if any(device.held for device in world.stack.devices.values()):
-            return
         for task in self.session.tasks.values():
+            if self._may_wait(task.operation):
+                continue
             over = task.result is not None or task.token in world.ended or task.token in world.replies
             if not over and not isinstance(task.operation, sm.Settle):
                 text = f"{sm.print_operation(task.operation)} never ends"
                 raise Broken("every operation ends", "CONCEPT-4", text)
+
+    def _may_wait(self, operation: sm.Plain) -> bool:
+        """Whether something that holds I/O back is a reason for the operation to wait."""
+        name = getattr(operation, "where", None) or getattr(operation, "device", None)
+        return name is not None and is_held(self.session.world, name)
 
     def _move(self) -> None:
         before = self.session.world

@@ -228,3 +228,30 @@ def test_after_the_end_a_flush_is_of_the_destination_only() -> None:
         "flush merge -> ok\n",
         sm.Session.new(sm.CONCEPT),
     )
+
+
+@pytest.mark.spec("CONCEPT-21")
+def test_writes_to_a_chunk_with_two_homes_take_turns() -> None:
+    bench = merging()
+    bench.settle_but("read cow 3 1")
+    first, second = bench.start("write merge 1 1 #31"), bench.start("write merge 1 1 #32")
+    assert bench.flights == ["read cow 3 1", "write base 1 1"]
+    bench.finish("write base 1 1", "write cow 2 1")
+    assert bench.ended(first) == "ok"
+    assert bench.flights == ["read cow 3 1", "write base 1 1"]
+    bench.finish("write base 1 1", "write cow 2 1")
+    assert bench.ended(second) == "ok"
+    bench.play("read cow 2 1 -> #32\nread base 1 1 -> #32")
+
+
+@pytest.mark.spec("CONCEPT-22")
+def test_the_end_is_told_when_nothing_is_on_its_way_to_the_cow_device() -> None:
+    bench = merging()
+    bench.settle_but("read cow 3 1")
+    bench.start("write merge 1 1 #31")
+    bench.finish("write base 1 1")
+    bench.settle_but("write cow 2 1")
+    assert bench.flights == ["write cow 2 1"]
+    assert bench.world.stack.devices["merge"].events == 0
+    bench.finish("write cow 2 1")
+    assert bench.world.stack.devices["merge"].events == 1
