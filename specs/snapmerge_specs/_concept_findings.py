@@ -33,10 +33,10 @@ def finding_trace(name: str) -> tuple[Step, ...]:
 def finding_text(defect: ConceptDefect, seed: int) -> str:
     """The file of a defect as a hunt from this seed finds it: what is wrong in comments, then what should be seen.
 
-    Raises LookupError when it finds nothing.
+    Raises LookupError when it finds nothing, or breaks another statement first.
     """
     catch = hunt(defect.rules, seed=seed)
-    if catch is None:
+    if catch is None or catch.statement != defect.statement:
         raise LookupError(f"no scenario of seed {seed} shows {defect.id}")
     shown = show_with_look(catch.operations, defect.rules) or show(catch.operations, defect.rules)
     steps = [Step(one.operation, one.expected) for one in shown if one.expected is not None]

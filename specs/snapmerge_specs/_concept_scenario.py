@@ -102,8 +102,8 @@ class ConceptScenario(Sketched):
     def _merge_table(self, draw: Draw, cow: str, destination: str) -> str:
         chunk = self.chunk_size if draw(0, 4) else _pick(draw, (1, 2))
         args = f"{destination} {cow} {self.kind} {chunk}"
-        start = self.chunk_size
-        if draw(0, 3) or start >= self.size or destination == "base":
+        start = draw(1, self.size)
+        if draw(0, 3) or start == self.size or destination == "base":
             return f"0 {self.size} snapshot-merge {args}"
         return f"0 {start} linear {destination} 0; {start} {self.size - start} snapshot-merge {args}"
 
