@@ -313,9 +313,9 @@ _CHANGES = sm.Create | sm.Load | sm.Suspend | sm.Resume | sm.Remove
 
 def misread(operation: sm.Plain, result: sm.Raw, before: Volumes, after: Volumes) -> str | None:
     """What is wrong with a read: it gives what was there at some moment while it was under way."""
-    if not isinstance(operation, sm.Read) or operation.where not in after:
-        return None
-    volumes = [volumes[operation.where] for volumes in (before, after) if operation.where in volumes]
+    if not isinstance(operation, sm.Read) or operation.where not in before or operation.where not in after:
+        return None  # of what it held at the one end or the other nobody says anything
+    volumes = [before[operation.where], after[operation.where]]
     for at, content in enumerate(result.sectors, operation.sector):
         if not any(content in volume.now[at] or not volume.now[at] for volume in volumes):
             return f"{sm.print_operation(operation)} gives {content!r} at sector {at}"
