@@ -170,8 +170,11 @@ def is_claimed(d: Draft, device: str, by: str | None) -> bool:
 
 
 def in_use(d: Draft, target: Target) -> str | None:
-    """Why a merge can't claim its destination: somebody is writing to it."""
+    """Why a merge can't claim its destination: somebody is writing to it, and it is not its device's already."""
     if not isinstance(target, ConceptMerge) or target.active or not d.rules.concept.claims(target):
+        return None
+    others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device == target.device)
+    if any(t.claims and t.destination == target.destination for t in others):
         return None
     bios = (w.bio for w in d.work.values() if isinstance(w, DeviceBio))
     writing = any(bio.is_write and _reaches(d, bio.where, target) for bio in bios)

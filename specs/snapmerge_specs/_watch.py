@@ -44,6 +44,7 @@ class Watch:
         self._doing: tuple[Step, ...] = ()
         self._volumes: Volumes = NOTHING
         self._before: dict[int, Volumes] = {}
+        self._loose: set[int] = set()
         self._rivals: dict[sm.Plain, list[sm.Write]] = {}
 
     @property
@@ -141,20 +142,24 @@ class Watch:
         if isinstance(task.operation, sm.Crash):
             self.session = Session(sm.decide(self.session.world, lambda count: count - 1))
             self._before.clear()
-        if not isinstance(result, sm.Failed):
+            self._loose.clear()
+        known = set(self._volumes)
+        if key in self._loose:
+            self._loose.remove(key)
+        elif not isinstance(result, sm.Failed):
             self._volumes = ended(self._volumes, task.operation, self.session.world)
-            self._under_way(task.operation)
+            self._under_way(set(self._volumes) - known)
         for rival in self._rivals.pop(task.operation, ()):
             self._volumes = begun(self._volumes, rival)
         self._look()
         return result
 
-    def _under_way(self, operation: sm.Plain) -> None:
-        """Of a device that has only now been looked at, writes under way may show or not."""
-        if isinstance(operation, sm.Create | sm.Resume):
-            for task in self.session.tasks.values():
-                if isinstance(task.operation, sm.Write):
-                    self._volumes = begun(self._volumes, task.operation)
+    def _under_way(self, new: set[str]) -> None:
+        """Of devices that have only now been looked at, writes under way may show or not, also when they have ended."""
+        for key, task in self.session.tasks.items():
+            if isinstance(task.operation, sm.Write) and task.operation.where in new:
+                self._volumes = begun(self._volumes, task.operation)
+                self._loose.add(key)
 
     def settle(self) -> None:
         """Lets everything in flight end.  Raises Broken."""

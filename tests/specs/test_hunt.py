@@ -3,8 +3,6 @@
 from functools import cache
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import snapmerge as sm
 from snapmerge import CONCEPT
@@ -71,6 +69,7 @@ def test_two_copies_at_once_are_seen_for_what_they_are() -> None:
     "CONCEPT-1", "CONCEPT-2", "CONCEPT-3", "CONCEPT-4", "CONCEPT-5", "CONCEPT-6", "CONCEPT-7", "CONCEPT-8",
     "CONCEPT-9", "CONCEPT-10", "CONCEPT-11", "CONCEPT-12", "CONCEPT-14",
 )  # fmt: skip
-@given(seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("seed", range(1000, 1006))
 def test_the_design_as_it_was_meant_holds(seed: int) -> None:
-    assert hunt(CONCEPT, runs=3, seed=seed) is None
+    # The same scenarios each time; hunt(CONCEPT, runs=..., seed=...) searches on.
+    assert hunt(CONCEPT, runs=60, seed=seed) is None
