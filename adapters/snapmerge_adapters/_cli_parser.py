@@ -169,7 +169,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _recipe(parser: argparse.ArgumentParser) -> None:
-    recipes = parser.add_subparsers(dest="recipe", metavar="RECIPE", required=True)
+    recipes = parser.add_subparsers(dest="recipe", metavar="RECIPE", required=True, prog="snapmerge recipe")
     for name, (text, examples) in RECIPES.items():
         one = recipes.add_parser(
             name,

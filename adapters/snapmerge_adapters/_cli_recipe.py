@@ -117,7 +117,10 @@ class _Scene:
     def save(self) -> None:
         """Writes the trace, if one is wanted."""
         if self._trace is not None:
-            Path(self._trace).write_text(print_trace(self._recorder.steps), encoding="utf-8")
+            try:
+                Path(self._trace).write_text(print_trace(self._recorder.steps), encoding="utf-8")
+            except OSError as error:  # a full disk does not say which file it was
+                raise CommandError(f"{self._trace}: {error.strerror}") from None
 
 
 @dataclass

@@ -113,8 +113,9 @@ def test_what_cannot_be_done_is_2(capsys: pytest.CaptureFixture[str]) -> None:
         (["backup", "--as-posted", "--power-cuts"], "--as-posted goes without --power-cuts"),
         (["backup", "--schedule-seed", "1"], "--schedule-seed is not for --adapter file"),
         (["backup", "--chunk", "3"], "not a power of two from 1 to 512: '3'"),
-        (["backup", "--rounds", "0"], "not a number from 1"),
+        (["backup", "--rounds", "0"], "snapmerge recipe backup: argument --rounds: not a number from 1"),
         (["rollback", "--trace", "/nowhere/at/all"], "/nowhere/at/all: No such file or directory"),
+        (["rollback", "--trace", "/dev/full"], "/dev/full: No space left on device"),
         ([], "the following arguments are required: RECIPE"),
     ],
 )
