@@ -224,8 +224,8 @@ def _generation(option: Callable[..., argparse.Action]) -> None:
     option(
         "--generation",
         choices=GENERATIONS,
-        help="which snapshot-merge: the kernel's (mainline, the default), the first proposal of it (concept), or that "
-        "put right (corrected); memory and file have all of them",
+        help="which snapshot-merge, the implementation's and the one that it is judged by: the kernel's (mainline, the "
+        "default), the first proposal of it (concept), or that put right (corrected); memory and file have all of them",
     )
 
 
