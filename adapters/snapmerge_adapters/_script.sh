@@ -17,6 +17,10 @@ for tool in dmsetup losetup blockdev blkdiscard dd od awk sed sha256sum stat syn
         exit 2
     fi
 done
+if ! dmsetup ls >/dev/null; then
+    echo "$0: this kernel has no device-mapper; modprobe dm-mod may bring it" >&2
+    exit 2
+fi
 
 prefix=snapmerge-$$-  # only devices whose names begin so are ever touched
 dir=$(mktemp -d "${TMPDIR:-/tmp}/snapmerge.XXXXXX") || exit 2
@@ -58,7 +62,8 @@ remove_all() {
 }
 
 clean_up() {
-    trap - EXIT INT TERM HUP
+    trap - EXIT INT TERM HUP QUIT
+    trap '' PIPE
     remove_all >/dev/null 2>&1
     rm -rf "$dir"
     [ -z "$(ours)" ] || echo "$0: these could not be removed: $(ours)" >&2
@@ -68,6 +73,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
+trap 'exit 131' QUIT
+trap 'exit 141' PIPE # whoever read the output has gone
 
 # --- a step ------------------------------------------------------------------------------------------------------
 
