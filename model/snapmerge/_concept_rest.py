@@ -11,7 +11,6 @@ from ._draft import Draft
 from ._replace import replace
 
 __all__ = [
-    "at_rest",
     "claim",
     "comes_to_rest",
     "copies_settled",

@@ -51,7 +51,7 @@ from ._status import snapshot_status
 from ._store import Persistent, Run, Store, Transient
 from ._storeio import drop_header, write_header
 from ._storeio import write as write_metadata
-from ._table import TableLine
+from ._table import TableLine, print_line
 from ._units import chunk_start
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     "pairs",
     "piece_ended",
     "poll",
+    "print_line",
     "protect",
     "publish",
     "release_run",

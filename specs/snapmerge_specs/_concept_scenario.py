@@ -4,18 +4,15 @@ Small devices with an origin, a snapshot to merge, another that must not change,
 suspended devices, failing disks, other writers, another merge, a power cut.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
+from snapmerge.machinery import print_line
 
-from ._sketch import Sketched
+from ._sketch import Draw, Sketched, pick
 
 __all__ = ["ConceptScenario"]
-
-T = TypeVar("T")
-Draw = Callable[[int, int], int]
 
 
 class ConceptScenario(Sketched):
@@ -25,8 +22,8 @@ class ConceptScenario(Sketched):
         """Makes the disks, the origin and its snapshots."""
         self.chunk_size = chunk = 1 + draw(0, 1)
         self.size = size = chunk * draw(1, 4) + draw(0, chunk - 1)
-        self.kind = _pick(draw, ("P", "P", "P", "P", "PO", "N"))
-        room = _pick(draw, (1, 12, 12, 12))
+        self.kind = pick(draw, ("P", "P", "P", "P", "PO", "N"))
+        room = pick(draw, (1, 12, 12, 12))
         whole = size + draw(0, 1) * chunk
         self.do(sm.Disk("base", Sectors(whole)))
         self.do(sm.Disk("cow", Sectors((2 + room) * chunk)))
@@ -51,17 +48,17 @@ class ConceptScenario(Sketched):
         moves = [self.merge] * 3 + [self.io] * 4 + [self.hold, self.let_go, self.let_go, self.stop, self.go_on]
         moves += [self.wait, self.look, self.again, self.crash, self.fail, self.end_merge, self.second, self.shrink]
         moves += [self.message, self.interrupt, self.interrupt, self.interrupt]
-        _pick(draw, moves)(draw)
+        pick(draw, moves)(draw)
 
     def write(self, draw: Draw, devices: Sequence[str]) -> None:
         """Writes a chunk, or a part of one, or several."""
         sector = draw(0, self.size - 1)
         count = min(draw(1, 2 * self.chunk_size), self.size - sector)
-        self.do(sm.Write(_pick(draw, devices), Sector(sector), Sectors(count), self.tags(count)))
+        self.do(sm.Write(pick(draw, devices), Sector(sector), Sectors(count), self.tags(count)))
 
     def io(self, draw: Draw) -> None:
         """Writes, reads or flushes some device."""
-        device = _pick(draw, ("merge", "merge", "snap", "origin", "beside"))
+        device = pick(draw, ("merge", "merge", "snap", "origin", "beside"))
         if device not in self.devices:
             device = "origin"
         match draw(0, 4):
@@ -91,16 +88,15 @@ class ConceptScenario(Sketched):
         self.do(sm.Suspend(destination))
         self.do(sm.Create("merge", self._merge_table(draw, "cow", destination)))
         moves = [self.stop, self.again, self.end_merge, self.io, self.crash]
-        _pick(draw, [*moves, *[self.shrink] * 5 * (destination == "window")])(draw)
+        pick(draw, [*moves, *[self.shrink] * 5 * (destination == "window")])(draw)
         self.do(sm.Resume(destination))
         self.go_on(draw)
 
     def _destination(self, draw: Draw) -> str:
-        there = [name for name in ("window", "window") if name in self.devices]
-        return _pick(draw, ["origin", "origin", "origin", "base", *there])
+        return pick(draw, ["origin", "origin", "origin", "base", *["window"] * 2 * ("window" in self.devices)])
 
     def _merge_table(self, draw: Draw, cow: str, destination: str) -> str:
-        chunk = self.chunk_size if draw(0, 4) else _pick(draw, (1, 2))
+        chunk = self.chunk_size if draw(0, 4) else pick(draw, (1, 2))
         args = f"{destination} {cow} {self.kind} {chunk}"
         start = draw(1, self.size)
         if draw(0, 3) or start == self.size or destination == "base":
@@ -117,11 +113,11 @@ class ConceptScenario(Sketched):
 
     def hold(self, draw: Draw) -> None:
         """Suspends a device, so that what a merge sends there is held back."""
-        self.do(sm.Suspend(_pick(draw, ("origin", "origin", "window", "snap"))))
+        self.do(sm.Suspend(pick(draw, ("origin", "origin", "window", "snap"))))
 
     def let_go(self, draw: Draw) -> None:
         """Resumes one."""
-        self.do(sm.Resume(_pick(draw, ("origin", "origin", "window", "snap"))))
+        self.do(sm.Resume(pick(draw, ("origin", "origin", "window", "snap"))))
 
     def stop(self, _draw: Draw) -> None:
         """Suspends the merge."""
@@ -141,8 +137,7 @@ class ConceptScenario(Sketched):
 
     def _table(self, device: str) -> str:
         """What its live table was made from."""
-        lines = [self.stack.targets[id].line for id in self.stack.devices[device].live]
-        return "; ".join(" ".join((str(ln.start), str(ln.length), ln.target, *ln.args)) for ln in lines)
+        return "; ".join(print_line(self.stack.targets[id].line) for id in self.stack.devices[device].live)
 
     def end_merge(self, _draw: Draw) -> None:
         """Removes the merge."""
@@ -152,20 +147,20 @@ class ConceptScenario(Sketched):
     def wait(self, draw: Draw) -> None:
         """Waits for the end of the merge, or of something that was begun."""
         if self.pending_keys and draw(0, 1):
-            self._do(sm.Finish(_pick(draw, self.pending_keys)))
+            self._do(sm.Finish(pick(draw, self.pending_keys)))
         else:
             self.do(sm.Settle("merge"))
 
     def look(self, draw: Draw) -> None:
         """Looks at a device."""
-        device = _pick(draw, ("merge", "merge", "origin", "snap"))
+        device = pick(draw, ("merge", "merge", "origin", "snap"))
         for operation in (sm.Status(device), sm.Table(device), sm.Events(device)):
             self.do(operation)
 
     def message(self, draw: Draw) -> None:
         """Asks for an exception."""
-        text = _pick(draw, ("lookup 0", "lookup 1", "lookup x", "hello"))
-        self.do(sm.Message(_pick(draw, ("snap", "merge", "origin")), text))
+        text = pick(draw, ("lookup 0", "lookup 1", "lookup x", "hello"))
+        self.do(sm.Message(pick(draw, ("snap", "merge", "origin")), text))
 
     def crash(self, _draw: Draw) -> None:
         """Cuts the power; makes the origin, and the merge if there was one."""
@@ -178,13 +173,13 @@ class ConceptScenario(Sketched):
 
     def fail(self, draw: Draw) -> None:
         """Lets a disk fail somewhere, or heals it."""
-        disk = _pick(draw, ("base", "cow"))
+        disk = pick(draw, ("base", "cow"))
         if draw(0, 2) == 0:
             self.do(sm.Heal(disk))
             return
         used = self.size if disk == "base" else min(6 * self.chunk_size, self.world.disks[disk].size)
         kinds: tuple[sm.FaultKind, ...] = ("read", "write", "flush")
-        self.do(sm.Fault(disk, _pick(draw, kinds), Sector(draw(0, used - 1)), Sectors(1)))
+        self.do(sm.Fault(disk, pick(draw, kinds), Sector(draw(0, used - 1)), Sectors(1)))
 
     def shrink(self, _draw: Draw) -> None:
         """Makes a device smaller that a merge may have as its destination."""
@@ -207,7 +202,3 @@ class ConceptScenario(Sketched):
         for device in self.devices:
             self.do(sm.Read(device, Sector(0), Sectors(self.size)))
         self.do(sm.Metadata("cow"))
-
-
-def _pick(draw: Draw, options: Sequence[T]) -> T:
-    return options[draw(0, len(options) - 1)]

@@ -10,9 +10,10 @@ from typing import Final
 
 from snapmerge import Capabilities
 
-__all__ = ["BARE", "SECTORS_LEAST", "Cow", "Layout", "cow_name", "draw_layout", "snapshot_name"]
+__all__ = ["BARE", "SECTORS_LEAST", "Cow", "Draw", "Layout", "cow_name", "draw_layout", "snapshot_name"]
 
 Draw = Callable[[int, int], int]
+"""Draws a number between two, both included."""
 
 SECTORS_LEAST: Final = 8
 """The sectors that the disks of the smallest layout have together."""

@@ -10,12 +10,10 @@ from typing import Final
 import snapmerge as sm
 from snapmerge import Capabilities, Implementation, Operation, Outcome, Sector, Sectors
 
+from ._layout import Draw
 from ._recipes import BASE, ORIGIN, PowerCut, RecipeError
 
 __all__ = ["Draw", "Ledger", "Load", "Numbers", "PowerCuts"]
-
-Draw = Callable[[int, int], int]
-"""Draws a number from the first to the last one given."""
 
 _CUT_KEY: Final = 1_000_000
 _FIRST_TAG: Final = 1_000_000

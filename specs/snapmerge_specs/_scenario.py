@@ -6,20 +6,13 @@ what makes sense in the world as it is, so that nothing is thrown away; it says 
 The world that it looks at is the sketch of ``Sketched``.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 
 from ._layout import BARE, cow_name, draw_layout, snapshot_name
-from ._sketch import Sketched
+from ._sketch import Draw, Sketched, pick
 
 __all__ = ["Scenario"]
-
-T = TypeVar("T")
-Draw = Callable[[int, int], int]
-"""Draws a number between two, both included."""
 
 
 class Scenario(Sketched):
@@ -31,7 +24,7 @@ class Scenario(Sketched):
         moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
         moves += [self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
         moves += [self.wait] * bool(self.suspended or self.pending_keys)
-        _pick(draw, moves)(draw)
+        pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
         """Draws the layout, makes the disks and fills the origin."""
@@ -47,9 +40,9 @@ class Scenario(Sketched):
 
     def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
-        device = _pick(draw, self.live)
+        device = pick(draw, self.live)
         kinds = ["write", "write", "write", "read", "read", "flush"] + ["discard"] * 4 * self._discards(device)
-        kind = _pick(draw, kinds)
+        kind = pick(draw, kinds)
         if kind == "flush":
             self.do(sm.Flush(device))
             return
@@ -73,7 +66,7 @@ class Scenario(Sketched):
 
     def _range(self, draw: Draw, size: int) -> tuple[Sector, Sectors]:
         """Some sectors: often a whole chunk, sometimes many, sometimes anything."""
-        chunk = _pick(draw, self.layout.chunk_sizes)
+        chunk = pick(draw, self.layout.chunk_sizes)
         shape = draw(0, 9)
         if shape == 0:
             sector = draw(0, min(size - 1, chunk))
@@ -86,7 +79,7 @@ class Scenario(Sketched):
 
     def take(self, draw: Draw) -> None:
         """Takes a snapshot, with the origin suspended for it, as one should; or without."""
-        i = _pick(draw, self.free)
+        i = pick(draw, self.free)
         proper = "origin" in self.live and draw(0, 4) > 0
         if proper:
             self.do(sm.Suspend("origin"))
@@ -96,7 +89,7 @@ class Scenario(Sketched):
 
     def merge(self, draw: Draw) -> None:
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
-        i = _pick(draw, self.taken)
+        i = pick(draw, self.taken)
         careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
@@ -119,7 +112,7 @@ class Scenario(Sketched):
         """Gives a merge something to do, over an area and more if that is possible."""
         size = self._size(device)
         sector = draw(0, min(size - 1, 2))
-        count = Sectors(min(size - sector, _pick(draw, (1, 3, 40, 40))))
+        count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
 
     def _sabotage(self, draw: Draw, i: int) -> None:
@@ -138,7 +131,7 @@ class Scenario(Sketched):
             sm.Fault(name, "read", data, rest),
             sm.Fault("base", "flush", Sector(0), Sectors(1)),
         )
-        fault = _pick(draw, faults)
+        fault = pick(draw, faults)
         if fault.kind in self.can.faults:
             self.do(fault)
 
@@ -153,7 +146,7 @@ class Scenario(Sketched):
 
     def merge_directly(self, draw: Draw) -> None:
         """Loads a merge on the origin's device for a store that no snapshot has, as after a reboot."""
-        i = _pick(draw, self.free)
+        i = pick(draw, self.free)
         if "origin" not in self.devices:
             self.do(sm.Create("origin", self.layout.merge_table(draw, i)))
         else:
@@ -174,28 +167,28 @@ class Scenario(Sketched):
         moves = [self.switch, self.wake, self.settle, self.restore]
         if self.free:
             moves.append(self.merge_directly)
-        _pick(draw, moves)(draw)
+        pick(draw, moves)(draw)
 
     def disturb(self, draw: Draw) -> None:
         """Does what is rare: nonsense, a reboot, writing behind a device's back, a fault, a power cut."""
         moves = [self.around, self.nonsense, self.reboot]
         moves += [self.crash] * self.layout.crashes + [self.fault, self.fault, self.heal] * self.layout.faults
-        _pick(draw, moves)(draw)
+        pick(draw, moves)(draw)
 
     def wait(self, draw: Draw) -> None:
         """Begins I/O that will wait, or asks what has become of it."""
         moves = [self.begin_io] * bool(self.suspended) + [self.finish] * bool(self.pending_keys)
-        _pick(draw, moves)(draw)
+        pick(draw, moves)(draw)
 
     def settle(self, draw: Draw) -> None:
         """Waits for a device's merge."""
         if self.live:
-            self.do(sm.Settle(_pick(draw, self.live)))
+            self.do(sm.Settle(pick(draw, self.live)))
 
     def switch(self, draw: Draw) -> None:
         """Suspends, resumes or removes a device."""
-        device = _pick(draw, self.devices or ["origin"])
-        match _pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
+        device = pick(draw, self.devices or ["origin"])
+        match pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
             case "suspend":
                 self.do(sm.Suspend(device, noflush=bool(draw(0, 1))))
             case "resume":
@@ -212,7 +205,7 @@ class Scenario(Sketched):
 
     def look(self, draw: Draw) -> None:
         """Compares everything that can be seen of one device."""
-        self.see(_pick(draw, self.devices))
+        self.see(pick(draw, self.devices))
 
     def see(self, device: str) -> None:
         """Compares a device's data, status, table and events."""
@@ -234,7 +227,7 @@ class Scenario(Sketched):
         i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         sector, count = self._range(draw, size)
-        kind = _pick(draw, ["read", "read", "write", "metadata", "flush"])
+        kind = pick(draw, ["read", "read", "write", "metadata", "flush"])
         if kind == "write":
             self.do(sm.Write(name, sector, count, 0 if draw(0, 1) else self.tags(count)))
         elif kind == "flush":
@@ -246,7 +239,7 @@ class Scenario(Sketched):
 
     def nonsense(self, draw: Draw) -> None:
         """Loads a table that is refused, or sends a message that nobody takes."""
-        device = _pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
+        device = pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
         if draw(0, 5) == 0:
             self.do(sm.Message(device, "lookup 0"))
             return
@@ -276,7 +269,7 @@ class Scenario(Sketched):
         """Lets a disk fail somewhere."""
         i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
-        kind = _pick(draw, sorted(self.can.faults))
+        kind = pick(draw, sorted(self.can.faults))
         sector, count = self._range(draw, size)
         self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
 
@@ -289,7 +282,7 @@ class Scenario(Sketched):
 
     def begin_io(self, draw: Draw) -> None:
         """Starts a write or a read on a suspended device, where it will wait."""
-        device = _pick(draw, self.suspended)
+        device = pick(draw, self.suspended)
         sector, count = self._range(draw, self._size(device))
         count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
         if any(_overlap(sector, count, task.operation) for task in self._sketch.tasks.values()):
@@ -301,7 +294,7 @@ class Scenario(Sketched):
 
     def finish(self, draw: Draw) -> None:
         """Asks for the outcome of something that was started."""
-        self.finish_key(_pick(draw, self.pending_keys))
+        self.finish_key(pick(draw, self.pending_keys))
 
     def finish_key(self, key: int) -> None:
         """Asks for the outcome of what was started under this key."""
@@ -322,7 +315,3 @@ def _overlap(sector: int, count: int, other: sm.Plain) -> bool:
     if not isinstance(other, sm.Read | sm.Write | sm.Discard):
         return False
     return sector < other.sector + other.count and other.sector < sector + count
-
-
-def _pick(draw: Draw, options: Sequence[T]) -> T:
-    return options[draw(0, len(options) - 1)]

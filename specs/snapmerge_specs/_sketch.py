@@ -6,16 +6,23 @@ world, which depends on what was seen; so the same choices make the same operati
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import snapmerge as sm
 
-from ._layout import Layout, snapshot_name
+from ._layout import Draw, Layout, snapshot_name
 from ._lockstep import Disagreement
 from ._reach import reached
 
-__all__ = ["Sketched"]
+__all__ = ["Draw", "Sketched", "pick"]
+
+T = TypeVar("T")
+
+
+def pick(draw: Draw, options: Sequence[T]) -> T:
+    """Draws one of them."""
+    return options[draw(0, len(options) - 1)]
 
 
 class Driver(Protocol):

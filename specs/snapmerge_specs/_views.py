@@ -16,7 +16,7 @@ import snapmerge as sm
 from snapmerge import Content, World
 from snapmerge.machinery import ConceptMerge, Exceptions, LinearTarget, OriginTarget, SnapshotTarget, Target, lookup
 
-__all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "misread", "powered_off", "reader", "view", "views_wrong"]
+__all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "misread", "reader", "view", "views_wrong"]
 
 
 def view(world: World, name: str) -> tuple[Content | sm.Unknown, ...] | None:
@@ -125,7 +125,7 @@ def begun(volumes: Volumes, operation: sm.Plain) -> Volumes:
         case sm.Write(where, sector, count, tag) if where in volumes:
             return volumes.set(where, volumes[where].written(sector, range(tag, tag + count), over=False))
         case sm.Crash():
-            return powered_off(volumes)
+            return _powered_off(volumes)
         case sm.Flush(where) if where in volumes:
             return volumes.set(where, volumes[where].flush_sent())
         case _:
@@ -159,7 +159,7 @@ def _flushed(volume: Volume, name: str, world: World) -> Volume:
     return replace(after, durable=tuple(durable))
 
 
-def powered_off(volumes: Volumes) -> Volumes:
+def _powered_off(volumes: Volumes) -> Volumes:
     """The volumes after a power cut: what may be left of each."""
     return Map({name: replace(volume, now=volume.durable, flushing=None) for name, volume in volumes.items()})
 
