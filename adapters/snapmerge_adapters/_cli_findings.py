@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 from typing import Any, Final
 
-from snapmerge import CONCEPT, MAINLINE, Blocked, Outcome, Rules, Step, print_operation, print_outcome
+from snapmerge import CONCEPT, MAINLINE, Blocked, Outcome, Rules, Step, print_operation, print_outcome, shortened
 from snapmerge_specs._concept_defects import CONCEPT_DEFECTS, ConceptDefect
 from snapmerge_specs._concept_findings import finding_trace
 from snapmerge_specs._findings import FINDINGS, KnownFinding
@@ -42,7 +42,7 @@ def run_findings(options: Namespace) -> int:
     entry = next((one for one in _entries() if one.id == options.id), None)
     if entry is None:
         names = ", ".join(one.id for one in _entries())
-        raise CommandError(f"there is no finding {options.id}; there are {names}")
+        raise CommandError(f"there is no finding {shortened(options.id)}; there are {names}")
     steps = finding_trace(entry.id)
     shown = [] if entry.death else show([step.operation for step in steps], entry.rules, right=entry.right)
     if options.json:

@@ -17,6 +17,7 @@ from snapmerge import (
     Verdict,
     print_operation,
     print_outcome,
+    shortened,
 )
 from snapmerge_specs._lockstep import judge, replay
 
@@ -29,6 +30,7 @@ from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
 __all__ = ["allowed_text", "run_judge", "run_replay", "seen_text"]
 
 _ALLOWED_MAX: Final = 8
+_OUTCOME_MAX: Final = 1000  # characters of an outcome in a sentence; what is printed as a trace or as JSON is whole
 _COLOUR: Final = {"ok": "green", "differs": "yellow", "diverged": "red", "undecided": "yellow"}
 
 
@@ -44,18 +46,27 @@ def allowed_text(divergence: Divergence) -> str:
 
 def _some(texts: list[str]) -> str:
     more = f", or {len(texts) - _ALLOWED_MAX} other outcomes" if len(texts) > _ALLOWED_MAX else ""
-    return (", or ".join(texts[:_ALLOWED_MAX]) or "nothing at all") + more
+    return (", or ".join(shortened(text, _OUTCOME_MAX) for text in texts[:_ALLOWED_MAX]) or "nothing at all") + more
 
 
 def _verdict_text(step: Step, verdict: Divergence | Undecided) -> str:
     if isinstance(verdict, Divergence):
-        return f"allowed {allowed_text(verdict)}, seen {seen_text(step)}"
-    return f"whether {seen_text(step)} is allowed was given up after {verdict.worlds} worlds"
+        return _diverged_text(allowed_text(verdict), seen_text(step))
+    return _undecided_text(seen_text(step), verdict.worlds)
+
+
+def _diverged_text(allowed: str, seen: str) -> str:
+    return f"allowed {allowed}, seen {shortened(seen, _OUTCOME_MAX)}"
+
+
+def _undecided_text(seen: str, worlds: int) -> str:
+    return f"whether {shortened(seen, _OUTCOME_MAX)} is allowed was given up after {worlds} worlds"
 
 
 def _located(trace: Trace, index: int, error: OperationError) -> CommandError:
     who = "the implementation refuses: " if isinstance(error, RefusedError) else ""
-    return CommandError(f"{trace.where(index)}: {print_operation(trace.steps[index].operation)}: {who}{error}")
+    line = shortened(print_operation(trace.steps[index].operation))
+    return CommandError(f"{trace.where(index)}: {line}: {who}{error}")
 
 
 def _code(verdict: Verdict) -> int:
@@ -109,10 +120,10 @@ def _judge_line(result: dict[str, Any]) -> str:
     head = f"{result['file']}: {coloured(word, _COLOUR[word])}"
     if word == "ok":
         return head
-    head += f" at line {result['line']}: {result['operation']}: "
+    head += f" at line {result['line']}: {shortened(result['operation'])}: "
     if word == "diverged":
-        return head + f"allowed {_some(result['allowed'])}, seen {result['seen']}"
-    return head + f"whether {result['seen']} is allowed was given up after {result['worlds']} worlds"
+        return head + _diverged_text(_some(result["allowed"]), result["seen"])
+    return head + _undecided_text(result["seen"], result["worlds"])
 
 
 # --- replay ------------------------------------------------------------------------------------------------------

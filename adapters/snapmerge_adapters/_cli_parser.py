@@ -6,8 +6,11 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from snapmerge import shortened, shown
+
 from ._cli_errors import UNABLE
 from ._cli_recipe_options import RECIPE_CODES, RECIPES, recipe_options
+from ._cli_show import one_line
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -74,7 +77,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, then how to learn more."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(UNABLE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(UNABLE, f"{self.prog}: {one_line(shortened(message, 400))}; see {self.prog} --help\n")
 
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
         """Argparse's own says nothing when help can't be written."""
@@ -250,7 +253,7 @@ def _complete(action: argparse.Action, how: dict[str, str] = _FILE) -> None:
 def _number(least: int, most: int = 2**64 - 1) -> Callable[[str], int]:
     def convert(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or not least <= int(text[:30]) <= most:
-            raise argparse.ArgumentTypeError(f"not a number from {least} to {most}: {text!r}")
+            raise argparse.ArgumentTypeError(f"not a number from {least} to {most}: {shown(text)}")
         return int(text)
 
     return convert

@@ -5,6 +5,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Final
 
+from snapmerge import shown
+
 from ._cli_errors import CommandError
 
 __all__ = ["RECIPES", "RECIPE_CODES", "check_recipe_options", "recipe_options"]
@@ -56,7 +58,7 @@ def recipe_options(
 
 def _chunk(text: str) -> int:
     if text not in (str(2**power) for power in range(10)):
-        raise argparse.ArgumentTypeError(f"not a power of two from 1 to 512: {text!r}")
+        raise argparse.ArgumentTypeError(f"not a power of two from 1 to 512: {shown(text)}")
     return int(text)
 
 

@@ -20,9 +20,10 @@ from snapmerge import (
     Step,
     TraceError,
     alike,
+    numbered_trace,
     operation_word,
-    parse_trace,
     print_operation,
+    shortened,
 )
 
 from ._cli_errors import CommandError
@@ -49,18 +50,19 @@ class Trace:
 def read_trace(path: str) -> Trace:
     """The trace in a file, or on standard input for ``-``.  Raises CommandError."""
     name = "<stdin>" if path == "-" else path
-    text = _read(path, name)
+    data = _read(path, name)
     try:
-        steps = parse_trace(text)
+        numbered = numbered_trace(data)
     except TraceError as error:
         column = f":{error.column}" if error.column else ""
         raise CommandError(f"{name}:{error.line}{column}: {error.reason}") from None
-    if not steps:
+    if not numbered:
         raise CommandError(f"{name}: there are no steps in it; a trace has lines such as: disk base 64")
-    return Trace(name, steps, _step_lines(text))
+    lines, steps = zip(*numbered, strict=True)
+    return Trace(name, steps, lines)
 
 
-def _read(path: str, name: str) -> str:
+def _read(path: str, name: str) -> bytes:
     try:
         if path == "-":
             if sys.stdin is None:
@@ -73,17 +75,7 @@ def _read(path: str, name: str) -> str:
         raise CommandError(f"{name}: can't be read: {error.strerror}") from None
     if len(data) > _BYTES_MAX:
         raise CommandError(f"{name}: longer than {_BYTES_MAX >> 20} MiB; is it a trace?")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CommandError(f"{name}:{line}: not UTF-8 text; a trace is a text file") from None
-
-
-def _step_lines(text: str) -> tuple[int, ...]:
-    """The lines that are steps, by the rule of ``parse_trace``."""
-    lines = enumerate(text.split("\n"), 1)
-    return tuple(number for number, line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return data
 
 
 # --- what a trace needs ------------------------------------------------------------------------------------------
@@ -103,7 +95,8 @@ def check_capabilities(trace: Trace, capabilities: Capabilities) -> None:
             lacks = f"more than {capabilities.sectors_max} sectors of disks ({sectors} by now)"
         if lacks is not None:
             who = capabilities.about or "the implementation"
-            raise CommandError(f"{trace.where(index)}: {print_operation(step.operation)}: {who} lacks this: {lacks}")
+            line = shortened(print_operation(step.operation))
+            raise CommandError(f"{trace.where(index)}: {line}: {who} lacks this: {lacks}")
 
 
 def _lacking(operation: Operation, capabilities: Capabilities) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from snapmerge import OperationError
+from snapmerge import OperationError, shown
 
 from ._libdm import Target
 
@@ -36,7 +36,7 @@ def parse_table(text: str, device_of: Callable[[str], str]) -> tuple[Target, ...
 def _parse_line(line: str, device_of: Callable[[str], str]) -> Target:
     match = _LINE.match(line)
     if match is None or max(int(match[1]), int(match[2])) >= _U64:
-        raise OperationError(f"not a table line: {line.strip()!r}; it is START LENGTH TARGET [ARGUMENTS]")
+        raise OperationError(f"not a table line: {shown(line.strip())}; it is START LENGTH TARGET [ARGUMENTS]")
     words = (match[4] or "").split()
     known = _DEVICES.get(match[3])
     for at, word in enumerate(words):

@@ -60,11 +60,13 @@ from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data
 from ._port import Capabilities, Implementation
 from ._schedules import outcomes
 from ._session import Raw, Result, Session, operate, settled
+from ._shown import shortened, shown
 from ._state import Stack
 from ._status import status_line, table_line
 from ._trace import (
     OPERATION_WORDS,
     Step,
+    numbered_trace,
     operation_word,
     parse_operation,
     parse_outcome,
@@ -194,6 +196,7 @@ __all__ = [
     "happen",
     "likely",
     "moves",
+    "numbered_trace",
     "operate",
     "operation_word",
     "outcomes",
@@ -207,6 +210,8 @@ __all__ = [
     "sector_bytes",
     "settle",
     "settled",
+    "shortened",
+    "shown",
     "start_world",
     "status_line",
     "step",

@@ -41,4 +41,4 @@ class TraceError(SnapmergeError):
 
     def __init__(self, reason: str, *, line: int = 0, column: int = 0) -> None:
         self.reason, self.line, self.column = reason, line, column
-        super().__init__(f"line {line}: {reason}" if line else reason)
+        super().__init__(f"line {line}: {reason}" if line and not reason.startswith(f"line {line} ") else reason)

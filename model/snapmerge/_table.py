@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ._errors import OperationError
+from ._shown import shown
 from ._store import Persistent, Store, Transient
 from ._units import Sector, Sectors
 
@@ -45,9 +46,9 @@ def parse_table(text: str) -> tuple[TableLine, ...]:
 def _parse_line(line: str) -> TableLine:
     words = line.split()
     if len(words) < 3 or not all(w.isascii() and w.isdecimal() and len(w) < 19 for w in words[:2]):
-        raise OperationError(f"not a table line: {line.strip()!r}; it is written: START LENGTH TARGET ARGUMENTS")
+        raise OperationError(f"not a table line: {shown(line.strip())}; it is written: START LENGTH TARGET ARGUMENTS")
     if len(words[2]) > 15:
-        raise OperationError(f"{words[2]!r} is too long for a target; device-mapper takes 15 characters at most")
+        raise OperationError(f"{shown(words[2])} is too long for a target; device-mapper takes 15 characters at most")
     return TableLine(Sector(int(words[0])), Sectors(int(words[1])), words[2], tuple(words[3:]))
 
 

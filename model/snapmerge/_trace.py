@@ -13,11 +13,13 @@ from . import _operations as op
 from ._errors import TraceError
 from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from ._payload import TAG_MAX, Digest, Seen
+from ._shown import shown
 from ._words import SECTORS_MAX, Word, count_of, extent_of, name_of, number_of, quote, sector_of, split_words, tag_of
 
 __all__ = [
     "OPERATION_WORDS",
     "Step",
+    "numbered_trace",
     "operation_word",
     "parse_operation",
     "parse_outcome",
@@ -290,7 +292,7 @@ def parse_outcome(text: str) -> Outcome:
         case [word]:
             return Count(number_of(word))
         case _:
-            raise TraceError(f"not an outcome: {Word(text.strip()).shown()}")
+            raise TraceError(f"not an outcome: {shown(text.strip())}")
 
 
 def _parse_line(text: str) -> Line:
@@ -314,24 +316,54 @@ def _split(line: str) -> tuple[str, str | None]:
 
 
 _TRACE_SECTORS_MAX: Final = 1 << 23
+_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
-def parse_trace(text: str) -> tuple[Step, ...]:
-    """The steps of a trace; blank lines and lines that begin with ``#`` are skipped.  Raises TraceError."""
+def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
+    """The steps of a trace; blank lines and lines that begin with ``#`` are skipped.  Raises TraceError.
+
+    Bytes are what a file or a stream held.  They are UTF-8, and their last line needs its newline too: without it the
+    file was cut off, and what is left of the line may read as another step.  In a text, which Python code has made,
+    the end of the text ends the last line.
+    """
+    return tuple(step for _, step in numbered_trace(trace))
+
+
+def numbered_trace(trace: str | bytes) -> tuple[tuple[int, Step], ...]:
+    """The steps of a trace as ``parse_trace`` gives them, each with the number of its line, from 1 on."""
+    text = _decode(trace) if isinstance(trace, bytes) else trace
     steps = []
     sectors = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            operation, outcome = _split(line)
-            steps.append(Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome)))
-            sectors += _sectors(steps[-1])
+            step = _step(line)
+            sectors += _sectors(step)
             if sectors > _TRACE_SECTORS_MAX:
                 raise TraceError(f"the trace up to here names {sectors} sectors; at most {_TRACE_SECTORS_MAX}")
         except TraceError as error:
             raise TraceError(error.reason, line=number, column=error.column) from None
+        steps.append((number, step))
     return tuple(steps)
+
+
+def _decode(data: bytes) -> str:
+    lines, newline, rest = data.rpartition(b"\n")
+    try:
+        text = (lines + newline).decode()
+    except UnicodeDecodeError as error:
+        raise TraceError("not UTF-8 text; a trace is a text file", line=data.count(b"\n", 0, error.start) + 1) from None
+    if rest:
+        number = data.count(b"\n") + 1
+        reason = f"line {number} has no end: the trace is cut off, or lacks the newline that ends each line"
+        raise TraceError(reason, line=number)
+    return text
+
+
+def _step(line: str) -> Step:
+    operation, outcome = _split(line)
+    return Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome))
 
 
 def _sectors(step: Step) -> int:

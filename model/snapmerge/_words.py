@@ -8,6 +8,7 @@ from typing import Final
 
 from ._errors import TraceError
 from ._payload import TAG_MAX
+from ._shown import shown
 from ._units import Sector, Sectors
 
 __all__ = [
@@ -30,7 +31,7 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
 _WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
 _UNSAFE: Final = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # lone surrogates are not UTF-8
-_SHOWN: Final = 60  # characters of a word that an error repeats
+_NAME_MAX: Final = 100  # device-mapper takes 127 characters, and an adapter puts a prefix before them
 
 
 class Word(str):
@@ -45,11 +46,7 @@ class Word(str):
 
     def shown(self) -> str:
         """The word in quotes, for an error; the beginning of a long one."""
-        return repr(_short(self))
-
-
-def _short(text: str) -> str:
-    return text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")
+        return shown(self)
 
 
 def split_words(text: str) -> list[Word]:
@@ -60,9 +57,7 @@ def split_words(text: str) -> list[Word]:
         match = _WORD.match(text, at)
         if match is None:
             rest = text[at:].lstrip()
-            raise TraceError(
-                f'unfinished quoted text: {_short(rest)}; it ends with "', column=len(text) - len(rest) + 1
-            )
+            raise TraceError(f'unfinished quoted text: {shown(rest)}; it ends with "', column=len(text) - len(rest) + 1)
         quoted, bare = match.groups()
         word = Word(bare if quoted is None else _unescape(quoted))
         word.column = match.start(2) + 1 if quoted is None else match.start(1)
@@ -93,6 +88,8 @@ def name_of(word: Word) -> str:
     """The name that a word is.  Raises TraceError, as all of these do."""
     if not _NAME.match(word):
         raise word.refused(f"not a name: {word.shown()}; a name is a letter, then letters, digits, '_', '.', '-'")
+    if len(word) > _NAME_MAX:
+        raise word.refused(f"a name of {len(word)} characters: {word.shown()}; at most {_NAME_MAX}")
     return str(word)
 
 

@@ -27,7 +27,7 @@ def finding_trace(name: str) -> tuple[Step, ...]:
     """The trace of a finding; its outcomes are those that should be seen."""
     folder = findings_folder()
     place = folder / "concept" if any(defect.id == name for defect in CONCEPT_DEFECTS) else folder
-    return parse_trace((place / f"{name}.trace").read_text())
+    return parse_trace((place / f"{name}.trace").read_bytes())
 
 
 def finding_text(defect: ConceptDefect, seed: int) -> str:

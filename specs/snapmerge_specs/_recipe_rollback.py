@@ -111,7 +111,7 @@ class Rollback(Operator):
         self.do(sm.Settle(device))
         status = self.status(device)
         if status.endswith(("Merge failed", "Invalid")):
-            raise RecipeError(f"the merge has not ended well: {status}")
+            raise RecipeError(f"the merge has not ended well: {sm.shortened(status)}")
 
     def put_back(self) -> None:
         """Makes the origin what it was, and removes what is left of the snapshot."""

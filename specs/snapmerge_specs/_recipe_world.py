@@ -231,7 +231,7 @@ class Load(Ledger):
         self._begun.remove(key)
         outcome = super().apply(sm.Finish(key))
         if not isinstance(outcome, sm.Done):
-            raise RecipeError(f"a write to the origin should succeed: {sm.print_outcome(outcome)}")
+            raise RecipeError(f"a write to the origin should succeed: {sm.shortened(sm.print_outcome(outcome))}")
 
     def _make_sure(self) -> None:
         """After a power cut, as a user with a journal would: writes again what nobody knows."""
@@ -242,5 +242,5 @@ class Load(Ledger):
     def _succeed(self, write: sm.Write) -> None:
         outcome = super().apply(write)
         if not isinstance(outcome, sm.Done):
-            raise RecipeError(f"a write to the origin should succeed: {sm.print_outcome(outcome)}")
+            raise RecipeError(f"a write to the origin should succeed: {sm.shortened(sm.print_outcome(outcome))}")
         self.writes += 1

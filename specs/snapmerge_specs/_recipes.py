@@ -94,6 +94,12 @@ def differing_chunks(sectors: Sequence[int], chunk: int) -> tuple[int, ...]:
     return tuple(sorted({sector // chunk for sector in sectors}))
 
 
+def unlike(what: str, operation: sm.Operation, outcome: Outcome) -> RecipeError:
+    """The error that says what an operation should have done, and what came of it."""
+    line, seen = sm.shortened(sm.print_operation(operation)), sm.shortened(sm.print_outcome(outcome))
+    return RecipeError(f"{line} should {what}: {seen}")
+
+
 class Operator:
     """Drives an implementation.  ``tables``: the devices that there should be, which a power cut does not change.
 
@@ -120,7 +126,7 @@ class Operator:
         """An operation that has to succeed.  Raises RecipeError."""
         outcome = self.see(operation)
         if not isinstance(outcome, sm.Done):
-            raise RecipeError(f"{sm.print_operation(operation)} should succeed: {sm.print_outcome(outcome)}")
+            raise unlike("succeed", operation, outcome)
 
     def read(self, where: str, sector: int = 0, count: int | None = None) -> tuple[Seen, ...]:
         """The contents of these sectors; of all that the origin has.  Raises Overflowed, RecipeError."""
@@ -130,7 +136,7 @@ class Operator:
             return outcome.sectors
         if isinstance(outcome, sm.Failed) and self.is_invalid(where):
             raise Overflowed(f"{where} is invalid")
-        raise RecipeError(f"{sm.print_operation(operation)} should give sectors: {sm.print_outcome(outcome)}")
+        raise unlike("give sectors", operation, outcome)
 
     def write(self, where: str, sector: int, sectors: Sequence[Seen]) -> None:
         """Writes what was read elsewhere.  Raises RecipeError."""
@@ -139,9 +145,10 @@ class Operator:
 
     def status(self, device: str) -> str:
         """The device's status line.  Raises RecipeError."""
-        outcome = self.see(sm.Status(device))
+        operation = sm.Status(device)
+        outcome = self.see(operation)
         if not isinstance(outcome, sm.Line):
-            raise RecipeError(f"status {device} should give a line: {sm.print_outcome(outcome)}")
+            raise unlike("give a line", operation, outcome)
         return outcome.text
 
     def is_invalid(self, device: str) -> bool:
@@ -150,9 +157,10 @@ class Operator:
 
     def records(self, cow: str) -> sm.Records:
         """A store as its disk has it.  Raises RecipeError when there is none."""
-        outcome = self.see(sm.Metadata(cow))
+        operation = sm.Metadata(cow)
+        outcome = self.see(operation)
         if not isinstance(outcome, sm.Records) or outcome.kind != "store":
-            raise RecipeError(f"metadata {cow} should give a store: {sm.print_outcome(outcome)}")
+            raise unlike("give a store", operation, outcome)
         return outcome
 
     # --- devices -------------------------------------------------------------------------------------------------

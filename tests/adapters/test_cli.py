@@ -90,6 +90,14 @@ def test_bad_input_is_one_line_and_2(arguments: list[str], message: str, capsys:
     assert message in err
 
 
+@pytest.mark.parametrize("arguments", [["check", "--runs", "x" * 9999], ["x\ny" * 9999], ["findings", "x" * 9999]])
+def test_an_argument_is_not_repeated_at_length(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert len(err) < 600
+
+
 def test_an_error_is_an_object_with_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", "--json", "/nonexistent/trace"]) == 2
     out, err = capsys.readouterr()

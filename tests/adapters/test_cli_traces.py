@@ -19,7 +19,7 @@ def trace(tmp_path: Path, text: str | bytes) -> Trace:
 
 
 def test_steps_know_their_lines(tmp_path: Path) -> None:
-    read = trace(tmp_path, "# a\n\ndisk base 8\r\n   # b\n\t\n  flush base\x0b\ncrash")
+    read = trace(tmp_path, "# a\n\ndisk base 8\r\n   # b\n\t\n  flush base\x0b\ncrash\n")
     assert read.lines == (3, 6, 7)
     assert read.where(1) == f"{tmp_path / 'a.trace'}:6"
 
@@ -27,10 +27,14 @@ def test_steps_know_their_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("disk base 8\nfrob", ":2: unknown operation: 'frob'"),
-        ("disk base", ":1: disk is written: disk NAME SECTORS"),
-        ('create x "0 8', ":1:10: unfinished quoted text"),
+        ("disk base 8\nfrob\n", ":2: unknown operation: 'frob'"),
+        ("disk base\n", ":1: disk is written: disk NAME SECTORS"),
+        ('create x "0 8\n', ":1:10: unfinished quoted text"),
         (b"disk base 8\n\xff\n", ":2: not UTF-8 text"),
+        ("disk base 8\nread base 0 8 -> #0", ":2: line 2 has no end: the trace is cut off"),
+        ("disk base 8\n# a note", ":2: line 2 has no end"),
+        (b"disk base 8\ncreate \xc3", ":2: line 2 has no end"),
+        (f"flush {'x' * 101}\n", ":1:7: a name of 101 characters: 'xxx"),
         ("# nothing\n", ": there are no steps in it"),
         ("", ": there are no steps in it"),
     ],
@@ -39,6 +43,23 @@ def test_what_is_no_trace_says_where(text: str | bytes, message: str, tmp_path: 
     with pytest.raises(CommandError) as caught:
         trace(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'a.trace'}{message}")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    assert trace(tmp_path, b"\xef\xbb\xbfdisk base 8\n").lines == (1,)
+    assert trace(tmp_path, b"\xef\xbb\xbf# a note\ndisk base 8\n").lines == (2,)
+    with pytest.raises(CommandError, match=r":2: unknown operation: '\\ufeffdisk'"):
+        trace(tmp_path, b"disk base 8\n\xef\xbb\xbfdisk base 8\n")
+
+
+LONG = "x" * 2**20
+
+
+@pytest.mark.parametrize("line", [LONG, f'create d "0 8 {LONG} base 0"', f"read {LONG} 0 8", f"crash -> {LONG}"])
+def test_a_message_does_not_repeat_a_long_line(line: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError) as caught:
+        check_capabilities(trace(tmp_path, f"{line}\n"), Capabilities(frozenset(), frozenset()))
+    assert len(str(caught.value)) < 600
 
 
 def test_a_folder_is_no_trace(tmp_path: Path) -> None:

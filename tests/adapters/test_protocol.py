@@ -20,6 +20,10 @@ def test_any_message_survives_a_console(text: str) -> None:
     assert messages[-1] == {"saw": text}
 
 
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert Decoder().feed(b'\xef\xbb\xbf{"do": "crash"}\n') == {"do": "crash"}
+
+
 def test_a_long_message_of_quotes_travels_in_pieces() -> None:
     lines = encode({"saw": '\\"' * 3000}).splitlines()
     assert len(lines) > 3

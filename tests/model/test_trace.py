@@ -94,6 +94,39 @@ def test_every_operation_has_its_word() -> None:
     assert kinds == sm.OPERATION_WORDS
 
 
+@pytest.mark.spec("TRACE-14")
+@given(st.lists(steps, min_size=1, max_size=3), st.data())
+def test_a_file_that_was_cut_off_in_its_last_line_is_refused(trace: list[sm.Step], data: st.DataObject) -> None:
+    whole = sm.print_trace(trace).encode()
+    cut = whole[: data.draw(st.integers(0, len(whole)))]
+    lines = cut.count(b"\n")
+    if cut[-1:] in (b"", b"\n"):
+        assert sm.parse_trace(cut) == tuple(trace[:lines])
+        return
+    with pytest.raises(sm.TraceError, match=f"^line {lines + 1} has no end") as caught:
+        sm.parse_trace(cut)
+    assert caught.value.line == lines + 1
+
+
+@pytest.mark.spec("TRACE-14")
+def test_the_end_of_a_text_ends_its_last_line() -> None:
+    assert sm.parse_trace("crash -> ok") == sm.parse_trace(b"crash -> ok\n") == (sm.Step(sm.Crash(), sm.Done()),)
+
+
+@pytest.mark.spec("TRACE-15")
+@given(st.lists(steps, min_size=1, max_size=3))
+def test_a_byte_order_mark_at_the_start_is_skipped(trace: list[sm.Step]) -> None:
+    text = sm.print_trace(trace)
+    assert sm.parse_trace("\ufeff" + text) == sm.parse_trace(b"\xef\xbb\xbf" + text.encode()) == tuple(trace)
+    with pytest.raises(sm.TraceError, match=r"^line 2: unknown operation: '\\ufeff"):
+        sm.parse_trace(f"crash\n\ufeff{text}")
+
+
+@pytest.mark.spec("TRACE-3")
+def test_a_step_knows_its_line() -> None:
+    assert [number for number, _ in sm.numbered_trace("\n# a\ncrash\n\nreset")] == [3, 5]
+
+
 @pytest.mark.spec("TRACE-3")
 @given(st.lists(st.sampled_from(["", "  ", "\t", "# crash -> ok", "  # any"]), max_size=4))
 def test_blank_lines_and_comments_are_no_steps(lines: list[str]) -> None:
@@ -127,6 +160,13 @@ def test_printing_is_canonical() -> None:
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(sm.TraceError, match="not a name"):
         sm.parse_operation(f"flush {name}")
+
+
+@pytest.mark.spec("TRACE-5")
+def test_a_name_is_at_most_100_characters_long() -> None:
+    assert sm.parse_operation(f"flush {'x' * 100}") == sm.Flush("x" * 100)
+    with pytest.raises(sm.TraceError, match=r"a name of 101 characters: 'x{60}[.]{3}'; at most 100"):
+        sm.parse_operation(f"flush {'x' * 101}")
 
 
 @pytest.mark.spec("TRACE-6")
