@@ -63,6 +63,7 @@ from ._session import Raw, Result, Session, operate, settled
 from ._shown import shortened, shown
 from ._state import Stack
 from ._status import status_line, table_line
+from ._store_problems import StoreProblem, store_problems
 from ._trace import (
     OPERATION_WORDS,
     Step,
@@ -170,6 +171,7 @@ __all__ = [
     "Start",
     "Status",
     "Step",
+    "StoreProblem",
     "SubmitBio",
     "Suspend",
     "SuspendDevice",
@@ -215,6 +217,7 @@ __all__ = [
     "start_world",
     "status_line",
     "step",
+    "store_problems",
     "table_line",
     "tags_from",
 ]

@@ -5,22 +5,26 @@ Everything is little-endian.  The unit of metadata I/O is one chunk.  Source: ``
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from ._layout import area_location, exceptions_per_area
 from ._outcomes import Records
-from ._units import SECTOR_BYTES
+from ._units import SECTOR_BYTES, is_chunk_size
 
 __all__ = [
+    "HEADER_BYTES",
     "MAGIC",
     "VERSION",
+    "Area",
     "Header",
+    "areas",
     "decode_header",
     "decode_records",
     "encode_header",
     "encode_records",
+    "read_header",
     "read_store",
 ]
 
@@ -28,7 +32,7 @@ MAGIC: Final = 0x70416E53
 VERSION: Final = 1
 _HEADER: Final = struct.Struct("<IIII")
 _RECORD: Final = struct.Struct("<QQ")
-_CHUNK_SIZE_LIMIT: Final = 1 << 21
+HEADER_BYTES: Final = _HEADER.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,11 @@ class Header:
 
 
 def decode_header(data: bytes) -> Header:
-    """The header at the start of ``data``.
+    """The header at the start of ``data``; of fewer than 16 bytes, as if zeroes followed.
 
-    pre: len(data) >= 16
-    post: encode_header(__return__, 1)[:16] == data[:16]
+    post: encode_header(__return__, 1)[:16] == data[:16].ljust(16, bytes(1))
     """
-    return Header(*_HEADER.unpack_from(data))
+    return Header(*_HEADER.unpack_from(data[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0")))
 
 
 def encode_header(header: Header, chunk_size: int) -> bytes:
@@ -64,11 +67,12 @@ def encode_header(header: Header, chunk_size: int) -> bytes:
 def decode_records(data: bytes) -> tuple[tuple[int, int], ...]:
     """The records of an area, (old, new), up to the terminator, which is a record with new == 0.
 
-    pre: len(data) % 16 == 0
+    The area may be cut off anywhere; a part of a record is none.
+
     post: all(new != 0 for _, new in __return__)
     """
     records = []
-    for old, new in _RECORD.iter_unpack(data):
+    for old, new in _RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]):
         if new == 0:
             break
         records.append((old, new))
@@ -86,30 +90,46 @@ def encode_records(records: tuple[tuple[int, int], ...], chunk_size: int) -> byt
     return packed.ljust(chunk_size * SECTOR_BYTES, b"\0")
 
 
-def read_store(read: Callable[[int, int], bytes], size: int) -> Records:
-    """The store on a disk of ``size`` sectors; ``read(sector, count)`` gives the disk's bytes.
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An area as it was read: where it begins on the disk, how many bytes of it there were, and its records."""
 
-    This is the user's view (``metadata DISK``): it never fails.  Records are followed from area to area while an area
-    is full; one that would lie beyond the end of the disk ends the list, and so does a chunk size that no store has.
+    byte: int
+    size: int
+    records: tuple[tuple[int, int], ...]
+
+
+def read_store(read: Callable[[int, int], bytes], size: int) -> Records:
+    """The store on a disk of ``size`` sectors; ``read(sector, count)`` gives the disk's bytes, fewer where it ends.
+
+    This is the user's view (``metadata DISK``): any bytes have one, and only ``read`` can raise.  It says what the
+    bytes say, right or wrong; ``store_problems`` says what is wrong with them.  Records are followed from area to area
+    while an area is full; one that would lie beyond the end of the disk ends the list, and so does a chunk size that no
+    store has.
     """
-    header = decode_header(read(0, 1))
+    _, header = read_header(read)
     if header.magic != MAGIC:
         return Records("foreign" if header.magic else "new")
     records: tuple[tuple[int, int], ...] = ()
-    chunk_size = header.chunk_size
-    if 0 < chunk_size <= _CHUNK_SIZE_LIMIT and chunk_size & (chunk_size - 1) == 0:
-        records = _read_areas(read, size, chunk_size)
-    return Records("store", header.valid, header.version, chunk_size, records)
+    if is_chunk_size(header.chunk_size):
+        records = tuple(record for area in areas(read, size, header.chunk_size) for record in area.records)
+    return Records("store", header.valid, header.version, header.chunk_size, records)
 
 
-def _read_areas(read: Callable[[int, int], bytes], size: int, chunk_size: int) -> tuple[tuple[int, int], ...]:
+def read_header(read: Callable[[int, int], bytes]) -> tuple[int, Header]:
+    """How many bytes of the header there are, and what they say."""
+    data = read(0, 1)[:HEADER_BYTES]
+    return len(data), decode_header(data)
+
+
+def areas(read: Callable[[int, int], bytes], size: int, chunk_size: int) -> Iterator[Area]:
+    """The areas of a store, to the first that is not full or not there."""
     per_area = exceptions_per_area(chunk_size)
-    records: list[tuple[int, int]] = []
     area = 0
     while (start := area_location(area, per_area) * chunk_size) + chunk_size <= size:
-        found = decode_records(read(start, chunk_size))
-        records.extend(found)
-        if len(found) < per_area:
-            break
+        data = read(start, chunk_size)
+        records = decode_records(data)
+        yield Area(start * SECTOR_BYTES, len(data), records)
+        if len(records) < per_area:
+            return
         area += 1
-    return tuple(records)

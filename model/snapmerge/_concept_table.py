@@ -13,8 +13,8 @@ from ._layout import area_location, is_metadata
 from ._replace import replace
 from ._state import SnapshotTarget, Target
 from ._store import Persistent, Store
-from ._table import BadTable, TableLine, is_chunk_size, parse_store
-from ._units import chunk_count, chunk_start
+from ._table import BadTable, TableLine, parse_store
+from ._units import chunk_count, chunk_start, is_chunk_size
 
 __all__ = [
     "begin",

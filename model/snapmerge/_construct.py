@@ -15,7 +15,8 @@ from ._layout import area_location
 from ._replace import replace
 from ._state import LinearTarget, Load, Merge, OriginTarget, SnapshotTarget, StoreIo, StoreStep, Target
 from ._store import DEFAULT_CHUNK_SIZE, Persistent
-from ._table import TARGETS, BadTable, TableLine, is_chunk_size, parse_features, parse_store
+from ._table import TARGETS, BadTable, TableLine, parse_features, parse_store
+from ._units import is_chunk_size
 
 __all__ = [
     "advance_load",

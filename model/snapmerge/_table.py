@@ -11,13 +11,11 @@ from typing import Final
 from ._errors import OperationError
 from ._shown import shown
 from ._store import Persistent, Store, Transient
-from ._units import Sector, Sectors
+from ._units import Sector, Sectors, is_chunk_size
 
 __all__ = ["TARGETS", "BadTable", "Features", "TableLine", "parse_features", "parse_store", "parse_table", "print_line"]
 
 TARGETS: Final = ("linear", "snapshot", "snapshot-merge", "snapshot-origin")
-CHUNK_SIZE_LIMIT: Final = (2**31 - 1) >> 9
-"""The kernel's limit to a chunk size, in sectors; the largest power of two below it is 1 GiB."""
 
 
 class BadTable(Exception):
@@ -118,12 +116,3 @@ def _parse_chunk_size(word: str) -> int | None:
         return None
     size = int(word)
     return size if size == 0 or is_chunk_size(size) else None
-
-
-def is_chunk_size(size: int) -> bool:
-    """Whether chunks may have ``size`` sectors, on devices with blocks of 512 bytes.
-
-    pre: size >= 0
-    post: not __return__ or (size > 0 and size * 512 < 2**31 and bin(size).count("1") == 1)
-    """
-    return 0 < size <= CHUNK_SIZE_LIMIT and size & (size - 1) == 0

@@ -9,6 +9,7 @@ types here, and casting happens in this file only.
 from typing import Final, NewType
 
 __all__ = [
+    "CHUNK_SIZE_MAX",
     "SECTOR_BYTES",
     "Chunk",
     "Sector",
@@ -16,11 +17,15 @@ __all__ = [
     "chunk_count",
     "chunk_of",
     "chunk_start",
+    "is_chunk_size",
     "offset_in_chunk",
     "room_in_chunk",
 ]
 
 SECTOR_BYTES: Final = 512
+
+CHUNK_SIZE_MAX: Final = 1 << 21
+"""Sectors of the largest chunk, 1 GiB: the largest power of two within the kernel's limit, ``INT_MAX >> 9``."""
 
 Sector = NewType("Sector", int)
 """A position on a device, in sectors of 512 bytes from its start."""
@@ -76,3 +81,11 @@ def chunk_count(length: int, chunk_size: int) -> int:
     post: (__return__ - 1) * chunk_size < length <= __return__ * chunk_size
     """
     return -(-length // chunk_size)
+
+
+def is_chunk_size(size: int) -> bool:
+    """Whether chunks may have ``size`` sectors, on devices with blocks of 512 bytes.
+
+    post: not __return__ or (size > 0 and size * 512 < 2**31 and bin(size).count("1") == 1)
+    """
+    return 0 < size <= CHUNK_SIZE_MAX and size & (size - 1) == 0

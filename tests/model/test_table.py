@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 import snapmerge as sm
 from snapmerge import _table as table
 from snapmerge._store import Persistent, Transient
+from snapmerge._units import is_chunk_size
 
 
 @pytest.mark.spec("CTOR-5")
@@ -30,7 +31,7 @@ def test_nothing_else_is_a_store(kind: str) -> None:
 def test_a_chunk_size_is_a_power_of_two_up_to_1_gib(shift: int) -> None:
     size = 1 << shift
     assert table.parse_store("P", str(size)) == (Persistent(size) if shift <= 21 else None)
-    assert table.is_chunk_size(size + 1) == (size == 1)
+    assert is_chunk_size(size + 1) == (size == 1)
 
 
 @pytest.mark.spec("CTOR-6")
