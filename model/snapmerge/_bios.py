@@ -51,11 +51,11 @@ def enter(d: Draft, work: DeviceBio) -> None:
     elif work.bio.op is Op.DISCARD and any(_clones(d.targets[t], work.bio) == 0 for t in device.live):
         _refused(d, id, work, "EOPNOTSUPP")
     elif device.held:
-        d.put_device(replace(device, deferred=(*device.deferred, id)))
+        d.put_device(replace(device, deferred=(*device.deferred, id)), over=device)
     elif not device.live:
         _refused(d, id, work, "EIO")
     else:
-        d.put_device(replace(device, busy=device.busy + 1))
+        d.put_device(replace(device, busy=device.busy + 1), over=device)
         _process(d, id, work)
 
 
@@ -85,7 +85,7 @@ def _wake(d: Draft, name: str) -> None:
     if device is None or device.held or not device.deferred:
         return
     id, *rest = device.deferred
-    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + 1))
+    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + 1), over=device)
     work = d.work[id]
     if isinstance(work, DeviceBio):
         _process(d, id, work)
@@ -103,7 +103,7 @@ def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
     """An empty flush to every target, as often as it wants one: a merge wants two."""
     targets = [d.targets[t] for t in d.device(work.bio.where).live]
     numbers = [(t.id, n) for t in targets for n in range(2 if _merges(t) else 1)]
-    d.change(id, replace(work, remaining=len(numbers)))
+    d.change(id, replace(work, remaining=len(numbers)), over=work)
     for target, number in numbers:
         map_piece(d, d.begin(Piece(id, target, Bio(Op.FLUSH, work.bio.where), number)))
 
@@ -119,13 +119,13 @@ def _map_first(d: Draft, id: int, bio: Bio) -> None:
     if not isinstance(work, DeviceBio):
         raise MachineError(f"work {id} is no bio: {work}")
     if target is None:
-        d.change(id, replace(work, remaining=work.remaining + 1))
+        d.change(id, replace(work, remaining=work.remaining + 1), over=work)
         _count_down(d, id, "EIO")
         return
     count = min(bio.count, target.line.start + target.line.length - bio.sector, d.rules.take(target, bio))
     number_of = _clones(target, bio)
     rest = count < bio.count
-    d.change(id, replace(work, remaining=work.remaining + max(number_of, 1) + rest))
+    d.change(id, replace(work, remaining=work.remaining + max(number_of, 1) + rest), over=work)
     if rest:
         d.requeue(d.begin(Rest(id, bio.without(count))))
     if number_of == 0:
@@ -238,23 +238,21 @@ def _count_down(d: Draft, id: int, error: str | None) -> None:
     work = d.work[id]
     if not isinstance(work, DeviceBio):
         raise MachineError(f"work {id} is no bio: {work}")
-    work = replace(work, remaining=work.remaining - 1, error=work.error or error)
-    d.change(id, work)
+    work = d.change(id, replace(work, remaining=work.remaining - 1, error=work.error or error), over=work)
     if work.remaining == 0:
         _bio_ended(d, id, work)
 
 
 def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
     if work.bio.preflush and work.error is None:
-        work = replace(work, bio=replace(work.bio, preflush=False))
-        d.change(id, work)
+        work = d.change(id, replace(work, bio=replace(work.bio, preflush=False)), over=work)
         if work.bio.count:
             _map_first(d, id, work.bio)
             return
     d.end(id)
     device = d.device(work.bio.where)
     if device.live:
-        d.put_device(replace(device, busy=device.busy - 1))
+        d.put_device(replace(device, busy=device.busy - 1), over=device)
     if work.parent == SUBMITTER and work.bio.op is Op.DISCARD and work.error == "EOPNOTSUPP":
         work = replace(work, error=None)  # once it is let in, its user does not hear of that: blkdev_issue_discard
     _tell(d, work)

@@ -87,18 +87,18 @@ def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
     elif not bio.is_write and chunk < merge.progress:
         _bios.send(d, id, home)
     elif bio.is_write and (_in_work(merge, chunk) or (chunk < merge.progress and chunk in merge.tracked)):
-        d.put(replace(merge, queued=(*merge.queued, id)))
+        d.put(replace(merge, queued=(*merge.queued, id)), over=merge)
     elif chunk < merge.progress:
         _track(d, merge, chunk)
         to_destination(d, id, replace(piece, bio=home, then=_in_cow(merge, bio, new), chunk=chunk))
     else:
         _track(d, merge, chunk)
-        d.change(id, replace(piece, chunk=chunk))
+        d.change(id, replace(piece, chunk=chunk), over=piece)
         _bios.send(d, id, _in_cow(merge, bio, new))
 
 
 def _track(d: Draft, merge: ConceptMerge, chunk: int) -> None:
-    d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)))
+    d.put(replace(merge, tracked=merge.tracked.set(chunk, merge.tracked.get(chunk, 0) + 1)), over=merge)
 
 
 def _exception(d: Draft, merge: ConceptMerge, chunk: int) -> Chunk | None:
@@ -119,7 +119,7 @@ def _in_cow(merge: ConceptMerge, bio: Bio, new: Chunk) -> Bio:
 
 def to_destination(d: Draft, id: int, piece: Piece) -> None:
     """Sends a piece there; a write when the snapshots directly on the destination have saved what it replaces."""
-    d.change(id, piece)
+    d.change(id, piece, over=d.piece(id))
     bio = piece.bio
     if not bio.is_write or not d.rules.concept.protects(d, bio.where, bio.sector, id):
         _bios.send(d, id, bio)
@@ -127,13 +127,13 @@ def to_destination(d: Draft, id: int, piece: Piece) -> None:
 
 def hold(d: Draft, id: int, merge: ConceptMerge) -> None:
     """The piece waits for the end of all; only the patch does that."""
-    d.put(replace(merge, held=(*merge.held, id)))
+    d.put(replace(merge, held=(*merge.held, id)), over=merge)
 
 
 def _map_again(d: Draft, id: int) -> None:
     """What waited for a chunk is mapped anew; it may have to wait again."""
     merge = there(d, id)
-    d.put(replace(merge, queued=()))
+    d.put(replace(merge, queued=()), over=merge)
     for piece in merge.queued:
         _bios.map_piece(d, piece)
 
@@ -141,15 +141,15 @@ def _map_again(d: Draft, id: int) -> None:
 def second_leg(d: Draft, id: int, piece: Piece) -> None:
     """A write has reached the first home of its chunk; the other comes next."""
     if piece.then is not None:
-        d.change(id, replace(piece, then=None))
+        d.change(id, replace(piece, then=None), over=piece)
         _bios.send(d, id, piece.then)
 
 
 def untrack(d: Draft, merge: ConceptMerge, chunk: int) -> None:
     """I/O that was tracked has ended: the worker may wait for that, another write, or the end."""
     left = merge.tracked[chunk] - 1
-    merge = replace(merge, tracked=merge.tracked.set(chunk, left) if left else merge.tracked.delete(chunk))
-    d.put(merge)
+    tracked = merge.tracked.set(chunk, left) if left else merge.tracked.delete(chunk)
+    merge = d.put(replace(merge, tracked=tracked), over=merge)
     if merge.stage is Stage.DRAINING:
         _drain(d, merge)
     elif merge.stage is Stage.ENDING:
@@ -203,7 +203,7 @@ def schedule(d: Draft, id: int) -> None:
     """Calls the worker; called twice before it runs, it runs once.  Source: ``schedule_work``."""
     merge = there(d, id)
     if not merge.scheduled:
-        d.put(replace(merge, scheduled=True))
+        d.put(replace(merge, scheduled=True), over=merge)
         d.requeue(d.begin(Worker(id)), later=True)
 
 
@@ -212,26 +212,23 @@ def turn(d: Draft, id: int) -> None:
     merge = concept_of(d, id)
     if merge is None:
         return
-    merge = replace(merge, scheduled=False)
-    d.put(merge)
+    merge = d.put(replace(merge, scheduled=False), over=merge)
     if merge.stopping or merge.broken or not merge.valid:
         return
-    merge = replace(merge, failed=False)
-    while merge.progress < merge.end and _exception(d, merge, merge.progress) is None:
-        merge = replace(merge, progress=merge.progress + 1)
-    if merge.progress < merge.end:
-        merge = replace(merge, stage=Stage.DRAINING)
-        d.put(merge)
-        _drain(d, merge)
+    progress = merge.progress
+    while progress < merge.end and _exception(d, merge, progress) is None:
+        progress += 1
+    merge = d.put(replace(merge, failed=False, progress=progress), over=merge)
+    if progress < merge.end:
+        _drain(d, d.put(replace(merge, stage=Stage.DRAINING), over=merge))
     else:
-        d.put(merge)
         _end(d, merge)
 
 
 def _drain(d: Draft, merge: ConceptMerge) -> None:
     """Goes on when nothing that reads or writes the chunk is on its way to the COW device."""
     if merge.progress not in merge.tracked:
-        d.put(replace(merge, stage=Stage.PROTECTING))
+        d.put(replace(merge, stage=Stage.PROTECTING), over=merge)
         _protect(d, there(d, merge.id))
 
 
@@ -260,12 +257,11 @@ def _copy(d: Draft, merge: ConceptMerge, sector: int, count: int) -> None:
     if new is None:
         raise MachineError(f"chunk {chunk} has no exception")
     source = _in_cow(merge, Bio(Op.READ, merge.destination, sector, count), new).sector
-    merge = replace(merge, stage=Stage.COPYING)
-    d.put(merge)
+    merge = d.put(replace(merge, stage=Stage.COPYING), over=merge)
     if sector + count > d.size(merge.destination) or source + count > d.size(merge.cow):
         d.rules.concept.not_submitted(d, merge)
         return
-    d.put(replace(merge, copies=(*merge.copies, chunk)))
+    d.put(replace(merge, copies=(*merge.copies, chunk)), over=merge)
     job = CopyJob(merge.id, Purpose.CONCEPT, chunk, Bio(Op.WRITE, merge.destination, sector, count))
     _copyout.copy(d, job, merge.cow, source)
 
@@ -276,12 +272,11 @@ def copied(d: Draft, id: int, chunk: int, error: str | None) -> None:
     if merge is None:
         return
     at = merge.copies.index(chunk)
-    merge = replace(merge, copies=(*merge.copies[:at], *merge.copies[at + 1 :]))
-    d.put(merge)
+    merge = d.put(replace(merge, copies=(*merge.copies[:at], *merge.copies[at + 1 :])), over=merge)
     if error is not None:
         d.rules.concept.copy_failed(d, merge, "Failed merge operation")
         return
-    d.put(replace(merge, progress=merge.progress + 1, stage=Stage.IDLE))
+    d.put(replace(merge, progress=merge.progress + 1, stage=Stage.IDLE), over=merge)
     schedule(d, id)
     _map_again(d, id)
 
@@ -289,7 +284,7 @@ def copied(d: Draft, id: int, chunk: int, error: str | None) -> None:
 def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
     """The merge rests, which its status says; what waits for the chunk fails, and I/O goes on."""
     d.log(f"snapshots: {text}")
-    d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=(), held=()))
+    d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=(), held=()), over=merge)
     for piece in (*merge.held, *merge.queued):
         _bios.piece_ended(d, piece, "EIO")
 
@@ -313,7 +308,7 @@ def _end(d: Draft, merge: ConceptMerge) -> None:
 
 def flush(d: Draft, merge: ConceptMerge) -> None:
     """Makes the copies durable before anything says that they are."""
-    d.put(replace(merge, stage=Stage.FLUSHING))
+    d.put(replace(merge, stage=Stage.FLUSHING), over=merge)
     _bios.send(d, d.begin(ConceptIo(merge.id, ConceptStep.FLUSH)), Bio(Op.FLUSH, merge.destination))
 
 
@@ -325,8 +320,7 @@ def record(d: Draft, merge: ConceptMerge) -> None:
     if any(not merge.covers(old) for old, _ in pairs(merge.completed)):
         d.rules.concept.copy_failed(d, merge, "There are exceptions outside of the target")
         return
-    merge = replace(merge, stage=Stage.RECORDING)
-    d.put(merge)
+    merge = d.put(replace(merge, stage=Stage.RECORDING), over=merge)
     if not isinstance(merge.store, Persistent):
         released(d, merge)
         return
@@ -338,16 +332,14 @@ def record(d: Draft, merge: ConceptMerge) -> None:
 
 def released(d: Draft, merge: ConceptMerge) -> None:
     """It is over: the device is its destination from now on."""
-    merge = replace(merge, stage=Stage.ENDING, finished=True)
-    d.put(merge)
-    _ended(d, merge)
+    _ended(d, d.put(replace(merge, stage=Stage.ENDING, finished=True), over=merge))
 
 
 def _ended(d: Draft, merge: ConceptMerge) -> None:
     """Tells the end when nothing that began before it is on its way to the COW device, which may go then."""
     if merge.tracked:
         return
-    d.put(replace(merge, stage=Stage.IDLE, held=()))
+    d.put(replace(merge, stage=Stage.IDLE, held=()), over=merge)
     d.rules.concept.announce(d, there(d, merge.id), merged=bool(merge.completed))
     for piece in merge.held:
         _bios.map_piece(d, piece)
@@ -364,7 +356,7 @@ def io_done(d: Draft, id: int, io: ConceptIo, error: str | None, data: bytes) ->
     """An I/O of a merge has ended."""
     reads = io.step in (ConceptStep.READ_HEADER, ConceptStep.READ_AREA)
     if reads and error is None and not io.fetching:
-        d.change(id, replace(io, fetching=True))
+        d.change(id, replace(io, fetching=True), over=io)
         d.fetch(id)
         return
     d.end(id)

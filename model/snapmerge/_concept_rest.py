@@ -26,7 +26,7 @@ def claim(d: Draft, id: int) -> None:
     """The resume of its device begins: from now on nobody else writes to the destination."""
     merge = _concept.concept_of(d, id)
     if merge is not None:
-        d.put(replace(merge, claims=True))
+        d.put(replace(merge, claims=True), over=merge)
 
 
 def resume(d: Draft, merge: ConceptMerge) -> bool:
@@ -38,7 +38,7 @@ def resume(d: Draft, merge: ConceptMerge) -> bool:
         merge = _concept.there(d, merge.id)
     if merge.stage is Stage.LOADING:
         return False
-    d.put(replace(merge, active=True, io_max=_io_max(d, merge)))
+    d.put(replace(merge, active=True, io_max=_io_max(d, merge)), over=merge)
     _concept.schedule(d, merge.id)
     return True
 
@@ -51,12 +51,12 @@ def new_sibling(d: Draft, origin: str) -> None:
     """A snapshot of ``origin`` is live: no piece of a merge into it may cross one of its chunks' borders."""
     for target in d.targets.values():
         if isinstance(target, ConceptMerge) and target.active and target.destination == origin:
-            d.put(replace(target, io_max=_io_max(d, target)))
+            d.put(replace(target, io_max=_io_max(d, target)), over=target)
 
 
 def stop(d: Draft, merge: ConceptMerge) -> None:
     """Asks the worker to stop behind the chunk that it is at.  Source: ``snapshot_merge_presuspend``."""
-    d.put(replace(merge, stopping=True))
+    d.put(replace(merge, stopping=True), over=merge)
 
 
 def at_rest(d: Draft, merge: ConceptMerge) -> bool:
@@ -75,7 +75,7 @@ def destroyed(d: Draft, merge: ConceptMerge) -> bool:
         return False
     for id, work in d.work.items():
         if work == Worker(merge.id):
-            d.change(id, Worker(_NOBODY))
+            d.change(id, Worker(_NOBODY), over=work)
     return True
 
 
@@ -89,7 +89,7 @@ def comes_to_rest(d: Draft, id: int) -> bool:
         return True
     if not at_rest(d, merge):
         return False
-    d.put(replace(merge, stopping=False))
+    d.put(replace(merge, stopping=False), over=merge)
     return True
 
 

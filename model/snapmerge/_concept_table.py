@@ -56,7 +56,7 @@ def construct(d: Draft, id: int, device: str, line: TableLine) -> None:
     problem = d.rules.concept.merges(d, merge)
     if problem is not None:
         raise BadTable(problem)
-    d.put(merge)
+    d.add(merge)
 
 
 def takes(store: Store) -> bool:
@@ -141,7 +141,7 @@ def take_over(d: Draft, merge: ConceptMerge) -> bool:
 
 
 def _kill(d: Draft, snap: SnapshotTarget) -> None:
-    d.put(replace(snap, valid=False, completed=NO_EXCEPTIONS, store=replace(snap.store, chunk_size=0)))
+    d.put(replace(snap, valid=False, completed=NO_EXCEPTIONS, store=replace(snap.store, chunk_size=0)), over=snap)
 
 
 # --- reading the store -------------------------------------------------------------------------------------------
@@ -150,10 +150,10 @@ def _kill(d: Draft, snap: SnapshotTarget) -> None:
 def begin(d: Draft, merge: ConceptMerge) -> None:
     """Begins to read the store; a transient one has nothing on its device."""
     if isinstance(merge.store, Persistent):
-        d.put(replace(merge, stage=Stage.LOADING))
+        d.put(replace(merge, stage=Stage.LOADING), over=merge)
         _read(d, merge, ConceptIo(merge.id, ConceptStep.READ_HEADER), 0)
     else:
-        d.put(replace(merge, stage=Stage.IDLE))
+        d.put(replace(merge, stage=Stage.IDLE), over=merge)
 
 
 def _read(d: Draft, merge: ConceptMerge, io: ConceptIo, sector: int) -> None:
@@ -173,13 +173,12 @@ def loaded_part(d: Draft, merge: ConceptMerge, io: ConceptIo, error: str | None,
 
 def _header_read(d: Draft, merge: ConceptMerge, header: Header) -> None:
     if header.magic == 0:
-        d.put(replace(merge, stage=Stage.IDLE))
+        d.put(replace(merge, stage=Stage.IDLE), over=merge)
     elif header.magic != MAGIC or header.version != VERSION or not is_chunk_size(header.chunk_size):
         d.rules.concept.load_failed(d, merge)
     else:
-        merge = replace(merge, store=replace(merge.store, chunk_size=header.chunk_size))
-        merge = d.rules.concept.recount(d, merge)
-        d.put(merge)
+        sized = replace(merge, store=replace(merge.store, chunk_size=header.chunk_size))
+        merge = d.put(d.rules.concept.recount(d, sized), over=merge)
         if header.valid or not d.rules.concept.invalid(d, merge):
             _read_area(d, merge, 0)
 
@@ -192,14 +191,14 @@ def recount(d: Draft, merge: ConceptMerge) -> ConceptMerge:
 def invalid(d: Draft, merge: ConceptMerge) -> bool:
     """The snapshot was dropped: there is nothing to merge, and the device is its destination; True: that is all."""
     d.log("snapshots: Snapshot is marked invalid.")
-    d.put(replace(merge, stage=Stage.IDLE, valid=False))
+    d.put(replace(merge, stage=Stage.IDLE, valid=False), over=merge)
     return True
 
 
 def load_failed(d: Draft, merge: ConceptMerge) -> None:
     """Nobody knows what the device holds: it fails all I/O."""
     d.log("snapshots: Exception store resume failed")
-    d.put(replace(merge, stage=Stage.IDLE, broken=True))
+    d.put(replace(merge, stage=Stage.IDLE, broken=True), over=merge)
 
 
 def _read_area(d: Draft, merge: ConceptMerge, area: int) -> None:
@@ -216,12 +215,11 @@ def _area_read(d: Draft, merge: ConceptMerge, store: Persistent, area: int, data
     if any(is_metadata(new, store.per_area) for _, new in records):
         d.rules.concept.load_failed(d, merge)
         return
-    merge = replace(merge, completed=completed)
+    merge = d.put(replace(merge, completed=completed), over=merge)
     if len(records) == store.per_area:
-        d.put(merge)
         _read_area(d, merge, area + 1)
     else:
-        d.put(replace(merge, stage=Stage.IDLE))
+        d.put(replace(merge, stage=Stage.IDLE), over=merge)
 
 
 # --- messages and status -----------------------------------------------------------------------------------------

@@ -38,8 +38,7 @@ def advance_load(d: Draft, request: Load) -> None:
     request = _current(d, request)
     for line in request.lines[len(request.built) :]:
         id = d.new_target()
-        request = replace(request, loading=id)
-        d.change_request(request)
+        request = d.change_request(replace(request, loading=id), over=request)
         try:
             loading = _construct(d, id, request, line)
         except BadTable as bad:
@@ -47,8 +46,7 @@ def advance_load(d: Draft, request: Load) -> None:
             return
         if loading:
             return
-        request = replace(request, built=(*request.built, id), loading=None)
-        d.change_request(request)
+        request = d.change_request(replace(request, built=(*request.built, id), loading=None), over=request)
     device = d.devices.get(request.device)
     if device is None:
         _refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
@@ -57,7 +55,7 @@ def advance_load(d: Draft, request: Load) -> None:
     if problem is not None:
         _refuse(d, request, BadTable(problem))
         return
-    d.put_device(replace(device, typed=True))
+    d.put_device(replace(device, typed=True), over=device)
     _devices.table_loaded(d, request)
 
 
@@ -118,7 +116,7 @@ def _construct_linear(d: Draft, id: int, device: str, line: TableLine) -> bool:
     if not (offset.isascii() and offset.isdecimal()) or len(offset) > 18:
         raise BadTable("Invalid device sector")
     lower = open_lower(d, device, line.args[0], "Device lookup failed")
-    d.put(LinearTarget(id, device, line, lower, int(offset)))
+    d.add(LinearTarget(id, device, line, lower, int(offset)))
     return False
 
 
@@ -126,7 +124,7 @@ def _construct_origin(d: Draft, id: int, device: str, line: TableLine) -> bool:
     if len(line.args) != 1:
         raise BadTable("origin: incorrect number of arguments")
     lower = open_lower(d, device, line.args[0], "Cannot get target device")
-    d.put(OriginTarget(id, device, line, lower))
+    d.add(OriginTarget(id, device, line, lower))
     return False
 
 
@@ -150,19 +148,19 @@ def _construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> bo
     handover = _wants_handover(d, snap)
     if d.generation is Generation.CONCEPT and (problem := d.rules.concept.refuse(d, snap)) is not None:
         raise BadTable(problem)
-    d.put(snap)
+    d.add(snap)
     _origin.register(d, snap)
     if handover:
-        d.put(replace(snap, store=replace(store, chunk_size=0)))
+        d.put(replace(snap, store=replace(store, chunk_size=0)), over=snap)
         return False
     if isinstance(store, Persistent):
-        d.put(replace(snap, store=replace(store, chunk_size=store.chunk_size or DEFAULT_CHUNK_SIZE)))
+        d.put(replace(snap, store=replace(store, chunk_size=store.chunk_size or DEFAULT_CHUNK_SIZE)), over=snap)
         _storeio.read(d, d.snapshot(id), StoreStep.READ_HEADER, 0)
         return True
     if store.chunk_size == 0:
         _devices.destroy(d, id)
         raise BadTable("Chunk size not set")
-    d.put(replace(snap, io_max=store.chunk_size))
+    d.put(replace(snap, io_max=store.chunk_size), over=snap)
     return False
 
 
@@ -202,7 +200,7 @@ def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
         if isinstance(target, SnapshotTarget):
             source, destination, _ = sharing_cow(d, target)
             store = source.store if source is not None and destination is not None else target.store
-            d.put(replace(target, discards=target.features.zeroes and store.chunk_size > 0))
+            d.put(replace(target, discards=target.features.zeroes and store.chunk_size > 0), over=target)
 
 
 def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
@@ -271,8 +269,7 @@ def load_step(d: Draft, snap: SnapshotTarget, io: StoreIo, error: str | None, da
 
 def _header_read(d: Draft, snap: SnapshotTarget, store: Persistent, header: Header) -> None:
     if header.magic == 0:
-        snap = replace(snap, store=store.blank())
-        d.put(snap)
+        snap = d.put(replace(snap, store=store.blank()), over=snap)
         _storeio.write_header(d, snap, StoreStep.NEW_HEADER)
         return
     if header.magic != MAGIC:
@@ -290,13 +287,12 @@ def _header_read(d: Draft, snap: SnapshotTarget, store: Persistent, header: Head
         sizes = f"chunk size {header.chunk_size} in device metadata overrides table chunk size of {store.chunk_size}."
         d.log(f"persistent snapshot: {sizes}")
     store = replace(store, chunk_size=header.chunk_size, valid=header.valid != 0)
-    snap = replace(snap, store=store)
-    d.put(snap)
+    snap = d.put(replace(snap, store=store), over=snap)
     if store.valid:
         _read_area(d, snap, store, 0)
         return
     d.log("snapshots: Snapshot is marked invalid.")
-    d.put(replace(snap, valid=False))
+    d.put(replace(snap, valid=False), over=snap)
     d.rules.finish_load(d, d.snapshot(snap.id))
 
 
@@ -311,13 +307,13 @@ def _area_loaded(d: Draft, snap: SnapshotTarget, store: Persistent, data: bytes)
     for old, new in records:
         completed = insert(completed, old, new)
     store = store.load(data, records)
-    snap = replace(snap, completed=completed, store=store)
-    if store.full:
+    full = store.full
+    if full:
         store = replace(store, area=store.area + 1, committed=0)
-        d.put(replace(snap, store=store))
-        _read_area(d, d.snapshot(snap.id), store, store.area)
+    snap = d.put(replace(snap, completed=completed, store=store), over=snap)
+    if full:
+        _read_area(d, snap, store, store.area)
     else:
-        d.put(snap)
         d.rules.finish_load(d, snap)
 
 
@@ -326,10 +322,9 @@ def finish_load(d: Draft, snap: SnapshotTarget) -> None:
     store = snap.store
     if isinstance(store, Persistent):
         store = store.loaded()
-    d.put(replace(snap, store=store, io_max=store.chunk_size))
+    d.put(replace(snap, store=store, io_max=store.chunk_size), over=snap)
     request = _loading(d, snap)
-    request = replace(request, built=(*request.built, snap.id), loading=None)
-    d.change_request(request)
+    request = d.change_request(replace(request, built=(*request.built, snap.id), loading=None), over=request)
     advance_load(d, request)
 
 

@@ -37,7 +37,7 @@ def prepare(d: Draft, snap_id: int, chunk: int) -> bool:
         return False
     store, new = prepared
     pending = snap.pending.set(chunk, Pending(chunk, new))
-    d.put(replace(snap, store=store, pending=pending, order=(*snap.order, chunk)))
+    d.put(replace(snap, store=store, pending=pending, order=(*snap.order, chunk)), over=snap)
     return True
 
 
@@ -46,14 +46,14 @@ def queue_origin(d: Draft, snap_id: int, chunk: int, id: int) -> None:
     snap = d.snapshot(snap_id)
     pending = snap.pending[chunk]
     pending = replace(pending, origin_waiting=(*pending.origin_waiting, id))
-    d.put(replace(snap, pending=snap.pending.set(chunk, pending)))
+    d.put(replace(snap, pending=snap.pending.set(chunk, pending)), over=snap)
 
 
 def lock_out(d: Draft, snap_id: int, id: int | None) -> None:
     """The piece ``id`` waits until the snapshot's lock is free, which is held while the header is invalidated."""
     if id is not None:
         snap = d.snapshot(snap_id)
-        d.put(replace(snap, locked_out=(*snap.locked_out, id)))
+        d.put(replace(snap, locked_out=(*snap.locked_out, id)), over=snap)
 
 
 def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
@@ -62,7 +62,7 @@ def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
     pending = snap.pending[chunk]
     if pending.started:
         return
-    d.put(replace(snap, pending=snap.pending.set(chunk, replace(pending, started=True))))
+    d.put(replace(snap, pending=snap.pending.set(chunk, replace(pending, started=True))), over=snap)
     size = snap.store.chunk_size
     start = chunk_start(chunk, size)
     count = min(size, d.size(snap.origin) - start)
@@ -74,14 +74,14 @@ def copy(d: Draft, job: CopyJob, source: str, sector: int) -> None:
     """Begins a copy: reads into the job's own buffer, then writes from it.  Source: ``dm_kcopyd_copy``."""
     id = d.begin(job)
     count = job.destination.count
-    d.change(id, replace(job, destination=replace(job.destination, payload=Buffer(id))))
+    d.change(id, replace(job, destination=replace(job.destination, payload=Buffer(id))), over=job)
     _bios.send(d, id, Bio(Op.READ, source, sector, count, Buffer(id)))
 
 
 def copy_step(d: Draft, id: int, job: CopyJob, error: str | None) -> None:
     """One half of a copy is done."""
     if job.reading and error is None:
-        d.change(id, replace(job, reading=False))
+        d.change(id, replace(job, reading=False), over=job)
         _bios.send(d, id, job.destination)
         return
     d.end(id)
@@ -102,7 +102,7 @@ def full_written(d: Draft, piece: Piece, error: str | None) -> None:
 def _copied(d: Draft, snap_id: int, old: int, *, ok: bool) -> None:
     snap = d.snapshot(snap_id)
     pending = replace(snap.pending[old], copied=ok)
-    d.put(replace(snap, pending=snap.pending.set(old, pending)))
+    d.put(replace(snap, pending=snap.pending.set(old, pending)), over=snap)
     _commit_ready(d, snap_id)
 
 
@@ -125,15 +125,14 @@ def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
     """Enters one exception into the area; writes the area when nothing else is coming, or it is full."""
     old, order = snap.order[0], snap.order[1:]
     if not isinstance(snap.store, Persistent):
-        d.put(replace(snap, order=order, publishing=(old,), success=ok))
+        d.put(replace(snap, order=order, publishing=(old,), success=ok), over=snap)
         d.rules.publish(d, d.snapshot(snap.id))
         return
     store = replace(snap.store, valid=snap.store.valid and ok).record(old, snap.pending[old].new)
-    snap = replace(snap, store=store, order=order, recorded=(*snap.recorded, old))
-    d.put(snap)
+    snap = d.put(replace(snap, store=store, order=order, recorded=(*snap.recorded, old)), over=snap)
     if store.prepared and not store.full:
         return
-    d.put(replace(snap, writing=True))
+    d.put(replace(snap, writing=True), over=snap)
     if store.full:
         next_area = replace(store, area=store.area + 1).area_sector
         _storeio.write(d, snap, StoreStep.ZERO_NEXT, next_area, store.zeroes)
@@ -152,11 +151,12 @@ def write_area(d: Draft, snap: SnapshotTarget) -> None:
 
 def area_written(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     """The exceptions recorded so far are committed, or lost."""
-    store = snap.store
+    store, success = snap.store, snap.success
     if isinstance(store, Persistent):
         store = replace(store, valid=store.valid and error is None).advance()
-        snap = replace(snap, success=store.valid)
-    d.put(replace(snap, store=store, writing=False, recorded=(), publishing=snap.recorded))
+        success = store.valid
+    written = replace(snap, store=store, writing=False, recorded=(), publishing=snap.recorded, success=success)
+    d.put(written, over=snap)
     d.rules.publish(d, d.snapshot(snap.id))
 
 
@@ -177,8 +177,8 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
             continue
         if snap.valid and not published:
             published = True
-            snap = replace(snap, completed=insert(snap.completed, old, snap.pending[old].new))
-            d.put(snap)
+            completed = insert(snap.completed, old, snap.pending[old].new)
+            snap = d.put(replace(snap, completed=completed), over=snap)
         if published and snap.tracked.get(old):
             return
         _release(d, snap, old, None if published else "EIO")
@@ -189,7 +189,7 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
 def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> None:
     """The exception is done: whoever waited for it goes on.  Origin writes do so even if it failed."""
     pending = snap.pending[old]
-    d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]))
+    d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]), over=snap)
     if pending.full is not None:
         _bios.piece_ended(d, pending.full, error)
     for id in pending.waiting:
@@ -211,8 +211,7 @@ def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
     store = snap.store
     if isinstance(store, Persistent):
         store = replace(store, valid=False)
-        snap = replace(snap, store=store, dropping=True)
-        d.put(snap)
+        snap = d.put(replace(snap, store=store, dropping=True), over=snap)
         d.rules.drop_header(d, snap)
     else:
         dropped(d, snap, None)
@@ -222,7 +221,7 @@ def dropped(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     """The header has been invalidated, or could not be: the lock is free, and whoever waited for it goes on."""
     if error:
         d.log("persistent snapshot: write header failed")
-    d.put(replace(snap, valid=False, dropping=False, locked_out=()))
+    d.put(replace(snap, valid=False, dropping=False, locked_out=()), over=snap)
     d.raise_event(snap.device)
     for id in snap.locked_out:
         if d.piece(id).target == snap.id:

@@ -47,7 +47,7 @@ def create(d: Draft, token: int, name: str) -> None:
     if name in d.devices:
         d.reply(token, "EBUSY")
         return
-    d.put_device(Device(name))
+    d.add_device(Device(name))
     d.reply(token)
 
 
@@ -68,7 +68,7 @@ def load(d: Draft, event: LoadTable) -> None:
 def table_loaded(d: Draft, request: Load) -> None:
     """A table is constructed: it is the inactive one now, in place of another."""
     device = d.device(request.device)
-    d.put_device(replace(device, inactive=request.built))
+    d.put_device(replace(device, inactive=request.built), over=device)
     for id in device.inactive:
         destroy(d, id)
     d.end_request(request)
@@ -161,7 +161,7 @@ def _first(d: Draft, device: str) -> int | None:
 def _advance_suspending(d: Draft, request: Suspending) -> bool:
     """Its turn has come: whoever finds the device suspended by another is told so.  Source: ``dm_suspend``."""
     if not d.device(request.device).suspended:
-        d.change_request(replace(request, begun=True))
+        d.change_request(replace(request, begun=True), over=request)
         return _come_to_rest(d, request.device)
     d.end_request(request, None if request.begun else "EINVAL")
     return True
@@ -174,15 +174,15 @@ def _come_to_rest(d: Draft, name: str) -> bool:
         _stop_merges(d, name)
         if not _merges_idle(d, device.live):
             return False
-        d.put_device(replace(device, resting=True, held=device.held + 1))
+        d.put_device(replace(device, resting=True, held=device.held + 1), over=device)
         return True
     if device.busy:
         return False
-    d.put_device(replace(device, suspended=True, resting=False))
+    d.put_device(replace(device, suspended=True, resting=False), over=device)
     for id in device.live:
         target = d.targets[id]
         if isinstance(target, OriginTarget):
-            d.put(replace(target, acting=False))
+            d.put(replace(target, acting=False), over=target)
     return True
 
 
@@ -201,7 +201,7 @@ def _merges_idle(d: Draft, ids: tuple[int, ...]) -> bool:
     if any(_merge.merge_of(t).phase is not Phase.IDLE for t in merges):
         return False
     for target in merges:
-        d.put(replace(target, merge=replace(_merge.merge_of(target), stopping=False)))
+        d.put(replace(target, merge=replace(_merge.merge_of(target), stopping=False)), over=target)
     return all(_concept_rest.comes_to_rest(d, id) for id in ids)
 
 
@@ -215,12 +215,12 @@ def _advance_resuming(d: Draft, request: Resuming) -> bool:
         phase = _merge.merge_of(d.snapshot(request.waiting)).phase
         if phase in (Phase.READING, Phase.PROTECTING, Phase.DRAINING):
             return False
-        d.change_request(replace(request, waiting=None))
+        d.change_request(replace(request, waiting=None), over=request)
         return True
     if request.left:
         return _resume_target(d, request)
     if device.suspended and request.refused is None:
-        d.put_device(replace(device, suspended=False, held=device.held - 1))
+        d.put_device(replace(device, suspended=False, held=device.held - 1), over=device)
         _bios.release_deferred(d, request.device)
         return True
     return _destroy_old(d, request)
@@ -232,21 +232,19 @@ def _swap(d: Draft, request: Resuming) -> bool:
     old: tuple[int, ...] = ()
     problem = _construct.too_small(d, device.inactive)
     if problem is not None:
-        d.put_device(replace(device, inactive=()))
+        d.put_device(replace(device, inactive=()), over=device)
         for id in device.inactive:
             destroy(d, id)
         d.end_request(request, "EINVAL", problem)
         return True
     if device.inactive:
         old = device.live
-        device = replace(device, live=device.inactive, inactive=())
-        d.put_device(device)
+        device = d.put_device(replace(device, live=device.inactive, inactive=()), over=device)
         _construct.set_limits(d, device.live)
-    request = replace(request, swapped=True, old=old, left=device.live)
-    d.change_request(request)
+    request = d.change_request(replace(request, swapped=True, old=old, left=device.live), over=request)
     problem = next(filter(None, (_handover.preresume(d, d.targets[id]) for id in device.live)), None)
     if problem is not None:
-        d.change_request(replace(request, left=(), refused=f"snapshots: {problem}"))
+        d.change_request(replace(request, left=(), refused=f"snapshots: {problem}"), over=request)
     for id in device.live if problem is None else ():
         _concept_rest.claim(d, id)
     return True
@@ -256,12 +254,12 @@ def _resume_target(d: Draft, request: Resuming) -> bool:
     """Resumes the next target.  A snapshot needs the device that acts as its origin to be quiet for a moment."""
     target = d.targets[request.left[0]]
     if isinstance(target, OriginTarget):
-        d.put(replace(target, acting=True, boundary=_origin.minimum_chunk_size(d, target.lower)))
+        d.put(replace(target, acting=True, boundary=_origin.minimum_chunk_size(d, target.lower)), over=target)
     elif isinstance(target, SnapshotTarget):
         return _resume_snapshot(d, request, target)
     elif isinstance(target, ConceptMerge) and not _concept_rest.resume(d, target):
         return False
-    d.change_request(replace(request, left=request.left[1:]))
+    d.change_request(replace(request, left=request.left[1:]), over=request)
     return True
 
 
@@ -279,23 +277,23 @@ def _resume_snapshot(d: Draft, request: Resuming, target: SnapshotTarget) -> boo
     _origin.register(d, target)
     merges = target.merge is not None
     io_max = _origin.minimum_chunk_size(d, target.origin) if merges else target.io_max
-    d.put(replace(target, active=True, io_max=io_max))
+    d.put(replace(target, active=True, io_max=io_max), over=target)
     _concept_rest.new_sibling(d, target.origin)
     if merges:
         _merge.start_merge(d, target.id)
-    d.change_request(replace(request, left=request.left[1:], waiting=target.id if merges else None))
+    d.change_request(replace(request, left=request.left[1:], waiting=target.id if merges else None), over=request)
     return True
 
 
 def _hold(d: Draft, request: Resuming, quiet: str) -> None:
     """Holds back the I/O of the origin's device, and stops its merge if one runs.  ``dm_internal_suspend_fast``."""
     device = d.device(quiet)
-    d.put_device(replace(device, held=device.held + 1))
+    d.put_device(replace(device, held=device.held + 1), over=device)
     merging = [t for id in device.live if isinstance(t := d.targets[id], SnapshotTarget) and t.merge is not None]
     running = next((t.id for t in merging if _merge.merge_of(t).phase is not Phase.IDLE), None)
     if running is not None:
         d.rules.stop_merge(d, running)
-    d.change_request(replace(request, quiet=quiet, restart=running))
+    d.change_request(replace(request, quiet=quiet, restart=running), over=request)
 
 
 def _is_idle(d: Draft, id: int | None) -> bool:
@@ -309,9 +307,9 @@ def _let_go(d: Draft, request: Resuming) -> Resuming:
     if request.restart is not None:
         _merge.start_merge(d, request.restart)
     device = d.device(request.quiet)
-    d.put_device(replace(device, held=device.held - 1))
+    d.put_device(replace(device, held=device.held - 1), over=device)
     _bios.release_deferred(d, request.quiet)
-    return replace(request, quiet=None, restart=None)
+    return d.change_request(replace(request, quiet=None, restart=None), over=request)
 
 
 # --- the end of targets and devices ------------------------------------------------------------------------------
@@ -325,7 +323,7 @@ def destroy(d: Draft, id: int) -> bool:
     if isinstance(target, SnapshotTarget):
         source, destination, _ = _construct.sharing_cow(d, target)
         if destination is not None and source is not None and source.id == id and id in d.registered_ids(target.origin):
-            d.put(replace(destination, valid=False))
+            d.put(replace(destination, valid=False), over=destination)
             d.log("snapshots: Cancelling snapshot handover.")
         if not _is_idle(d, id if target.merge is not None else None):
             return False
@@ -347,7 +345,7 @@ def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
         refused = request.refused if isinstance(request, Resuming) else None
         d.end_request(request, None if refused is None else "EINVAL", refused)
         return True
-    d.change_request(replace(request, old=left))
+    d.change_request(replace(request, old=left), over=request)
     return False
 
 
@@ -356,12 +354,12 @@ def _advance_removing(d: Draft, request: Removing) -> bool:
     if device.inactive:
         for id in device.inactive:
             destroy(d, id)
-        d.put_device(replace(device, inactive=()))
+        d.put_device(replace(device, inactive=()), over=device)
         return True
     if not device.suspended:
         return _come_to_rest(d, request.device)
     if device.live:
-        d.change_request(replace(request, old=device.live))
-        d.put_device(replace(device, live=()))
+        d.change_request(replace(request, old=device.live), over=request)
+        d.put_device(replace(device, live=()), over=device)
         return True
     return _destroy_old(d, request)

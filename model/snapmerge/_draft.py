@@ -6,7 +6,7 @@ A draft is thrown away when a step raises, so an illegal event leaves nothing be
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ._bio import Bio
 from ._concept_state import ConceptMerge, Generation
@@ -86,8 +86,18 @@ class Rules:
     generation: Generation = Generation.MAINLINE
 
 
+_SomeTarget = TypeVar("_SomeTarget", bound=Target)
+_SomeWork = TypeVar("_SomeWork", bound=Work)
+_SomeRequest = TypeVar("_SomeRequest", bound=Request)
+
+
 class Draft:
-    """A stack being changed.  One lives for one step."""
+    """A stack being changed.  One lives for one step.
+
+    Transitions hold values, and call others that may change the same thing.  So whoever changes something says which
+    value the new one was made from (``over``): a value that is not the newest would undo what happened meanwhile, and
+    is a MachineError.
+    """
 
     __slots__ = ("devices", "disks", "effects", "generation", "registered", "requests", "rules", "targets", "work")
 
@@ -126,9 +136,15 @@ class Draft:
         """The device of this name, which must exist."""
         return self.devices[name]
 
-    def put_device(self, device: Device) -> None:
-        """Puts a changed device in its place."""
+    def add_device(self, device: Device) -> None:
+        """Enters a new device."""
         self.devices = self.devices.set(device.name, device)
+
+    def put_device(self, device: Device, *, over: Device) -> Device:
+        """Puts a changed device in its place; it is given back."""
+        _check_newest(over, self.devices.get(device.name))
+        self.devices = self.devices.set(device.name, device)
+        return device
 
     def size(self, name: str) -> int:
         """The size in sectors of a disk, or of a device by its live table."""
@@ -140,9 +156,15 @@ class Draft:
         line = self.targets[live[-1]].line
         return line.start + line.length
 
-    def put(self, target: Target) -> None:
-        """Puts a changed target in its place."""
+    def add(self, target: Target) -> None:
+        """Enters a new target."""
         self.targets = self.targets.set(target.id, target)
+
+    def put(self, target: _SomeTarget, *, over: Target) -> _SomeTarget:
+        """Puts a changed target in its place; it is given back."""
+        _check_newest(over, self.targets.get(target.id))
+        self.targets = self.targets.set(target.id, target)
+        return target
 
     def snapshot(self, id: int) -> SnapshotTarget:
         """The ``snapshot`` or ``snapshot-merge`` of this id."""
@@ -167,7 +189,7 @@ class Draft:
         """Counts an event of a device.  Source: ``dm_table_event``."""
         there = self.devices.get(device)
         if there is not None:
-            self.put_device(replace(there, events=there.events + 1))
+            self.put_device(replace(there, events=there.events + 1), over=there)
 
     # --- work ---
 
@@ -177,9 +199,11 @@ class Draft:
         self.work = self.work.set(id, work)
         return id
 
-    def change(self, id: int, work: Work) -> None:
-        """Replaces what is under way under this id."""
+    def change(self, id: int, work: _SomeWork, *, over: Work) -> _SomeWork:
+        """Replaces what is under way under this id; it is given back."""
+        _check_newest(over, self.work.get(id))
         self.work = self.work.set(id, work)
+        return work
 
     def end(self, id: int) -> Work:
         """Takes out what was under way."""
@@ -208,14 +232,21 @@ class Draft:
 
     # --- requests ---
 
-    def change_request(self, request: Request) -> None:
-        """Replaces the request with the same token."""
-        self.requests = tuple(request if r.token == request.token else r for r in self.requests)
+    def change_request(self, request: _SomeRequest, *, over: Request) -> _SomeRequest:
+        """Replaces the request with the same token; it is given back."""
+        _check_newest(over, next((r for r in self.requests if r.token == request.token), None))
+        self.requests = tuple(request if r is over or r == over else r for r in self.requests)
+        return request
 
     def end_request(self, request: Request, errno: str | None = None, text: str | None = None) -> None:
         """Takes out a request, and answers it."""
         self.requests = tuple(r for r in self.requests if r.token != request.token)
         self.reply(request.token, errno, text)
+
+
+def _check_newest(value: object, newest: object) -> None:
+    if value is not newest and value != newest:
+        raise MachineError(f"a stale value was changed: {value}; meanwhile it is {newest}")
 
 
 def _free(table: object) -> int:

@@ -51,6 +51,7 @@ def hand_over(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> 
             io_max=store.chunk_size,
             valid=source.valid,
             overflowed=source.overflowed,
-        )
+        ),
+        over=destination,
     )
-    d.put(replace(source, completed=NO_EXCEPTIONS, store=destination.store, valid=False))
+    d.put(replace(source, completed=NO_EXCEPTIONS, store=destination.store, valid=False), over=source)

@@ -60,7 +60,7 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
     chunk = chunk_of(bio.sector, snap.store.chunk_size or 1)
     new = lookup(snap.completed, chunk) if snap.valid else None
     if new is None:
-        d.change(id, replace(piece, bio=bio.to(snap.origin, bio.sector)))
+        d.change(id, replace(piece, bio=bio.to(snap.origin, bio.sector)), over=piece)
         if bio.is_write:
             _origin.do_origin(d, id, snap.origin)
         else:
@@ -68,8 +68,8 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         return
     merge = merge_of(snap)
     if bio.is_write and merge.run is not None and chunk in merge.run:
-        d.change(id, replace(piece, bio=bio.to(snap.origin, bio.sector)))
-        d.put(replace(snap, merge=replace(merge, queued=(*merge.queued, id))))
+        d.change(id, replace(piece, bio=bio.to(snap.origin, bio.sector)), over=piece)
+        d.put(replace(snap, merge=replace(merge, queued=(*merge.queued, id))), over=snap)
         return
     if bio.is_write:
         _snapshot.track(d, id, snap.id, chunk)
@@ -80,7 +80,7 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _set(d: Draft, snap: SnapshotTarget, phase: Phase, run: Run | None = None) -> None:
-    d.put(replace(snap, merge=replace(merge_of(snap), phase=phase, run=run)))
+    d.put(replace(snap, merge=replace(merge_of(snap), phase=phase, run=run)), over=snap)
 
 
 def start_merge(d: Draft, id: int) -> None:
@@ -92,7 +92,7 @@ def start_merge(d: Draft, id: int) -> None:
 def stop_merge(d: Draft, id: int) -> None:
     """Asks the loop to stop behind the run that it is in; it has when its phase is IDLE."""
     snap = d.snapshot(id)
-    d.put(replace(snap, merge=replace(merge_of(snap), stopping=True)))
+    d.put(replace(snap, merge=replace(merge_of(snap), stopping=True)), over=snap)
 
 
 def next_run(d: Draft, id: int) -> None:
@@ -118,7 +118,7 @@ def area_read(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) ->
     if error is not None or not isinstance(snap.store, Persistent):
         d.rules.fail_merge(d, snap, "Read error in exception store: shutting down merge")
         return
-    d.put(replace(snap, store=replace(snap.store.back(), image=data)))
+    d.put(replace(snap, store=replace(snap.store.back(), image=data)), over=snap)
     d.rules.protect(d, d.snapshot(snap.id))
 
 
@@ -214,7 +214,7 @@ def commit_done(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     if error is not None or run is None or not isinstance(snap.store, Persistent):
         d.rules.fail_merge(d, snap, "Write error in exception store: shutting down merge")
         return
-    d.put(replace(snap, store=snap.store.merged(run.count)))
+    d.put(replace(snap, store=snap.store.merged(run.count)), over=snap)
     d.rules.release_run(d, d.snapshot(snap.id))
 
 
@@ -225,10 +225,10 @@ def release_run(d: Draft, snap: SnapshotTarget) -> None:
     for chunk in reversed(range(merge.run.old, merge.run.old + merge.run.count) if merge.run else ()):
         shorter = remove(completed, chunk)
         if isinstance(shorter, str):
-            d.rules.fail_merge(d, replace(snap, completed=completed), shorter)
+            d.rules.fail_merge(d, d.put(replace(snap, completed=completed), over=snap), shorter)
             return
         completed = shorter
-    d.put(replace(snap, completed=completed, merge=replace(merge, run=None, queued=())))
+    d.put(replace(snap, completed=completed, merge=replace(merge, run=None, queued=())), over=snap)
     for id in merge.queued:
         _bios.send(d, id, d.piece(id).bio)
     d.rules.next_run(d, snap.id)
@@ -238,6 +238,6 @@ def fail_merge(d: Draft, snap: SnapshotTarget, text: str) -> None:
     """The loop ends; what has not been merged is served from the COW device, and queued writes fail."""
     d.log(f"snapshots: {text}")
     merge = merge_of(snap)
-    d.put(replace(snap, merge=replace(merge, phase=Phase.IDLE, run=None, queued=(), failed=True)))
+    d.put(replace(snap, merge=replace(merge, phase=Phase.IDLE, run=None, queued=(), failed=True)), over=snap)
     for id in merge.queued:
         _bios.piece_ended(d, id, "EIO")

@@ -20,7 +20,7 @@ NO_BOUNDARY = 1 << 31
 def map_origin(d: Draft, id: int, target: OriginTarget, piece: Piece) -> None:
     """Reads and flushes go down; writes see to the snapshots first."""
     bio = piece.bio.to(target.lower, piece.bio.sector)
-    d.change(id, replace(piece, bio=bio))
+    d.change(id, replace(piece, bio=bio), over=piece)
     if bio.op is Op.FLUSH or not bio.is_write:
         _bios.send(d, id, bio)
     else:

@@ -48,7 +48,7 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
     piece = d.piece(id)
     bio = in_cow(snap, piece.bio, Chunk(pending.new))
     fills = bio.count == snap.store.chunk_size and not pending.started
-    d.change(id, replace(piece, bio=bio, chunk=chunk if fills else None, full=fills))
+    d.change(id, replace(piece, bio=bio, chunk=chunk if fills else None, full=fills), over=piece)
     if fills:
         _put_pending(d, snap.id, replace(pending, started=True, full=id))
         _bios.send(d, id, bio)
@@ -60,7 +60,7 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
 def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
     """No room for an exception: the write fails, and with ``PO`` that is all."""
     if snap.store.overflow:
-        d.put(replace(snap, overflowed=True))
+        d.put(replace(snap, overflowed=True), over=snap)
         d.log("snapshots: Snapshot overflowed: Unable to allocate exception.")
     else:
         d.rules.invalidate(d, snap, "ENOMEM")
@@ -95,20 +95,21 @@ def in_cow(snap: SnapshotTarget, bio: Bio, new: Chunk) -> Bio:
 
 def _put_pending(d: Draft, snap_id: int, pending: Pending) -> None:
     snap = d.snapshot(snap_id)
-    d.put(replace(snap, pending=snap.pending.set(pending.old, pending)))
+    d.put(replace(snap, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
 def track(d: Draft, id: int, snap_id: int, chunk: int) -> None:
     """Counts a piece in flight under its chunk until it ends.  Source: ``track_chunk``."""
-    d.change(id, replace(d.piece(id), chunk=chunk))
+    piece = d.piece(id)
+    d.change(id, replace(piece, chunk=chunk), over=piece)
     snap = d.snapshot(snap_id)
-    d.put(replace(snap, tracked=snap.tracked.set(chunk, snap.tracked.get(chunk, 0) + 1)))
+    d.put(replace(snap, tracked=snap.tracked.set(chunk, snap.tracked.get(chunk, 0) + 1)), over=snap)
 
 
 def untrack(d: Draft, snap_id: int, chunk: int) -> None:
     """One less; at zero, whoever waited for the chunk goes on.  Source: ``stop_tracking_chunk``."""
     snap = d.snapshot(snap_id)
     left = snap.tracked[chunk] - 1
-    d.put(replace(snap, tracked=snap.tracked.set(chunk, left) if left else snap.tracked.delete(chunk)))
+    d.put(replace(snap, tracked=snap.tracked.set(chunk, left) if left else snap.tracked.delete(chunk)), over=snap)
     if left == 0:
         _copyout.chunk_quiet(d, snap_id)

@@ -50,7 +50,7 @@ def step_done(d: Draft, id: int, io: StoreIo, error: str | None, data: bytes) ->
     """A metadata I/O has ended; one that reads goes on with its bytes."""
     reads = io.step in (StoreStep.READ_HEADER, StoreStep.READ_AREA, StoreStep.MERGE_READ)
     if reads and error is None and not io.fetching:
-        d.change(id, replace(io, fetching=True))
+        d.change(id, replace(io, fetching=True), over=io)
         d.fetch(id)
         return
     d.end(id)
@@ -64,8 +64,7 @@ def _go_on(d: Draft, io: StoreIo, error: str | None, data: bytes) -> None:
             _construct.load_step(d, snap, io, error, data)
         case StoreStep.ZERO_NEXT:
             if error is not None and isinstance(snap.store, Persistent):
-                snap = replace(snap, store=replace(snap.store, valid=False))
-            d.put(snap)
+                snap = d.put(replace(snap, store=replace(snap.store, valid=False)), over=snap)
             d.rules.write_area(d, snap)
         case StoreStep.WRITE_AREA:
             _copyout.area_written(d, snap, error)

@@ -92,7 +92,7 @@ def _refuses_nobody(_d: Draft, _target: Target) -> str | None:
 
 def _goes_on_unread(d: Draft, merge: ConceptMerge) -> None:
     d.log("snapshots: Exception store resume failed")
-    d.put(replace(merge, stage=Stage.IDLE))
+    d.put(replace(merge, stage=Stage.IDLE), over=merge)
 
 
 def _skips_flush(d: Draft, merge: ConceptMerge) -> None:

@@ -7,6 +7,8 @@ none of them breaks would be a property that can't fail.
 from dataclasses import dataclass, replace
 from typing import Final
 
+from immutables import Map
+
 from snapmerge import MAINLINE, Draft, Op, Rules
 from snapmerge.machinery import (
     Persistent,
@@ -65,22 +67,21 @@ def _never_waits(d: Draft, origin: str, sector: int, id: int | None) -> bool:
 
 def _ignores_readers(d: Draft, snap: SnapshotTarget) -> None:
     """A committed exception lets origin writes go on although readers are still on the origin (a8d41b59f3f5)."""
-    tracked = snap.tracked
-    if not snap.publishing:
+    readers = {chunk: count for chunk, count in snap.tracked.items() if chunk in snap.publishing}
+    if not readers:
         publish(d, snap)
         return
-    kept = {chunk: count for chunk, count in tracked.items() if chunk not in snap.publishing}
-    publish(d, replace(snap, tracked=type(tracked)(kept)))
-    after = d.targets.get(snap.id)
-    if isinstance(after, SnapshotTarget):
-        d.put(replace(after, tracked=tracked))
+    kept = {chunk: count for chunk, count in snap.tracked.items() if chunk not in readers}
+    publish(d, d.put(replace(snap, tracked=Map(kept)), over=snap))
+    after = d.snapshot(snap.id)
+    d.put(replace(after, tracked=after.tracked.update(readers)), over=after)
 
 
 def _reuses_chunks(d: Draft, snap: SnapshotTarget) -> None:
     """A transient store gives the same chunk out again."""
     if snap.publishing and isinstance(snap.store, Transient):
-        snap = replace(snap, store=replace(snap.store, next_free=snap.store.next_free - snap.store.chunk_size))
-        d.put(snap)
+        store = replace(snap.store, next_free=snap.store.next_free - snap.store.chunk_size)
+        snap = d.put(replace(snap, store=store), over=snap)
     publish(d, snap)
 
 
@@ -101,9 +102,9 @@ def _ends_in_metadata(d: Draft, snap: SnapshotTarget) -> None:
     """After the load, allocation goes on wherever the last exception was, metadata or not (CVE-2013-4299)."""
     last = max((new for new in _news(snap)), default=1)
     finish_load(d, snap)
-    store = d.snapshot(snap.id).store
-    if isinstance(store, Persistent):
-        d.put(replace(d.snapshot(snap.id), store=replace(store, next_free=last + 1)))
+    snap = d.snapshot(snap.id)
+    if isinstance(snap.store, Persistent):
+        d.put(replace(snap, store=replace(snap.store, next_free=last + 1)), over=snap)
 
 
 def _news(snap: SnapshotTarget) -> list[int]:
@@ -113,7 +114,7 @@ def _news(snap: SnapshotTarget) -> list[int]:
 def _source_lives_on(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
     """After a handover both targets serve the COW device."""
     hand_over(d, source, destination)
-    d.put(source)
+    d.put(source, over=d.snapshot(source.id))
 
 
 def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
@@ -124,8 +125,9 @@ def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
 def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
     """A merge does not wait for writers of the run."""
     tracked = snap.tracked
-    drain(d, replace(snap, tracked=type(tracked)()))
-    d.put(replace(d.snapshot(snap.id), tracked=tracked))
+    drain(d, d.put(replace(snap, tracked=Map()), over=snap))
+    after = d.snapshot(snap.id)
+    d.put(replace(after, tracked=tracked), over=after)
 
 
 def _skips_flush(d: Draft, snap: SnapshotTarget) -> None:
@@ -135,27 +137,26 @@ def _skips_flush(d: Draft, snap: SnapshotTarget) -> None:
 
 def _keeps_queue(d: Draft, snap: SnapshotTarget) -> None:
     """The writes that waited for a run are forgotten."""
-    release_run(d, replace(snap, merge=replace(merge_of(snap), queued=())))
+    release_run(d, d.put(replace(snap, merge=replace(merge_of(snap), queued=())), over=snap))
 
 
 def _fails_silently(d: Draft, snap: SnapshotTarget, text: str) -> None:
     """A merge that fails forgets the writes that wait for it."""
-    fail_merge(d, replace(snap, merge=replace(merge_of(snap), queued=())), text)
+    fail_merge(d, d.put(replace(snap, merge=replace(merge_of(snap), queued=())), over=snap), text)
 
 
 def _writes_into_run(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
     """A write to a chunk that is being merged goes to the COW device, like any other."""
     merge = merge_of(snap)
-    shown = replace(snap, merge=replace(merge, run=None))
-    map_merge(d, id, shown, piece)
+    map_merge(d, id, d.put(replace(snap, merge=replace(merge, run=None)), over=snap), piece)
     after = d.snapshot(snap.id)
-    d.put(replace(after, merge=replace(merge_of(after), run=merge.run)))
+    d.put(replace(after, merge=replace(merge_of(after), run=merge.run)), over=after)
 
 
 def _reads_early(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
     """A read of a chunk whose exception is pending goes to the COW device already."""
     size = snap.store.chunk_size
-    pending = snap.pending.get(piece.bio.sector // size)
+    pending = snap.pending.get(piece.bio.sector // size) if size else None
     if pending is not None and piece.bio.op is Op.READ:
         send(d, id, piece.bio.to(snap.cow, pending.new * size + piece.bio.sector % size))
     else:
@@ -173,7 +174,7 @@ def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     commit_done(d, snap, error)
     after = d.snapshot(snap.id)
     if isinstance(after.store, Persistent):
-        d.put(replace(after, store=replace(after.store, next_free=before)))
+        d.put(replace(after, store=replace(after.store, next_free=before)), over=after)
 
 
 def _as_found(name: str) -> Rules:

@@ -51,16 +51,14 @@ def _commit_forgotten(d: Draft, snap: SnapshotTarget, error: str | None) -> None
     """The records are cleared in memory although clearing them on disk has failed, and still counted."""
     store, run = snap.store, snap.merge.run if snap.merge is not None else None
     if error is not None and isinstance(store, Persistent) and run is not None:
-        snap = replace(snap, store=replace(store, image=store.cleared(run.count)))
-        d.put(snap)
+        snap = d.put(replace(snap, store=replace(store, image=store.cleared(run.count))), over=snap)
     commit_done(d, snap, error)
 
 
 def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) -> None:
     """The store goes back an area although reading it has failed."""
     if error is not None and isinstance(snap.store, Persistent):
-        snap = replace(snap, store=replace(snap.store, area=snap.store.area - 1))
-        d.put(snap)
+        snap = d.put(replace(snap, store=replace(snap.store, area=snap.store.area - 1)), over=snap)
     area_read(d, snap, error, data)
 
 
