@@ -31,13 +31,13 @@ __all__ = ["complete", "enter", "map_piece", "piece_ended", "release_deferred", 
 
 
 def send(d: Draft, id: int, bio: Bio) -> None:
-    """Sends a bio to a disk or device on behalf of work ``id``, which ``complete`` will hear of."""
+    """Sends a bio to a disk or device on behalf of work ``id``, which ``complete`` will hear of, never at once."""
     if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
-        complete(d, id, "EIO")
+        d.ended.append((id, "EIO"))
     elif bio.where in d.devices:
         enter(d, DeviceBio(bio, parent=id))
     elif d.generation is Generation.CONCEPT and _is_claimed(d, bio, id):
-        complete(d, id, "EBUSY")
+        d.ended.append((id, "EBUSY"))
     else:
         d.io(id, bio)
 
@@ -263,4 +263,4 @@ def _tell(d: Draft, work: DeviceBio) -> None:
     if work.parent == SUBMITTER:
         d.end_bio(work.token, work.error)
     else:
-        complete(d, work.parent, work.error)
+        d.ended.append((work.parent, work.error))

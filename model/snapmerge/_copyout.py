@@ -199,7 +199,7 @@ def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> Non
             _bios.send(d, id, d.piece(id).bio)
     for id in pending.origin_waiting:
         _origin.do_origin(d, id, snap.origin)
-    _merge.retry_protection(d)
+    d.exception_done = True
 
 
 def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
@@ -214,22 +214,26 @@ def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
         snap = d.put(replace(snap, store=store, dropping=True), over=snap)
         d.rules.drop_header(d, snap)
     else:
-        dropped(d, snap, None)
+        _lost(d, snap)
+
+
+def _lost(d: Draft, snap: SnapshotTarget) -> None:
+    d.put(replace(snap, valid=False, dropping=False, locked_out=()), over=snap)
+    d.raise_event(snap.device)
 
 
 def dropped(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     """The header has been invalidated, or could not be: the lock is free, and whoever waited for it goes on."""
     if error:
         d.log("persistent snapshot: write header failed")
-    d.put(replace(snap, valid=False, dropping=False, locked_out=()), over=snap)
-    d.raise_event(snap.device)
+    _lost(d, snap)
     for id in snap.locked_out:
         if d.piece(id).target == snap.id:
             _bios.map_piece(d, id)
         else:
             _origin.do_origin(d, id, snap.origin)
     d.rules.publish(d, d.snapshot(snap.id))
-    _merge.retry_protection(d)
+    d.exception_done = True
 
 
 def chunk_quiet(d: Draft, snap_id: int) -> None:

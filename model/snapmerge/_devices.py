@@ -128,10 +128,9 @@ def message(d: Draft, event: SendMessage) -> None:
 # --- requests that take time -------------------------------------------------------------------------------------
 
 
-def progress(d: Draft) -> None:
-    """Lets every request go on that can, until none can."""
-    while any(_advance(d, token) for token in [r.token for r in d.requests]):
-        pass
+def progress(d: Draft) -> bool:
+    """Lets the first request that can take a step take it; False: none can."""
+    return any(_advance(d, token) for token in [r.token for r in d.requests])
 
 
 def _advance(d: Draft, token: int) -> bool:

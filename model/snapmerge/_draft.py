@@ -4,6 +4,7 @@ The transitions read like the kernel's functions because they change a ``Draft``
 A draft is thrown away when a step raises, so an illegal event leaves nothing behind.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -94,12 +95,28 @@ _SomeRequest = TypeVar("_SomeRequest", bound=Request)
 class Draft:
     """A stack being changed.  One lives for one step.
 
+    A transition is never called back by what it calls: ``ended`` has what came to its end meanwhile (ids of work, with
+    errors), and ``exception_done`` says that merges which wait for exceptions are to ask again.  ``step`` sees to both
+    when the transition is over, as a kernel wakes a thread that runs later.
+
     Transitions hold values, and call others that may change the same thing.  So whoever changes something says which
     value the new one was made from (``over``): a value that is not the newest would undo what happened meanwhile, and
     is a MachineError.
     """
 
-    __slots__ = ("devices", "disks", "effects", "generation", "registered", "requests", "rules", "targets", "work")
+    __slots__ = (
+        "devices",
+        "disks",
+        "effects",
+        "ended",
+        "exception_done",
+        "generation",
+        "registered",
+        "requests",
+        "rules",
+        "targets",
+        "work",
+    )
 
     def __init__(self, stack: Stack, rules: Rules) -> None:
         self.disks = stack.disks
@@ -111,6 +128,8 @@ class Draft:
         self.generation = stack.generation
         self.rules = rules
         self.effects: list[Effect] = []
+        self.ended: deque[tuple[int, str | None]] = deque()
+        self.exception_done = False
 
     def frozen(self) -> Stack:
         """The stack that came out."""

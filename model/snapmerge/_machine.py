@@ -108,9 +108,21 @@ def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tu
     """
     d = Draft(stack, rules)
     _apply(d, event)
-    if d.requests:
-        _devices.progress(d)
+    while _carry_on(d):
+        pass
     return d.frozen(), tuple(d.effects)
+
+
+def _carry_on(d: Draft) -> bool:
+    """Does one thing more that the step has given rise to, if there is one."""
+    if d.ended:
+        _bios.complete(d, *d.ended.popleft())
+    elif d.exception_done:
+        d.exception_done = False
+        _merge.retry_protection(d)
+    else:
+        return bool(d.requests) and _devices.progress(d)
+    return True
 
 
 def _apply(d: Draft, event: Event) -> None:

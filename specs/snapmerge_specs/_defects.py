@@ -12,6 +12,7 @@ from immutables import Map
 from snapmerge import MAINLINE, Draft, Op, Rules
 from snapmerge.machinery import (
     Persistent,
+    Phase,
     Piece,
     SnapshotTarget,
     StoreStep,
@@ -28,6 +29,7 @@ from snapmerge.machinery import (
     map_snapshot,
     merge_of,
     origin_write,
+    protect,
     publish,
     release_run,
     send,
@@ -122,6 +124,15 @@ def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
     drain(d, snap)
 
 
+def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
+    """A snapshot that is lost while a run is being protected wakes the merge, which did not sleep."""
+    valid = [other.id for other in d.snapshots_of(snap.origin) if other.valid]
+    protect(d, snap)
+    snap = d.snapshot(snap.id)
+    if merge_of(snap).phase is not Phase.PROTECTING and not all(d.snapshot(id).valid for id in valid):
+        drain(d, snap)
+
+
 def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
     """A merge does not wait for writers of the run."""
     tracked = snap.tracked
@@ -193,6 +204,7 @@ DEFECTS: Final = (
     Defect("ends in metadata", "usage", "full area", replace(MAINLINE, finish_load=_ends_in_metadata)),
     Defect("source lives on", "one server", "merge", replace(MAINLINE, hand_over=_source_lives_on)),
     Defect("leaves others alone", "views", "merge beside a snapshot", replace(MAINLINE, protect=_leaves_others_alone)),
+    Defect("starts twice", "one at a time", "merge beside full snapshots", replace(MAINLINE, protect=_starts_twice)),
     Defect("copies at once", "run is quiet", "merge interrupted", replace(MAINLINE, drain=_copies_at_once)),
     Defect("writes into run", "run is quiet", "merge", replace(MAINLINE, map_merge=_writes_into_run)),
     Defect("skips flush", "durable", "merge", replace(MAINLINE, flush_origin=_skips_flush)),

@@ -11,10 +11,13 @@ from snapmerge import Io, Op, World
 from snapmerge.machinery import (
     CopyJob,
     Merge,
+    MergeFlush,
     Persistent,
     Phase,
     Purpose,
     SnapshotTarget,
+    StoreIo,
+    StoreStep,
     is_metadata,
     pairs,
 )
@@ -127,6 +130,33 @@ def _is_merge_copy(world: World, id: int) -> bool:
     return isinstance(work, CopyJob) and work.purpose is Purpose.MERGE
 
 
+def _one_at_a_time(world: World) -> str | None:
+    """A merge has under way what its phase says, once, and nothing else."""
+    under_way = [of for work in world.stack.work.values() if (of := _done_for(work)) is not None]
+    for snap in world.stack.targets.values():
+        if isinstance(snap, SnapshotTarget) and snap.merge is not None:
+            phase = snap.merge.phase
+            mine = [does for target, does in under_way if target == snap.id]
+            if mine != ([] if phase in (Phase.IDLE, Phase.PROTECTING, Phase.DRAINING) else [phase]):
+                return f"{snap.device}: the merge is {phase.value}, and under way are {[does.value for does in mine]}"
+    return None
+
+
+def _done_for(work: object) -> tuple[int, Phase] | None:
+    """The merge that this work is for, and the phase of it; None: it is for none."""
+    match work:
+        case CopyJob(target, Purpose.MERGE):
+            return target, Phase.COPYING
+        case MergeFlush(target):
+            return target, Phase.FLUSHING
+        case StoreIo(target, StoreStep.MERGE_READ):
+            return target, Phase.READING
+        case StoreIo(target, StoreStep.MERGE_COMMIT):
+            return target, Phase.COMMITTING
+        case _:
+            return None
+
+
 def _merge_reads_data(world: World) -> str | None:
     """A merge never copies the header or a metadata chunk."""
     for snap in _snapshots(world):
@@ -182,6 +212,7 @@ INVARIANTS = (
     Invariant("on disk", "STORE-1", _on_disk),
     Invariant("usage", "STORE-2", _usage),
     Invariant("run is quiet", "MERGE-2", _run_is_quiet),
+    Invariant("one at a time", "MERGE-30", _one_at_a_time),
     Invariant("merge reads data", "MERGE-3", _merge_reads_data),
     Invariant("origin waits", "ORIGIN-1", _origin_waits),
     Invariant("one server", "DEV-1", _one_server),

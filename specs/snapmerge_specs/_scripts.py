@@ -108,6 +108,27 @@ write snap 1 1 #22
         + "resume origin\nstart 1 write origin 0 1 #31\n",
     ),
     script(
+        "merge beside full snapshots",
+        """\
+disk base 2
+disk cow 8
+disk nearly 1
+disk full 2
+write base 0 2 #1
+flush base
+create origin "0 2 snapshot-origin base"
+create snap "0 2 snapshot base cow P 1"
+create transient "0 2 snapshot base nearly N 1"
+create persistent "0 2 snapshot base full P 1"
+suspend origin
+resume origin
+write snap 1 1 #22
+write snap 0 1 #21
+"""
+        + _HANDOVER
+        + "resume origin\nstart 1 write origin 1 1 #31\nsettle origin\nsuspend origin\n",
+    ),
+    script(
         "merge interrupted",
         BASE
         + "write snap 1 1 #22\nwrite snap 0 1 #21\n"

@@ -1,6 +1,8 @@
 import pytest
 
-from ._play import Bench, play, setup
+from snapmerge import Divergence
+
+from ._play import Bench, play, setup, verdict
 
 MERGE = '"0 32 snapshot-merge base cow P 8"'
 HAND_OVER = f"suspend origin\nsuspend snap\nload origin {MERGE}\n"
@@ -185,6 +187,29 @@ status origin -> "0 32 snapshot-merge 16/104 16"
 read base 8 8 -> #1+8
 """
     )
+
+
+WITHOUT_ROOM = """
+disk base 32
+disk cow 104
+disk small {small}
+create origin "0 32 snapshot-origin base"
+create snap "0 32 snapshot base cow P 8"
+create other "0 32 snapshot base small {store} 8"
+"""
+
+
+@pytest.mark.spec("MERGE-13")
+@pytest.mark.spec("MERGE-30")
+@pytest.mark.parametrize("store", ["N", "P", "PO"])
+@pytest.mark.parametrize("room", [0, 1, 2])
+@pytest.mark.parametrize("writes", ["write snap 8 1 #1", "write snap 8 24 #1", "write snap 24 8 #1; write snap 8 1 #1"])
+def test_a_merge_beside_a_snapshot_without_room_ends_and_never_fails(store: str, room: int, writes: str) -> None:
+    small = room * 8 + (4 if store == "N" else 16)
+    begun = WITHOUT_ROOM.format(small=small, store=store) + writes.replace("; ", "\n") + "\nremove snap"
+    ended = f"{begun}\nload origin {MERGE}\nresume origin\nsettle origin"
+    assert verdict(ended + '\nstatus origin -> "0 32 snapshot-merge 16/104 16"\nsuspend origin -> ok') is None
+    assert isinstance(verdict(ended + '\nstatus origin -> "0 32 snapshot-merge Merge failed"'), Divergence)
 
 
 # --- failures ---

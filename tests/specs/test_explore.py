@@ -13,6 +13,7 @@ COUNTS = {
     "two snapshots": (1735, 4126, 2, 0),
     "merge": (143, 260, 1, 14),
     "merge beside a snapshot": (55, 64, 1, 0),
+    "merge beside full snapshots": (138, 201, 2, 0),
     "merge interrupted": (167, 250, 3, 0),
     "merge fails": (75, 86, 2, 0),
     "overflow": (194, 364, 3, 74),
@@ -23,7 +24,7 @@ COUNTS = {
     "concept interrupted": (388, 630, 9, 130),
     "concept reload": (51, 58, 1, 11),
     "concept fails": (111, 154, 2, 0),
-    "concept beside a snapshot": (206, 322, 4, 0),
+    "concept beside a snapshot": (232, 368, 4, 0),
 }
 
 
