@@ -12,7 +12,7 @@ from ._outcomes import Count, Data, Done, Failed, Line, Outcome
 from ._payload import as_seen, data_bytes, tags_from
 from ._replace import replace
 from ._status import status_line, table_line
-from ._world import World, add_disk, bind, likely
+from ._world import World, add_disk, bind, likely, made_durable
 
 __all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
 
@@ -123,8 +123,7 @@ def disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tup
     if isinstance(io, op.Flush):
         if disk.fails("flush", 0, 0):
             return world, Failed("EIO")
-        disk = disk.flush(disk.cached)
-        return replace(world, disks=world.disks.set(io.where, disk)), result
+        return made_durable(world, io.where, disk.cached), result
     _check_inside(io.where, io.sector, io.count, disk.size)
     failed = disk.fails("read" if isinstance(io, op.Read) else "write", io.sector, io.count)
     match io:

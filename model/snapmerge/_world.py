@@ -36,6 +36,7 @@ __all__ = [
     "happen",
     "known",
     "likely",
+    "made_durable",
     "moves",
     "settle",
     "start_world",
@@ -211,12 +212,15 @@ def _flushed(world: World, flight: Flight, bio: Bio) -> World:
     if disk.fails("flush", 0, 0):
         return _report(world, flight, Finished(flight.effect.id, "EIO"))
     # What it was sent before comes next; an empty flush was sent before nothing, and leaves with its report.
-    done = flight.mark
-    flights = tuple(
-        Flight(f.effect) if f.effect is flight.effect else _trimmed(f, bio.where, done) for f in world.flights
-    )
-    world = replace(world, disks=world.disks.set(bio.where, disk.flush(done)), flights=flights)
+    flights = tuple(Flight(f.effect) if f.effect is flight.effect else f for f in world.flights)
+    world = made_durable(replace(world, flights=flights), bio.where, flight.mark)
     return _report(world, flight, Finished(flight.effect.id)) if bio.op is Op.FLUSH else world
+
+
+def made_durable(world: World, name: str, done: Mark) -> World:
+    """The world when this much of what a disk has in its cache is durable, whoever has asked for it."""
+    flights = tuple(_trimmed(flight, name, done) for flight in world.flights)
+    return replace(world, disks=world.disks.set(name, world.disks[name].flush(done)), flights=flights)
 
 
 def _trimmed(flight: Flight, where: str, done: Mark) -> Flight:
@@ -247,14 +251,16 @@ def _moved(world: World, flight: Flight, bio: Bio) -> World:
 
 
 def _forget_in_marks(world: World, bio: Bio) -> World:
-    """What was written durably needs no flush any more."""
+    """What was written durably needs no flush any more; what a fault has kept from being written does."""
     if not any(f.mark for f in world.flights):
         return world
+    disk = world.disks[bio.where]
+    written = [at for at in range(bio.sector, bio.sector + bio.count) if not disk.fails("write", at, 1)]
 
     def without(flight: Flight) -> Flight:
         mark = flight.mark
         if isinstance(flight.effect, Io) and flight.effect.bio.where == bio.where:
-            for at in range(bio.sector, bio.sector + bio.count):
+            for at in written:
                 mark = mark.delete(at) if at in mark else mark
         return replace(flight, mark=mark)
 

@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 import snapmerge as sm
@@ -46,6 +48,44 @@ def test_flushes_end_in_any_order() -> None:
     assert contents(world) == {(2, 0, 0, 0)}
     assert contents(sm.finish(world, world.flights[0])) == {(2, 0, 0, 0)}
     assert contents(sm.finish(bench.world, first)) == {(2, 0, 0, 0), (1, 0, 0, 0)}
+
+
+@pytest.mark.spec("WORLD-4")
+def test_a_flush_of_the_disk_itself_leaves_less_to_the_flushes_in_flight() -> None:
+    bench = Bench(DISK + "write dev 0 1 #1")
+    bench.start("flush dev")
+    bench.start("flush d")
+    bench.start("write d 0 1 #2")
+    assert contents(bench.world) == {(2, 0, 0, 0), (1, 0, 0, 0)}
+    bench.finish("flush d")
+    assert contents(bench.world) == {(2, 0, 0, 0), (1, 0, 0, 0)}
+
+
+@pytest.mark.spec("WORLD-4")
+@pytest.mark.spec("WORLD-8")
+def test_a_flush_covers_what_a_durable_write_could_not_replace() -> None:
+    bench = Bench(setup(cow=32) + "write snap 0 16 #1\nflush snap\nwrite cow 0 8 #5\nfault cow write 0 8")
+    bench.start("flush snap")
+    bench.start("write snap 16 8 #100")
+    bench.finish("write cow 0 8 fua", "flush cow")
+    assert {after.disks["cow"].read(0, 8) for after in sm.crashes(bench.world)} == {tuple(range(5, 13))}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_disks_are_changed_directly_while_flushes_are_in_flight(seed: int) -> None:
+    session, choose = sm.Session.new(), Random(seed).randrange
+    trace = """
+disk base 20
+disk cow1 55
+create lower "0 20 linear base 0"
+create snap1 "0 20 snapshot lower cow1 PO 8"
+start 1 flush snap1
+flush cow1
+finish 1
+"""
+    for step in sm.parse_trace(trace):
+        result, session = sm.operate(session, step.operation, choose)
+        assert result == sm.Done()
 
 
 @pytest.mark.spec("WORLD-6")
