@@ -48,7 +48,7 @@ def advance_load(d: Draft, request: Load) -> None:
             return
         request = d.change_request(replace(request, built=(*request.built, id), loading=None), over=request)
     device = d.devices.get(request.device)
-    if device is None:
+    if device is None or device.is_nameless:
         _refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
         return
     problem = None if device.typed else too_small(d, request.built)
@@ -95,7 +95,8 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
 def open_lower(d: Draft, device: str, name: str, problem: str) -> str:
     """The disk or device of this name.
 
-    A device can't be below itself, and is no block device before it has got its first table.
+    A device can't be below itself, and is no block device before it has got its first table, or when its removal has
+    begun.
     Source: ``dm_get_device``, ``dm_setup_md_queue``.
     """
     if name == device:
@@ -103,7 +104,8 @@ def open_lower(d: Draft, device: str, name: str, problem: str) -> str:
     if name in d.disks:
         return name
     if name not in d.devices:
-        raise BadTable(problem, "ENODEV")
+        leaving = any(other.called == name for other in d.devices.values())
+        raise BadTable(problem, "ENXIO" if leaving else "ENODEV")
     if not d.device(name).typed:
         raise BadTable(problem, "ENXIO")
     return name

@@ -104,7 +104,25 @@ def remove(d: Draft, event: RemoveDevice) -> None:
     elif _in_use(d, event.device):
         d.reply(event.token, "EBUSY")
     else:
-        d.requests = (*d.requests, Removing(event.token, event.device))
+        nameless = _take_name(d, event.device, event.token)
+        d.requests = (*d.requests, Removing(event.token, nameless))
+
+
+def _take_name(d: Draft, name: str, token: int) -> str:
+    """The name is free from now on, however long the removal takes.  What is left of the device, and requests that it
+    has, go by a name that no user can write.  Source: ``__hash_remove``.
+    """
+    nameless = f"{name} {token}"
+    d.devices = d.devices.delete(name).set(nameless, replace(d.device(name), name=nameless))
+    for target in d.targets.values():
+        if target.device == name:
+            d.put(replace(target, device=nameless), over=target)
+    for request in d.requests:
+        renamed = replace(request, device=nameless) if request.device == name else request
+        if isinstance(renamed, Resuming) and renamed.quiet == name:
+            renamed = replace(renamed, quiet=nameless)
+        d.change_request(renamed, over=request)
+    return nameless
 
 
 def _in_use(d: Draft, name: str) -> bool:

@@ -71,6 +71,16 @@ class Device:
     events: int = 0
     typed: bool = False
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it is being removed, so that nobody can name it any more."""
+        return " " in self.name
+
+    @property
+    def called(self) -> str:
+        """Its name, or what that was until its removal began."""
+        return self.name.split(" ")[0]
+
 
 # --- targets -----------------------------------------------------------------------------------------------------
 

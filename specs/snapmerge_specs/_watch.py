@@ -183,7 +183,8 @@ class Watch:
     def _may_wait(self, operation: sm.Plain) -> bool:
         """Whether something that holds I/O back is a reason for the operation to wait."""
         name = getattr(operation, "where", None) or getattr(operation, "device", None)
-        return name is not None and is_held(self.session.world, name)
+        world = self.session.world
+        return any(is_held(world, device.name) for device in world.stack.devices.values() if device.called == name)
 
     def _move(self) -> None:
         before = self.session.world
