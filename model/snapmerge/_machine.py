@@ -114,14 +114,14 @@ def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tu
 
 
 def _carry_on(d: Draft) -> bool:
-    """Does one thing more that the step has given rise to, if there is one."""
+    """Does one thing more that the step has given rise to; False: nothing is left to do."""
     if d.ended:
         _bios.complete(d, *d.ended.popleft())
     elif d.exception_done:
         d.exception_done = False
         _merge.retry_protection(d)
-    else:
-        return bool(d.requests) and _devices.progress(d)
+    elif not d.requests or not _devices.progress(d):
+        return bool(d.ended) or d.exception_done  # a request that must wait may have begun what it waits for
     return True
 
 

@@ -133,6 +133,12 @@ def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
         drain(d, snap)
 
 
+def _asks_once(d: Draft, snap: SnapshotTarget) -> None:
+    """A merge that waits for the other snapshots' copies is not woken when they are done."""
+    if merge_of(snap).phase is not Phase.PROTECTING:
+        protect(d, snap)
+
+
 def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
     """A merge does not wait for writers of the run."""
     tracked = snap.tracked
@@ -204,6 +210,7 @@ DEFECTS: Final = (
     Defect("ends in metadata", "usage", "full area", replace(MAINLINE, finish_load=_ends_in_metadata)),
     Defect("source lives on", "one server", "merge", replace(MAINLINE, hand_over=_source_lives_on)),
     Defect("leaves others alone", "views", "merge beside a snapshot", replace(MAINLINE, protect=_leaves_others_alone)),
+    Defect("asks once", "merges go on", "merge beside a snapshot", replace(MAINLINE, protect=_asks_once)),
     Defect("starts twice", "one at a time", "merge beside full snapshots", replace(MAINLINE, protect=_starts_twice)),
     Defect("copies at once", "run is quiet", "merge interrupted", replace(MAINLINE, drain=_copies_at_once)),
     Defect("writes into run", "run is quiet", "merge", replace(MAINLINE, map_merge=_writes_into_run)),

@@ -189,13 +189,22 @@ def _origin_waits(world: World) -> str | None:
 
 def _nobody_forgotten(world: World) -> str | None:
     """When nothing is in flight and no suspended device has a bio, no bio is under way."""
-    if (
-        world.flights
-        or any(device.held and device.deferred for device in world.stack.devices.values())
-        or not world.stack.work
-    ):
+    if not world.stack.work or not _is_quiet(world):
         return None
     return f"nothing is in flight, and these wait: {[work for _, work in sorted(world.stack.work.items())]}"
+
+
+def _is_quiet(world: World) -> bool:
+    """Whether nothing is in flight, and no suspended device has a bio that something may wait for."""
+    return not world.flights and not any(device.held and device.deferred for device in world.stack.devices.values())
+
+
+def _merges_go_on(world: World) -> str | None:
+    """When nothing is in flight and no suspended device has a bio, no merge is in the middle of a run."""
+    for snap in world.stack.targets.values() if _is_quiet(world) else ():
+        if isinstance(snap, SnapshotTarget) and snap.merge is not None and snap.merge.phase is not Phase.IDLE:
+            return f"{snap.device}: nothing is in flight, and the merge is {snap.merge.phase.value}"
+    return None
 
 
 def _one_server(world: World) -> str | None:
@@ -216,5 +225,6 @@ INVARIANTS = (
     Invariant("merge reads data", "MERGE-3", _merge_reads_data),
     Invariant("origin waits", "ORIGIN-1", _origin_waits),
     Invariant("one server", "DEV-1", _one_server),
+    Invariant("merges go on", "MERGE-8", _merges_go_on),
     Invariant("nobody forgotten", "WORLD-1", _nobody_forgotten),
 )
