@@ -17,6 +17,7 @@ from ._cli_errors import AGREES, DIVERGED, CommandError
 from ._cli_generation import rules_of
 from ._cli_judge import allowed_text, seen_text
 from ._cli_show import Bar, coloured, one_line, table
+from ._keptfile import keep_new
 
 __all__ = ["run_check"]
 
@@ -91,8 +92,7 @@ def _write_new(directory: Path, seed: int, text: str) -> Path:
     for number in range(1, _NAMES_MAX):
         path = directory / (f"diverged-{seed}.trace" if number == 1 else f"diverged-{seed}-{number}.trace")
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
+            keep_new(path, text)
         except FileExistsError:
             continue
         return path

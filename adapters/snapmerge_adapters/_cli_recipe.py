@@ -3,7 +3,7 @@
 import json
 import secrets
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -30,6 +30,7 @@ from ._cli_errors import AGREES, DIVERGED, CommandError
 from ._cli_generation import rules_of
 from ._cli_recipe_options import check_recipe_options
 from ._cli_show import Bar, coloured, one_line, table
+from ._keptfile import can_keep, keep
 
 __all__ = ["run_recipe"]
 
@@ -93,7 +94,7 @@ class _Scene:
         self._left = 0
         self._trace = options.trace
         self._recorder = _Recorder(made)
-        self.save()  # so that a long recipe does not end with a file that can't be written
+        self._keep(can_keep)  # so that a long recipe does not end with a file that can't be written
         cuts = PowerCuts(self._recorder, self._is_cut)
         longest = 2 * options.chunk
         self.load = Load(
@@ -116,9 +117,12 @@ class _Scene:
 
     def save(self) -> None:
         """Writes the trace, if one is wanted."""
+        self._keep(lambda path: keep(path, print_trace(self._recorder.steps)))
+
+    def _keep(self, write: Callable[[Path], None]) -> None:
         if self._trace is not None:
             try:
-                Path(self._trace).write_text(print_trace(self._recorder.steps), encoding="utf-8")
+                write(Path(self._trace))
             except OSError as error:  # a full disk does not say which file it was
                 raise CommandError(f"{self._trace}: {error.strerror}") from None
 
