@@ -15,7 +15,7 @@ from snapmerge_adapters._cli import main
 from snapmerge_adapters._cli_parser import SHELLS
 
 COMMANDS = ("check", "replay", "judge", "script", "kernels", "serve", "completion")
-PROGRAM = [sys.executable, "-c", "import sys; from snapmerge_adapters._cli import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-c", "import sys; from snapmerge_adapters._entry import main; sys.exit(main())"]
 
 
 def environment() -> dict[str, str]:
