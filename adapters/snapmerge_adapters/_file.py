@@ -210,7 +210,7 @@ class Files:
         try:
             image = self._made[name] = Image(self._directory / f"{name}.img", disk.size)
         except OSError as error:
-            raise sm.OperationError(f"the image of {name:.60} can't be made: {error.strerror}") from None
+            raise sm.OperationError(f"the image of {name} can't be made: {error.strerror}") from None
         world = _with_image(self._session.world, name, image)
         self._session = replace(self._session, world=world)
 

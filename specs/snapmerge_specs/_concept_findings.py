@@ -1,16 +1,13 @@
-"""The findings in the patch of 2009 as files: a trace each, found by the hunt and shrunk."""
+"""The findings as files: a trace each.  Those in the patch of 2009 were found by the hunt and shrunk."""
 
-from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from snapmerge import Step, parse_trace, print_trace
+from snapmerge import Step, parse_trace
 
-from ._concept_defects import CONCEPT_DEFECTS, ConceptDefect
-from ._hunt import hunt
-from ._play import show, show_with_look
+from ._concept_defects import CONCEPT_DEFECTS
 
-__all__ = ["finding_text", "finding_trace", "findings_folder", "write_findings"]
+__all__ = ["finding_trace", "findings_folder"]
 
 
 def findings_folder() -> Path:
@@ -28,42 +25,3 @@ def finding_trace(name: str) -> tuple[Step, ...]:
     folder = findings_folder()
     place = folder / "concept" if any(defect.id == name for defect in CONCEPT_DEFECTS) else folder
     return parse_trace((place / f"{name}.trace").read_bytes())
-
-
-def finding_text(defect: ConceptDefect, seed: int) -> str:
-    """The file of a defect as a hunt from this seed finds it: what is wrong in comments, then what should be seen.
-
-    Raises LookupError when it finds nothing, or breaks another statement first.
-    """
-    catch = hunt(defect.rules, seed=seed)
-    if catch is None or catch.statement != defect.statement:
-        raise LookupError(f"no scenario of seed {seed} shows {defect.id}")
-    shown = show_with_look(catch.operations, defect.rules) or show(catch.operations, defect.rules)
-    steps = [Step(one.operation, one.expected) for one in shown if one.expected is not None]
-    return (
-        f"# {defect.id}: {defect.summary}.\n"
-        f"# Property: {catch.property} ({catch.statement}): {catch.problem}.\n"
-        f"# Generation: concept, seed {seed}. The outcomes are those of the design as it was meant.\n"
-        f"{print_trace(steps)}"
-    )
-
-
-def write_findings(folder: Path, seeds: Iterable[int]) -> Iterator[Path]:
-    """Hunts for every defect from each seed, and writes the shortest trace of each that shows it to a user."""
-    for defect in CONCEPT_DEFECTS:
-        texts = (text for seed in seeds if (text := _found(defect, seed)) is not None)
-        path = folder / f"{defect.id}.trace"
-        path.write_text(min(texts, key=lambda text: (not _shows(defect, text), text.count("\n"), len(text))))
-        yield path
-
-
-def _shows(defect: ConceptDefect, text: str) -> bool:
-    steps = parse_trace(text)
-    return any(one.expected != one.actual for one in show([step.operation for step in steps], defect.rules))
-
-
-def _found(defect: ConceptDefect, seed: int) -> str | None:
-    try:
-        return finding_text(defect, seed)
-    except LookupError:
-        return None

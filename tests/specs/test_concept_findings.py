@@ -7,8 +7,10 @@ import pytest
 from snapmerge import CONCEPT, Implementation, Step, parse_trace, print_trace
 from snapmerge_adapters import Memory
 from snapmerge_specs import CONCEPT_DEFECTS, ConceptDefect, judge, watch
-from snapmerge_specs._concept_findings import finding_text, findings_folder
+from snapmerge_specs._concept_findings import findings_folder
 from snapmerge_specs._play import play, show
+
+from .concept_findings import finding_text
 
 FOLDER = findings_folder() / "concept"
 
