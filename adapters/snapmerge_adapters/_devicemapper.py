@@ -27,6 +27,7 @@ from snapmerge import (
     Start,
     operation_word,
     print_operation,
+    shortened,
 )
 
 from ._blockio import Buffers, is_free
@@ -112,10 +113,10 @@ class DeviceMapper:
             return self._do(operation)
         job = self._worker.submit(lambda: self._do(operation))
         if not job.ended(self._hang or 0.0):
-            return Died(f"hang: {print_operation(operation)} has not ended after {self._hang:g} s")
+            return Died(f"hang: {shortened(print_operation(operation))} has not ended after {self._hang:g} s")
         outcome = job.result()
         bad = trouble(self._watch.lines())
-        return Died(f"{print_operation(operation)}: {bad}") if bad else outcome
+        return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
 
     def _do(self, operation: Operation) -> Outcome:
         match operation:
@@ -158,7 +159,7 @@ class DeviceMapper:
 
     def _start(self, key: int, operation: Plain) -> Outcome:
         if key in self._started:
-            raise OperationError(f"{key} is under way: {print_operation(self._started[key][0])}")
+            raise OperationError(f"{key} is under way: {shortened(print_operation(self._started[key][0]))}")
         if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
         self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
@@ -204,7 +205,7 @@ class DeviceMapper:
         deadline = time.monotonic() + _RESET_SECONDS
         while not self._unblock():
             if time.monotonic() > deadline:
-                stuck = [print_operation(operation) for operation, _, _ in self._started.values()]
+                stuck = [shortened(print_operation(operation)) for operation, _, _ in self._started.values()]
                 return Died(f"hang: started operations do not end: {', '.join(stuck)}")
         while self._remove_some():
             pass
