@@ -304,7 +304,7 @@ def _parse_line(text: str) -> Line:
 
 # --- whole traces ------------------------------------------------------------------------------------------------
 
-_QUOTED_OR_ARROW: Final = re.compile(r'"(?:[^"\\]|\\.)*"|( -> )')
+_QUOTED_OR_ARROW: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|( -> )')
 
 
 def _split(line: str) -> tuple[str, str | None]:

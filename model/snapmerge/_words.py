@@ -28,7 +28,7 @@ SECTORS_MAX: Final = 1 << 20
 """The most sectors that one operation reads, writes or discards, and that one outcome shows."""
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
-_WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
+_WORD: Final = re.compile(r'\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s"]+))')
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
 _UNSAFE: Final = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # lone surrogates are not UTF-8
 _NAME_MAX: Final = 100  # device-mapper takes 127 characters, and an adapter puts a prefix before them
