@@ -1,11 +1,12 @@
 """Serves an implementation to whoever speaks the protocol on two streams."""
 
 import traceback
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from snapmerge import Died, Implementation, OperationError, TraceError, parse_operation, print_outcome
 
-from ._protocol import Decoder, Message, ProtocolError, encode, hello
+from ._protocol import MESSAGE_MAX, Decoder, Message, ProtocolError, encode, hello
 
 __all__ = ["serve"]
 
@@ -13,11 +14,11 @@ __all__ = ["serve"]
 def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> None:
     """Answers requests until the input ends or asks to close, or the implementation dies; does not close it.
 
-    A line that is no message is answered as illegal.
+    A line that is no message is answered as illegal, and so is one that is too long to be one.
     """
     _say(stdout, hello(implementation.capabilities))
     decoder = Decoder()
-    while line := stdin.readline():
+    for line in _lines(stdin):
         try:
             request = decoder.feed(line)
         except ProtocolError as error:
@@ -31,6 +32,14 @@ def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> 
         _say(stdout, reply)
         if "died" in reply:
             return
+
+
+def _lines(stdin: BinaryIO) -> Iterator[bytes]:
+    """The lines of the input; of one that is too long only so much that it can be seen to be."""
+    while line := stdin.readline(MESSAGE_MAX + 1):
+        yield line
+        while len(line) > MESSAGE_MAX and not line.endswith(b"\n"):
+            line = stdin.readline(MESSAGE_MAX + 1)
 
 
 def _say(stdout: BinaryIO, message: Message) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import signal
@@ -123,25 +124,38 @@ def test_nothing_is_left_behind(guest: Guest, tmp_path: Path, number: signal.Sig
     )
     with holder:
         assert holder.stdout is not None
-        group = int(holder.stdout.readline())
+        guest_processes = _below(int(holder.stdout.readline()))
         holder.send_signal(number)
         holder.wait(10)
     deadline = time.monotonic() + 10
-    while _alive(group):
+    assert guest_processes
+    while any(map(_lives, guest_processes)):
         assert time.monotonic() < deadline, "the guest outlived its owner"
     assert list(tmp_path.iterdir()) == []
 
 
-def _alive(group: int) -> list[str]:
-    """The processes of a group that are not dead yet; an orphan's corpse may have to wait for process 1."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, process_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue
-        if process_group == str(group) and state != "Z":
-            found.append(stat.parent.name)
+def _stat(pid: str) -> tuple[str, str]:
+    """A process's state and parent; an orphan's corpse may have to wait for process 1."""
+    state, parent = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[:2]
+    return state, parent
+
+
+def _lives(pid: str) -> bool:
+    try:
+        return _stat(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def _below(top: int) -> list[str]:
+    """A process and all that descend from it."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[folder.name] = _stat(folder.name)[1]
+    found = [str(top)]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
     return found
 
 

@@ -1,4 +1,7 @@
+import contextlib
 import os
+import re
+import subprocess
 import sys
 import textwrap
 import time
@@ -7,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snapmerge import Count, Died, Events, OperationError, Reset
 from snapmerge_adapters import Process, Unavailable
@@ -123,9 +128,7 @@ def test_its_children_end_with_it(program: Program, tmp_path: Path) -> None:
     process.apply(Events("dev"))
     child = Path("/proc", note.read_text(), "stat")
     process.close()
-    deadline = time.monotonic() + 5
-    while child.exists() and child.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < deadline, "the child outlived its program"
+    _wait_until_gone(child.parent.name)
 
 
 def test_its_environment_and_folder(tmp_path: Path) -> None:
@@ -134,3 +137,141 @@ def test_its_environment_and_folder(tmp_path: Path) -> None:
     process = Process(command, env={"WHO": "me", "PATH": os.environ["PATH"]}, cwd=tmp_path)
     process.close()
     assert process.capabilities.about == f"me{tmp_path}"
+
+
+HOSTILE = {
+    "it stops reading": ("time.sleep(60)", "hang: no answer within 0.5 s"),
+    "it stops reading and floods its output": ("while True: print('[' * 60000, flush=True)", "not a message"),
+    "it sends pieces without end": ("""while True: print('{"part": "' + 'x' * 60000 + '"}')""", "hang|in pieces"),
+    "it sends empty pieces without end": ("""while True: print('{"part": ""}')""", "hang|in pieces"),
+    "it sends a line without end": ("while True: sys.stdout.write('x' * 1000000)", "hang|a line of more than"),
+    "it floods its standard error": ("while True: sys.stderr.write('x' * 1000000)", "hang"),
+    "it answers twice in one message": ("""print('{"saw": "7", "died": "no"}')""", "it has saw and died"),
+    "it repeats a field": ("""print('{"saw": "7", "saw": "8"}')""", "two fields 'saw'"),
+    "it is no text": ("sys.stdout.buffer.write(b'\\xff\\xfe{}\\n')", "not a message"),
+    "it answers with a number": ("""print('{"saw": 7}')""", "saw should be a string: 7"),
+    "it nests": ("print('{\"saw\": ' + '[' * 100000)", "not a message"),
+    "a message interrupts its pieces": ("""print('{"part": "{"}\\n{"saw": "7"}')""", "between the pieces"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_program_dies_in_time(name: str, program: Program) -> None:
+    body, word = HOSTILE[name]
+    read = "" if "stops reading" in name else "sys.stdin.readline()"
+    process = program(f"{read}\n{body}\nsys.stdout.flush()\ntime.sleep(60)", timeout=0.5)
+    before = time.monotonic()
+    # The device's name is longer than a pipe holds.
+    seen = process.apply(Events("d" * 3_000_000 if "stops reading" in name else "dev"))
+    assert isinstance(seen, Died)
+    assert re.search(word, seen.text), seen.text
+    assert time.monotonic() - before < 8
+    assert len(seen.text) < 30_000
+    assert seen.text.replace("\n", "").isprintable()
+
+
+def test_an_answer_too_many_is_no_answer_to_the_next_question(program: Program) -> None:
+    process = program(
+        """
+        for line in sys.stdin:
+            os.write(1, b'{"saw": "7"}\\n{"saw": "8"}\\n')
+        """
+    )
+    assert process.apply(Events("dev")) == Count(7)
+    seen = process.apply(Events("dev"))
+    assert isinstance(seen, Died)
+    assert "it has said more than its answer" in seen.text
+
+
+def test_what_it_says_is_bounded_and_escaped(program: Program) -> None:
+    process = program(
+        r"""
+        sys.stdin.readline()
+        sys.stderr.write("\x1b[31mred\x1b[0m\r\u202e\n" + "x" * 5000)
+        sys.stderr.flush()
+        print(json.dumps({"illegal": "\x1b]0;title\x07" + "y" * 5000}), flush=True)
+        sys.stdin.readline()
+        print(json.dumps({"died": "\x1b[2J" + "line\n" * 500}), flush=True)
+        """
+    )
+    with pytest.raises(OperationError) as caught:
+        process.apply(Reset())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1100
+    seen = process.apply(Reset())
+    assert isinstance(seen, Died)
+    lines = seen.text.split("\n")
+    assert len(lines) == 60
+    assert lines[0] == r"\x1b[2Jline"
+    assert "... (441 more lines)" in lines
+
+
+RUNAWAY = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.setsid()
+        open({note!r}, "w").write(str(os.getpid()))
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+while not os.path.exists({note!r}) or not open({note!r}).read():
+    pass
+"""
+
+
+def _wait_until_gone(pid: str) -> None:
+    stat = Path("/proc", pid, "stat")
+    deadline = time.monotonic() + 8
+    with contextlib.suppress(OSError):
+        while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, "a child outlived its program"
+
+
+@pytest.mark.parametrize("end", ["close", "death", "exit", "kill"])
+def test_children_in_sessions_of_their_own_end_with_it(end: str, program: Program, tmp_path: Path) -> None:
+    note = tmp_path / "child"
+    body = RUNAWAY.format(note=str(note))
+    if end == "kill":  # of whoever runs the program
+        text = f"{GREETING}\n{body}\nimport sys; sys.stdin.read()"
+        script = f"""
+import sys
+from snapmerge_adapters import Process
+Process([sys.executable, "-c", {text!r}])
+print(flush=True)
+sys.stdin.read()
+"""
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        owner = subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, env=env)
+        with owner:
+            assert owner.stdout is not None
+            owner.stdout.readline()
+            while not note.exists() or not note.read_text():
+                assert owner.poll() is None
+            owner.kill()
+    else:
+        last = "os._exit(3)" if end == "exit" else "print('{}', flush=True)" if end == "death" else "pass"
+        answer = 'print(\'{"saw": "1"}\', flush=True)' if end == "close" else last
+        process = program(f"{body}\nsys.stdin.readline()\n{answer}\nsys.stdin.read()")
+        process.apply(Events("dev"))
+        if end == "close":
+            process.close()
+    _wait_until_gone(note.read_text())
+
+
+@given(st.lists(st.sampled_from([
+    b"\n", b"{}", b'{"saw": "ok"}\n', b'{"part": "{\\"saw\\": \\""}\n', b'{"last": "ok\\"}"}\n', b'{"illegal": "no"}\n',
+    b'{"died": "x"}\n', b'{"saw": null}\n', b"\xff", b"\0", b"[[", b'"', b'{"saw": "ok", "died": ""}\n', b"1e999\n",
+    b'{"saw": "\\ud800"}\n', b'{"snapmerge": 1}\n',
+]), max_size=6))  # fmt: skip
+@settings(max_examples=40)
+def test_whatever_it_says_there_is_an_outcome(pieces: list[bytes]) -> None:
+    text = f"{GREETING}\nimport sys, os\nsys.stdin.readline()\nos.write(1, {b''.join(pieces)!r})"
+    process = Process([sys.executable, "-I", "-S", "-c", text], timeout=10.0)
+    try:
+        for _ in range(3):
+            with contextlib.suppress(OperationError):
+                assert process.apply(Reset()) is not None
+    finally:
+        process.close()
