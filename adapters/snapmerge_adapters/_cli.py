@@ -21,7 +21,7 @@ from ._cli_errors import AGREES, DIVERGED, INTERRUPTED, UNABLE, CommandError
 from ._cli_generation import rules_of
 from ._cli_judge import run_judge, run_replay
 from ._cli_kernels import run_kernels
-from ._cli_parser import make_parser
+from ._cli_parser import BadArguments, make_parser
 from ._cli_show import complain, one_line
 from ._cli_streams import flush_output, forget, stand_in
 from ._cli_traces import read_trace
@@ -38,8 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not stand_in():
         complain("standard output is closed")
         return UNABLE
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        options = _parse(list(sys.argv[1:] if argv is None else argv))
+        options = _parse(words)
+    except BadArguments as end:
+        _say_in_json(words, end.text)
+        return _arrived(UNABLE)
     except SystemExit as end:
         return _arrived(end.code if isinstance(end.code, int) else UNABLE)
     except OSError as error:
@@ -49,6 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     with _signals():
         return _arrived(_guarded(options))
+
+
+def _say_in_json(words: list[str], text: str) -> None:
+    """Arguments that can't be parsed may still ask for an object."""
+    mine = words[: words.index("--")] if "--" in words else words
+    if any(len(word) > len("--") and "--json".startswith(word) for word in mine):
+        command = next((word for word in mine if word in _RUN), None)
+        with contextlib.suppress(OSError):
+            print(json.dumps({"command": command, "error": text}))
 
 
 def _arrived(code: int) -> int:
@@ -74,8 +87,8 @@ def _parse(argv: list[str]) -> Namespace:
     parser = make_parser()
     options = parser.parse_args(words)
     options.program = program
-    if program is not None and options.command not in ("check", "replay"):
-        parser.error(f"{options.command} takes no command after --; check and replay do")
+    if program is not None and options.command not in ("check", "replay", "recipe"):
+        parser.error(f"{options.command} takes no command after --; check, replay and recipe do")
     if program == []:
         parser.error("after -- there is no command")
     return options
@@ -181,7 +194,9 @@ def _run_serve(options: Namespace) -> int:
 def _run_completion(options: Namespace) -> int:
     import shtab
 
-    print(shtab.complete(make_parser(), shell=options.shell))
+    from ._cli_findings import finding_ids  # brings Hypothesis, too
+
+    print(shtab.complete(make_parser(finding_ids()), shell=options.shell))
     return AGREES
 
 

@@ -15,7 +15,7 @@ from snapmerge_specs._report import Found, Report
 from ._cli_adapters import RefusedError, check_options, maker, options_again
 from ._cli_errors import AGREES, DIVERGED, CommandError
 from ._cli_generation import rules_of
-from ._cli_judge import allowed_text, seen_text
+from ._cli_judge import allowed_text, last_words_text, seen_briefly, seen_text
 from ._cli_show import Bar, coloured, one_line, table
 from ._keptfile import keep_new
 
@@ -73,7 +73,7 @@ def _save(report: Report, found: Found, directory: Path | None) -> Path:
     """Writes the trace into the directory: the one asked for, else the current one, else a temporary one."""
     head = (
         f"# Found by snapmerge check with seed {report.seed} on: {one_line(report.about)}\n"
-        f"# In the last line was seen: {seen_text(found.divergence.step)}\n"
+        f"# In the last line was seen: {seen_briefly(found.divergence.step)}\n"
         f"# The model allows: {one_line(allowed_text(found.divergence))}\n"
     )
     text = head + print_trace(found.trace)
@@ -108,12 +108,13 @@ def _replay_command(options: Namespace, path: Path) -> str:
 
 def _divergence(options: Namespace, report: Report, found: Found, path: Path) -> str:
     *before, last = found.trace
+    step = found.divergence.step
     known = f"\nThis is known: {found.known}." if found.known else ""
     return (
         f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n"
-        f"{print_trace(before)}{coloured(print_trace([last]).rstrip(), 'red')}\n\n"
+        f"{print_trace(before)}{coloured(f'{print_operation(last.operation)} -> {seen_briefly(last)}', 'red')}\n\n"
         f"allowed   {allowed_text(found.divergence)}\n"
-        f"seen      {seen_text(found.divergence.step)}\n"
+        f"seen      {seen_briefly(step)}{last_words_text(step, 10)}\n"
         f"saved     {path}\n"
         f"replay    {_replay_command(options, path)}\n"
         f"again     snapmerge check --seed {report.seed} --runs {options.runs} --steps {options.steps} "

@@ -15,7 +15,7 @@ from snapmerge_specs._play import Shown, show
 from ._cli_errors import AGREES, CommandError
 from ._cli_show import coloured, table
 
-__all__ = ["run_findings"]
+__all__ = ["finding_ids", "run_findings"]
 
 _WIDTH: Final = 100
 
@@ -41,7 +41,7 @@ def run_findings(options: Namespace) -> int:
         return AGREES
     entry = next((one for one in _entries() if one.id == options.id), None)
     if entry is None:
-        names = ", ".join(one.id for one in _entries())
+        names = ", ".join(finding_ids())
         raise CommandError(f"there is no finding {shortened(options.id)}; there are {names}")
     steps = finding_trace(entry.id)
     shown = [] if entry.death else show([step.operation for step in steps], entry.rules, right=entry.right)
@@ -50,6 +50,11 @@ def run_findings(options: Namespace) -> int:
     else:
         print(_explained(entry, steps, shown), end="")
     return AGREES
+
+
+def finding_ids() -> list[str]:
+    """The ids of all of them."""
+    return [one.id for one in _entries()]
 
 
 def _entries() -> list[_Entry]:

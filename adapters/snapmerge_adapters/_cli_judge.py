@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from snapmerge import (
     Crash,
+    Died,
     Divergence,
     Implementation,
     OperationError,
@@ -26,8 +27,9 @@ from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
 from ._cli_generation import rules_of
 from ._cli_show import coloured, complain
 from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
+from ._texts import cut, last_words
 
-__all__ = ["allowed_text", "run_judge", "run_replay", "seen_text"]
+__all__ = ["allowed_text", "last_words_text", "run_judge", "run_replay", "seen_briefly", "seen_text"]
 
 _ALLOWED_MAX: Final = 8
 _OUTCOME_MAX: Final = 1000  # characters of an outcome in a sentence; what is printed as a trace or as JSON is whole
@@ -37,6 +39,18 @@ _COLOUR: Final = {"ok": "green", "differs": "yellow", "diverged": "red", "undeci
 def seen_text(step: Step) -> str:
     """What was seen, as a trace writes it."""
     return "nothing" if step.outcome is None else print_outcome(step.outcome)
+
+
+def seen_briefly(step: Step) -> str:
+    """What was seen, for people: without last words, which have lines of their own, and bounded."""
+    return "died" if isinstance(step.outcome, Died) else cut(seen_text(step), _OUTCOME_MAX)
+
+
+def last_words_text(step: Step, indent: int) -> str:
+    """The last words of what died in this step, on lines of their own; nothing if it lives."""
+    if not isinstance(step.outcome, Died):
+        return ""
+    return "".join(f"\n{' ' * indent}{line}" for line in last_words(step.outcome.text).split("\n"))
 
 
 def allowed_text(divergence: Divergence) -> str:
@@ -51,8 +65,8 @@ def _some(texts: list[str]) -> str:
 
 def _verdict_text(step: Step, verdict: Divergence | Undecided) -> str:
     if isinstance(verdict, Divergence):
-        return _diverged_text(allowed_text(verdict), seen_text(step))
-    return _undecided_text(seen_text(step), verdict.worlds)
+        return _diverged_text(allowed_text(verdict), seen_briefly(step))
+    return _undecided_text(seen_briefly(step), verdict.worlds)
 
 
 def _diverged_text(allowed: str, seen: str) -> str:
@@ -196,7 +210,7 @@ def _replay_code(played: list[_Played], *, strict: bool) -> int:
 
 def _replay_line(trace: Trace, one: _Played) -> str:
     line = f"{trace.lines[one.index]:>5}  {coloured(f'{one.word:<9}', _COLOUR[one.word])}  "
-    line += f"{print_operation(one.step.operation)} -> {seen_text(one.step)}"
+    line += f"{print_operation(one.step.operation)} -> {seen_briefly(one.step)}{last_words_text(one.step, 18)}"
     if one.differs:
         line += f"\n{'':18}recorded: {seen_text(trace.steps[one.index])}"
     if isinstance(one.verdict, Divergence):

@@ -49,13 +49,14 @@ class _Row:
 
 
 def run_kernels(options: Namespace) -> int:
-    """Looks at this machine's and boots each guest's; 0 when at least one can be used."""
+    """Looks at this machine's and boots each guest's; 0 when the one that was asked for, or else any, can be used."""
     rows = _rows(options)
     if options.json:
         print(json.dumps({"command": "kernels", "kernels": [row.fields() for row in rows]}))
     else:
         print(table((f"--adapter {row.adapter}", row.text()) for row in rows), end="")
-    return AGREES if any(row.problem is None for row in rows) else UNABLE
+    looked_for = rows[:1] if options.kernel or options.modules else rows
+    return AGREES if any(row.problem is None for row in looked_for) else UNABLE
 
 
 def _rows(options: Namespace) -> list[_Row]:

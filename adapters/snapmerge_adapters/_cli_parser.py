@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -15,7 +15,7 @@ from ._cli_show import one_line
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-__all__ = ["ADAPTERS", "SHELLS", "make_parser", "program_version"]
+__all__ = ["ADAPTERS", "SHELLS", "BadArguments", "make_parser", "program_version"]
 
 GENERATIONS: Final = ("mainline", "concept", "corrected")
 ADAPTERS: Final = ("memory", "file", "guest", "devicemapper")
@@ -73,11 +73,21 @@ _EXAMPLES: Final = {
 }
 
 
+class BadArguments(SystemExit):  # as argparse would raise
+    """The arguments make no sense, which has been said; ``text`` is why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(UNABLE)
+        self.text = text
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, then how to learn more."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(UNABLE, f"{self.prog}: {one_line(shortened(message, 400))}; see {self.prog} --help\n")
+        text = f"{one_line(shortened(message, 400))}; see {self.prog} --help"
+        self._print_message(f"{self.prog}: {text}\n", sys.stderr)
+        raise BadArguments(text)
 
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
         """Argparse's own says nothing when help can't be written."""
@@ -95,8 +105,8 @@ def program_version() -> str:
         return "unknown"
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser; it leaves ``--`` and what follows to its caller."""
+def make_parser(ids: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser; it leaves ``--`` and what follows to its caller.  ``ids`` of findings are for completion only."""
     parser = _Parser("snapmerge", description=_ABOUT, epilog=_CODES, formatter_class=_Format)
     parser.add_argument("--version", action="version", version=f"snapmerge {program_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -112,6 +122,9 @@ def make_parser() -> argparse.ArgumentParser:
                 formatter_class=_Format,
             )
         )
+    if ids:
+        findings = commands.choices["findings"]
+        next(action for action in findings._actions if action.dest == "id").choices = ids
     return parser
 
 
@@ -122,7 +135,7 @@ _USAGE: Final = {
     "judge": " TRACE ...",
     "script": " TRACE",
     "findings": " [ID]",
-    "recipe": " {rollback,backup} ...",
+    "recipe": " {rollback,backup} ... [-- COMMAND [ARGUMENT ...]]",
     "completion": " {bash,zsh,fish}",
 }
 
@@ -176,7 +189,7 @@ def _recipe(parser: argparse.ArgumentParser) -> None:
     for name, (text, examples) in RECIPES.items():
         one = recipes.add_parser(
             name,
-            usage=f"snapmerge recipe {name} [OPTION ...]",
+            usage=f"snapmerge recipe {name} [OPTION ...] [-- COMMAND [ARGUMENT ...]]",
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             epilog=f"examples:\n{examples}\n\n{RECIPE_CODES}",

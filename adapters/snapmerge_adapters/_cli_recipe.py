@@ -18,6 +18,7 @@ from snapmerge import (
     Outcome,
     Reset,
     Step,
+    print_operation,
     print_trace,
 )
 from snapmerge_specs._recipe_backup import COPY, Backup, BackupAsPosted, Round
@@ -31,6 +32,7 @@ from ._cli_generation import rules_of
 from ._cli_recipe_options import check_recipe_options
 from ._cli_show import Bar, coloured, one_line, table
 from ._keptfile import can_keep, keep
+from ._cli_traces import lacking
 
 __all__ = ["run_recipe"]
 
@@ -49,7 +51,8 @@ def run_recipe(options: Namespace) -> int:
     with implementation(options, rules_of(options)) as made:
         scene = _Scene(options, made)
         try:
-            made.apply(Reset())
+            if "reset" in made.capabilities.operations:
+                made.apply(Reset())
             done = _backup(options, scene) if options.recipe == "backup" else _rollback(options, scene)
         except OperationError as error:
             raise CommandError(f"the recipe can't be done (seed {options.seed}): {one_line(str(error))}") from error
@@ -72,6 +75,9 @@ class _Recorder:
         return self._inner.capabilities
 
     def apply(self, operation: Operation) -> Outcome:
+        if (lacks := lacking(operation, self.capabilities)) is not None:
+            about = one_line(self.capabilities.about) or "the implementation"
+            raise CommandError(f"the recipe can't be done: {print_operation(operation)}: {about} lacks this: {lacks}")
         outcome = self._inner.apply(operation)
         self.steps.append(Step(operation, outcome))
         return outcome

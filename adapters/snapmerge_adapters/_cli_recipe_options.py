@@ -17,6 +17,7 @@ RECIPES: Final = {
         """\
   snapmerge recipe rollback --adapter guest          a real kernel, as an ordinary process
   snapmerge recipe rollback --power-cuts --seed 3
+  snapmerge recipe rollback -- ./my-implementation   any program that speaks the protocol
   snapmerge recipe rollback --generation concept --destination real   as proposed in 2009, with what it warns of""",
     ),
     "backup": (
@@ -73,6 +74,8 @@ def check_recipe_options(options: Namespace) -> None:
         return
     if options.power_cuts:
         raise CommandError("--as-posted goes without --power-cuts: it is wrong as it is")
+    if options.program:
+        raise CommandError("--as-posted is not for a command; --adapter memory and --adapter file have such a merge")
     if options.generation == "mainline" or options.adapter not in (None, "memory", "file"):
         other = "--generation mainline" if options.generation == "mainline" else f"--adapter {options.adapter}"
         raise CommandError(f"--as-posted is not for {other}, which has no such merge; memory and file have it")

@@ -29,7 +29,7 @@ from snapmerge import (
 from ._cli_errors import CommandError
 from ._memory import model_capabilities
 
-__all__ = ["Trace", "check_capabilities", "read_trace", "same_outcome"]
+__all__ = ["Trace", "check_capabilities", "lacking", "read_trace", "same_outcome"]
 
 _BYTES_MAX: Final = 64 << 20
 
@@ -90,13 +90,18 @@ def check_capabilities(trace: Trace, capabilities: Capabilities) -> None:
                 sectors = 0
             case Disk(_, size):
                 sectors += size
-        lacks = next(_lacking(step.operation, capabilities), None)
+        lacks = lacking(step.operation, capabilities)
         if lacks is None and sectors > capabilities.sectors_max:
             lacks = f"more than {capabilities.sectors_max} sectors of disks ({sectors} by now)"
         if lacks is not None:
             who = capabilities.about or "the implementation"
             line = shortened(print_operation(step.operation))
             raise CommandError(f"{trace.where(index)}: {line}: {who} lacks this: {lacks}")
+
+
+def lacking(operation: Operation, capabilities: Capabilities) -> str | None:
+    """What an operation needs and an implementation lacks, in words; None: nothing."""
+    return next(_lacking(operation, capabilities), None)
 
 
 def _lacking(operation: Operation, capabilities: Capabilities) -> Iterator[str]:

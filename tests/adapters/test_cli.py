@@ -182,6 +182,7 @@ def test_completion_knows_commands_and_options(shell: str, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert all(command in out for command in COMMANDS)
     assert "schedule-seed" in out
+    assert "misaligned-discard" in out  # the id of a finding
 
 
 def test_bash_accepts_its_completion(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -261,3 +262,13 @@ def test_a_reader_that_goes_is_no_error(tmp_path: Path) -> None:
         child.stdout.close()
         assert child.stderr.read() == b""
     assert child.returncode == 128 + signal.SIGPIPE
+
+
+def test_arguments_that_can_not_be_parsed_are_said_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", "--runs", "x"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["command"] == "check"
+    assert json.loads(out)["error"].startswith("argument --runs: not a number")
+    assert err == f"snapmerge check: {json.loads(out)['error']}\n"
+    assert main(["check", "--runs", "x", "--", "--json"]) == 2
+    assert capsys.readouterr().out == ""

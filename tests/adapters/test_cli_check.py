@@ -9,6 +9,7 @@ import pytest
 
 from snapmerge import (
     Data,
+    Died,
     Divergence,
     Implementation,
     OperationError,
@@ -169,3 +170,19 @@ def test_whatever_happens_nothing_is_left(
     given["report"] = error
     assert main(["check"]) == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_last_words_are_printed_once_in_lines(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "Traceback (most recent call last):\n  File x\nKeyError: 'base'\x1b[2J" + "\nmore" * 200
+    step = Step(TRACE[-1].operation, Died(words))
+    given["report"] = replace(AGREED, found=Found((*TRACE[:-1], step), Divergence(step, (Data((7,)),))))
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "\nread base 0 1 -> died\n" in out
+    lines = ["seen      died", "          Traceback (most recent call last):", "            File x"]
+    assert "\n".join([*lines, "          KeyError: 'base'\\x1b[2J\n"]) in out
+    assert out.count("Traceback") == 1
+    assert out.count("more\n") < 60
+    saved = Path("diverged-7.trace").read_text()
+    assert saved.count("Traceback") == 1
+    assert parse_trace(saved)[-1] == step

@@ -42,11 +42,11 @@ def test_what_can_not_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "--adapter devicemapper   no: this machine's device-mapper is for root only" in out
 
 
-def test_a_kernel_that_was_asked_for_is_not_left_out(
+def test_a_kernel_that_was_asked_for_is_not_left_out_and_must_be_usable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     having(monkeypatch, GUEST)
-    assert main(["kernels", "--kernel", "/elsewhere/linux", "--json"]) == 0
+    assert main(["kernels", "--kernel", "/elsewhere/linux", "--json"]) == 2
     asked, guest, own = json.loads(capsys.readouterr().out)["kernels"]
     assert (asked["kernel"], asked["usable"]) == ("/elsewhere/linux", False)
     assert asked["problem"].startswith("it does not boot")

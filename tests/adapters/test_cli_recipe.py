@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,3 +192,28 @@ def test_a_real_kernel_does_both_through_power_cuts(recipe: str, capsys: pytest.
         pytest.skip(err)
     assert (code, err) == (0, "")
     assert "right" in out
+
+
+SERVED = [sys.executable, "-c", "import sys; from snapmerge_adapters._cli import main; sys.exit(main())", "serve"]
+
+
+def test_a_program_has_recipes_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipe", "rollback", *SMALL, "--", *SERVED, "--adapter", "memory"]) == 0
+    shown = rows(capsys.readouterr().out)
+    assert (shown["verdict"], shown["implementation"]) == ("right", "the model in memory")
+
+
+def test_what_a_program_lacks_for_a_recipe_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    less = replace(Memory().capabilities, targets=frozenset({"snapshot-merge"}), about="less")
+    monkeypatch.setattr(Memory, "capabilities", property(lambda _: less))
+    assert main(["recipe", "rollback", *SMALL, "--adapter", "memory"]) == 2
+    err = capsys.readouterr().err
+    assert "the recipe can't be done: create " in err
+    assert "less lacks this: the target snapshot-origin" in err
+
+
+def test_no_program_has_a_recipe_as_posted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipe", "backup", "--as-posted", "--", "true"]) == 2
+    assert "--as-posted is not for a command" in capsys.readouterr().err
