@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -26,6 +27,7 @@ _READ: Final = 1 << 16
 _STDERR_KEPT: Final = 64_000
 _LINE_QUOTED: Final = 200
 _DRAIN: Final = 64  # reads, of what a pipe can hold
+_GREETING: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{(?:.*"snapmerge"|\s*"(?:part|last)")')
 _SUPERVISOR: Final = Path(__file__).with_name("_supervise.py")
 
 
@@ -124,7 +126,7 @@ class Process:
         try:
             while True:
                 line = self._line(deadline)
-                if line.lstrip().startswith((b'{"snapmerge"', b'{"part"', b'{"last"')):
+                if _GREETING.match(line):
                     message = self._decoder.feed(line)
                     if message is not None:
                         return capabilities_from(message)

@@ -105,7 +105,7 @@ def _parse(line: bytes) -> Message:
     if len(line) > MESSAGE_MAX:
         raise ProtocolError(f"a line of more than {MESSAGE_MAX} bytes")
     try:
-        message = json.loads(line.decode(), object_pairs_hook=_object)
+        message = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):

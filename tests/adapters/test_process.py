@@ -103,6 +103,11 @@ def test_a_hang_is_bounded(program: Program) -> None:
     assert time.monotonic() - before < 5
 
 
+def test_the_fields_of_a_greeting_have_no_order(program: Program) -> None:
+    greeting = """print('{noise}\\n\\ufeff { "capabilities": {"about": "toy"}, "snapmerge" : 1 }', flush=True)"""
+    assert program("sys.stdin.read()", greeting=greeting).capabilities.about == "toy"
+
+
 def test_a_program_that_does_not_greet(program: Program) -> None:
     with pytest.raises(Unavailable, match="ended with status 1"):
         program("sys.exit(1)", greeting="")
