@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from snapmerge import OperationError, print_operation, print_outcome, print_trace
-from snapmerge_specs._check import check
+from snapmerge_specs._check import SHRINK_TRIES, check
 from snapmerge_specs._report import Found, Report
 
 from ._cli_adapters import RefusedError, check_options, maker, options_again
@@ -41,17 +41,26 @@ def run_check(options: Namespace) -> int:
 
 
 def _run(options: Namespace, seed: int) -> Report:
-    bar = Bar("checking")
+    bar, shrinking = Bar("checking"), Bar("shrinking")
     rules = rules_of(options)
     with maker(options, rules) as make:
         try:
-            return check(make, runs=options.runs, steps=options.steps, seed=seed, rules=rules, progress=bar)
+            return check(
+                make,
+                runs=options.runs,
+                steps=options.steps,
+                seed=seed,
+                rules=rules,
+                progress=bar,
+                shrinking=lambda tries, _left: shrinking(tries, SHRINK_TRIES),
+            )
         except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
         except OperationError as error:
             raise CommandError(f"the implementation can't be checked: {error}") from error
         finally:
             bar.clear()
+            shrinking.clear()
 
 
 # --- the trace of a divergence -----------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from snapmerge import (
     MAINLINE,
@@ -27,7 +29,10 @@ from ._scenario import Scenario
 from ._shrink import shrink
 from ._sketch import Sketched
 
-__all__ = ["check"]
+__all__ = ["SHRINK_TRIES", "check"]
+
+SHRINK_TRIES: Final = 1000
+"""How often a trace is replayed to shrink it, at most."""
 
 Steps = tuple[Step, ...]
 
@@ -40,22 +45,44 @@ def check(
     seed: int = 0,
     rules: Rules = MAINLINE,
     progress: Callable[[int, int], None] | None = None,
+    shrinking: Callable[[int, int], None] | None = None,
+    shrink_tries: int = SHRINK_TRIES,
+    shrink_seconds: float = 60,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
     ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario:
     how many are done, and of how many.  The same seed makes the same scenarios.  ``rules`` are the oracle's; their
-    generation says which scenarios.
+    generation says which scenarios.  What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before
+    ``shrink_seconds`` of the ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many
+    operations are left.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
-    checking = _Check(make, rules, runs, progress)
+    effort = _Effort(shrink_tries, shrink_seconds, clock, shrinking)
+    checking = _Check(make, rules, runs, progress, effort)
     try:
         checking.run(steps, seed)
         return checking.report(seed)
     finally:
         checking.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How much may be done to shrink a trace, and what hears of it."""
+
+    tries: int
+    seconds: float
+    clock: Callable[[], float]
+    progress: Callable[[int, int], None] | None
+
+    def shrink(self, trace: Steps, still_fails: Callable[[Steps], Steps | None]) -> Steps:
+        """The trace as small as that makes it."""
+        end = self.clock() + self.seconds
+        return shrink(trace, still_fails, tries=self.tries, over=lambda: self.clock() >= end, progress=self.progress)
 
 
 class _Check:
@@ -67,7 +94,9 @@ class _Check:
         rules: Rules,
         runs: int,
         progress: Callable[[int, int], None] | None,
+        effort: _Effort,
     ) -> None:
+        self._effort = effort
         self._make = make
         self._rules = rules
         self._runs = runs
@@ -137,7 +166,7 @@ class _Check:
             self._diverged(trace, verdict)
 
     def _diverged(self, trace: Steps, divergence: Divergence) -> None:
-        trace = shrink(trace, lambda steps: _trace_of(self._again(steps)))
+        trace = self._effort.shrink(trace, lambda steps: _trace_of(self._again(steps)))
         again = self._again(trace)
         verdict = again.verdict if again is not None else divergence
         self._found = Found(trace, verdict if isinstance(verdict, Divergence) else divergence)
