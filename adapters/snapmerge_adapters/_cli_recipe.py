@@ -31,8 +31,8 @@ from ._cli_errors import AGREES, DIVERGED, CommandError
 from ._cli_generation import rules_of
 from ._cli_recipe_options import check_recipe_options
 from ._cli_show import Bar, coloured, one_line, table
-from ._keptfile import can_keep, keep
 from ._cli_traces import lacking
+from ._keptfile import can_keep, keep
 
 __all__ = ["run_recipe"]
 
