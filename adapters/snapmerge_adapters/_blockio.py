@@ -12,11 +12,12 @@ from typing import Final
 
 from snapmerge import SECTOR_BYTES
 
-__all__ = ["Buffers", "device_size", "discard", "is_free", "open_direct", "zero"]
+__all__ = ["Buffers", "block_size", "device_size", "discard", "is_free", "open_direct", "zero"]
 
 _BLKDISCARD: Final = 0x1277
 _BLKZEROOUT: Final = 0x127F
 _BLKGETSIZE64: Final = 0x80081272
+_BLKSSZGET: Final = 0x1268
 
 
 def open_direct(path: str) -> int:
@@ -33,6 +34,16 @@ def is_free(path: str) -> bool:
             return False
         raise
     return True
+
+
+def block_size(path: str) -> int:
+    """The size of a block device's logical blocks, in bytes."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        (size,) = struct.unpack("i", fcntl.ioctl(fd, _BLKSSZGET, bytes(4)))
+    finally:
+        os.close(fd)
+    return int(size)
 
 
 def device_size(fd: int) -> int:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from snapmerge import OperationError, print_operation, print_outcome, print_trace
+from snapmerge import NotModelled, OperationError, print_operation, print_outcome, print_trace
 from snapmerge_specs._check import SHRINK_TRIES, check
 from snapmerge_specs._report import Found, Report
 
@@ -56,6 +56,8 @@ def _run(options: Namespace, seed: int) -> Report:
             )
         except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
+        except NotModelled as error:
+            raise CommandError(f"the check (seed {seed}) can't go on: {error}") from error
         except OperationError as error:
             raise CommandError(f"the implementation can't be checked: {error}") from error
         finally:

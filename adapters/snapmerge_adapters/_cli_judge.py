@@ -11,6 +11,7 @@ from snapmerge import (
     Died,
     Divergence,
     Implementation,
+    NotModelled,
     OperationError,
     Rules,
     Step,
@@ -33,7 +34,13 @@ __all__ = ["allowed_text", "last_words_text", "run_judge", "run_replay", "seen_b
 
 _ALLOWED_MAX: Final = 8
 _OUTCOME_MAX: Final = 1000  # characters of an outcome in a sentence; what is printed as a trace or as JSON is whole
-_COLOUR: Final = {"ok": "green", "differs": "yellow", "diverged": "red", "undecided": "yellow"}
+_COLOUR: Final = {
+    "ok": "green",
+    "differs": "yellow",
+    "diverged": "red",
+    "undecided": "yellow",
+    "not modelled": "yellow",
+}
 
 
 def seen_text(step: Step) -> str:
@@ -114,12 +121,20 @@ def _judge_file(path: str, rules: Rules) -> tuple[int, dict[str, Any]]:
     try:
         for index, (step, verdict) in enumerate(judge(trace.steps, rules)):  # noqa: B007  # the last ones are looked at below
             pass
+    except NotModelled as error:
+        return UNABLE, _not_modelled(trace, index + 1, error)
     except OperationError as error:
         raise _located(trace, index + 1, error) from None
     if verdict is None:
         unrecorded = sum(one.outcome is None for one in trace.steps)
         return AGREES, {"file": trace.name, "result": "ok", "steps": len(trace.steps), "unrecorded": unrecorded}
     return _code(verdict), {"file": trace.name, "line": trace.lines[index], **_verdict_fields(step, verdict)}
+
+
+def _not_modelled(trace: Trace, index: int, error: NotModelled) -> dict[str, Any]:
+    step = trace.steps[index]
+    fields = {"operation": print_operation(step.operation), "seen": seen_text(step), "reason": str(error)}
+    return {"file": trace.name, "line": trace.lines[index], "result": "not modelled", **fields}
 
 
 def _verdict_fields(step: Step, verdict: Divergence | Undecided) -> dict[str, Any]:
@@ -135,6 +150,8 @@ def _judge_line(result: dict[str, Any]) -> str:
     if word == "ok":
         return head
     head += f" at line {result['line']}: {shortened(result['operation'])}: "
+    if word == "not modelled":
+        return f"{head}{result['reason']}"
     if word == "diverged":
         return head + _diverged_text(_some(result["allowed"]), result["seen"])
     return head + _undecided_text(result["seen"], result["worlds"])

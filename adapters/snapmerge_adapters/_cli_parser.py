@@ -30,7 +30,8 @@ _CODES: Final = """\
 exit codes:
   0    it agrees with the model (or simply: done)
   1    it diverged: something was seen that the model does not allow
-  2    it could not be run: bad arguments, no kernel, an unreadable trace; or (judge, replay) not be decided
+  2    it could not be run: bad arguments, no kernel, an unreadable trace; or not be decided, or is not
+       modelled
   130  interrupted; devices, processes and temporary files are given back all the same"""
 
 _ABOUT: Final = """\

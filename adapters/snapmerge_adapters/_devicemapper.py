@@ -10,6 +10,7 @@ from typing import Final
 
 from snapmerge import (
     OPERATION_WORDS,
+    SECTOR_BYTES,
     Blocked,
     Capabilities,
     Crash,
@@ -30,7 +31,7 @@ from snapmerge import (
     shortened,
 )
 
-from ._blockio import Buffers, is_free
+from ._blockio import Buffers, block_size, is_free
 from ._cleanup import close_at_exit
 from ._disks import Backing, Disks, backing_sectors
 from ._jobs import Job, Worker
@@ -273,6 +274,8 @@ def _check(backing: str) -> None:
             raise Unavailable(f"{backing} can't be used: it is no block device")
         if not is_free(backing):
             raise Unavailable(f"{backing} is in use")
+        if (size := block_size(backing)) != SECTOR_BYTES:
+            raise Unavailable(f"{backing} has blocks of {size} bytes; others than {SECTOR_BYTES} are not modelled")
     except OSError as error:
         raise Unavailable(f"{backing} can't be used: {error.strerror}") from None
 

@@ -6,7 +6,7 @@ from ._concept_state import Generation
 from ._disk import Disk as DiskState
 from ._disk import Unknown
 from ._draft import ConceptRules, Draft, Rules
-from ._errors import EventError, MachineError, OperationError, SnapmergeError, TraceError, WouldBlock
+from ._errors import EventError, MachineError, NotModelled, OperationError, SnapmergeError, TraceError, WouldBlock
 from ._events import (
     AddDisk,
     CreateDevice,
@@ -27,6 +27,7 @@ from ._events import (
     SuspendDevice,
 )
 from ._machine import CONCEPT, MAINLINE, step
+from ._modelled import OTHER_TARGETS, check_modelled
 from ._operations import (
     Crash,
     Create,
@@ -97,6 +98,7 @@ __all__ = [
     "CONCEPT",
     "MAINLINE",
     "OPERATION_WORDS",
+    "OTHER_TARGETS",
     "SECTOR_BYTES",
     "AddDisk",
     "Bio",
@@ -142,6 +144,7 @@ __all__ = [
     "MachineError",
     "Message",
     "Metadata",
+    "NotModelled",
     "Op",
     "Operation",
     "OperationError",
@@ -187,6 +190,7 @@ __all__ = [
     "advance",
     "alike",
     "as_seen",
+    "check_modelled",
     "content_of",
     "contents",
     "crashes",

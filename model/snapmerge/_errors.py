@@ -2,7 +2,8 @@
 
     SnapmergeError
     ├── OperationError      the caller asked for what makes no sense here: an unknown name, a bad range
-    │   └── WouldBlock      it makes sense, but would never end; begin it with ``start``
+    │   ├── WouldBlock      it makes sense, but would never end; begin it with ``start``
+    │   └── NotModelled     it was done, and concerns what the model does not have
     ├── EventError          the driver of the machine sent an event that can't happen now
     ├── TraceError          a trace line is not in the grammar
     └── MachineError        the machine broke its own rules: a defect of snapmerge
@@ -10,7 +11,7 @@
 What an *implementation* does wrong is never an exception: it is a ``Divergence``, a value.
 """
 
-__all__ = ["EventError", "MachineError", "OperationError", "SnapmergeError", "TraceError", "WouldBlock"]
+__all__ = ["EventError", "MachineError", "NotModelled", "OperationError", "SnapmergeError", "TraceError", "WouldBlock"]
 
 
 class SnapmergeError(Exception):
@@ -23,6 +24,17 @@ class OperationError(SnapmergeError):
 
 class WouldBlock(OperationError):
     """The operation would never end as things are; begun with ``start`` it can wait.  Nothing has changed."""
+
+
+class NotModelled(OperationError):
+    """What was seen concerns something that the model does not have: nobody can say whether it is right.
+
+    Attributes: ``target`` the target that is not modelled; None: it is something else.
+    """
+
+    def __init__(self, reason: str, target: str | None = None) -> None:
+        self.target = target
+        super().__init__(reason)
 
 
 class EventError(SnapmergeError):

@@ -14,6 +14,7 @@ from ._draft import Rules
 from ._errors import OperationError
 from ._kinds import possible
 from ._machine import MAINLINE
+from ._modelled import check_modelled
 from ._operations import Crash, Create, Finish, Load, Message, Operation, Plain, Remove, Resume, Start, Suspend
 from ._outcomes import Blocked, Data, Done, Failed, Outcome
 from ._payload import Content, as_seen
@@ -86,8 +87,15 @@ class Oracle:
         """Takes note of what was seen; None: it is allowed.
 
         Raises:
-            OperationError: the operation makes no sense here.  Nothing is noted.
+            OperationError: the operation makes no sense here; NotModelled: it concerns what the model does not have.
+                Nothing is noted.
         """
+        verdict = self._observe(operation, outcome)
+        if verdict is not None:
+            check_modelled(_asked(self._witness, operation), outcome)
+        return verdict
+
+    def _observe(self, operation: Operation, outcome: Outcome) -> Verdict:
         result, after = self._canonical(operation)
         self._expected = None
         step, asked = Step(operation, outcome), _asked(self._witness, operation)

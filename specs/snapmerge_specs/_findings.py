@@ -7,7 +7,7 @@ The model does not follow.  A check that meets one of these says which, and goes
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from snapmerge import MAINLINE, Bio, Died, Draft, Op, Rules, Step
+from snapmerge import MAINLINE, Bio, Died, Draft, NotModelled, Op, Rules, Step
 from snapmerge.machinery import (
     Persistent,
     SnapshotTarget,
@@ -117,7 +117,11 @@ def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):
         return next((finding for finding in FINDINGS if finding.death and finding.death in last.text), None)
-    for finding in FINDINGS:
-        if all(verdict is None for _, verdict in judge(steps, finding.rules, budget=_BUDGET)):
-            return finding
-    return None
+    return next((finding for finding in FINDINGS if _explains(finding, steps)), None)
+
+
+def _explains(finding: KnownFinding, steps: tuple[Step, ...]) -> bool:
+    try:
+        return all(verdict is None for _, verdict in judge(steps, finding.rules, budget=_BUDGET))
+    except NotModelled:
+        return False

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator
 
 from snapmerge import (
     MAINLINE,
+    OTHER_TARGETS,
     Capabilities,
     Divergence,
     Done,
+    Finish,
     Implementation,
+    NotModelled,
     Operation,
     Oracle,
     Outcome,
@@ -16,6 +19,7 @@ from snapmerge import (
     Step,
     Verdict,
     World,
+    check_modelled,
 )
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
@@ -70,14 +74,24 @@ class Lockstep:
         Raises:
             Disagreement: what was seen is not allowed, or nobody can say.
             OperationError: the operation makes no sense now; neither side has done it.
+            NotModelled: the implementation has done what the model does not have.
         """
         self.oracle.expect(operation)
         outcome = self.implementation.apply(operation)
         self.steps.append(Step(operation, outcome))
-        verdict = self.oracle.observe(operation, outcome)
+        verdict = self._verdict(self.steps[-1], operation, outcome)
         if verdict is not None:
             raise Disagreement(tuple(self.steps), verdict)
         return outcome
+
+    def _verdict(self, step: Step, operation: Operation, outcome: Outcome) -> Verdict:
+        """What the oracle says.  A target that no kernel has, and the implementation has not either, can't be made."""
+        try:
+            return self.oracle.observe(operation, outcome)
+        except NotModelled as error:
+            if error.target is None or error.target in OTHER_TARGETS | self.capabilities.targets:
+                raise
+            return Divergence(step, (self.oracle.expect(operation),))
 
 
 def judge(
@@ -86,10 +100,12 @@ def judge(
     """Whether the recorded outcomes of a trace are allowed, step by step, up to the first that is not.
 
     A step without a recorded outcome is taken to have had the canonical one.  ``budget``: of each of the oracle's
-    searches, in worlds.  Raises OperationError.
+    searches, in worlds.  Raises OperationError, NotModelled.
     """
     oracle = Oracle(rules) if budget is None else Oracle(rules, budget=budget)
     for step in trace:
+        if step.outcome is None and not isinstance(step.operation, Finish):
+            check_modelled(step.operation, None)
         outcome = oracle.expect(step.operation) if step.outcome is None else step.outcome
         verdict = oracle.observe(step.operation, outcome)
         yield Step(step.operation, outcome), verdict

@@ -4,7 +4,6 @@ The sketch is the same operations by the canonical schedule.  Moves are chosen b
 world, which depends on what was seen; so the same choices make the same operations, however an implementation behaves.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
@@ -132,8 +131,12 @@ class Sketched:
         except sm.OperationError:
             return
         if not self.over:
-            with contextlib.suppress(sm.OperationError):
+            try:
                 self._in_lockstep(operation)
+            except sm.NotModelled:
+                raise
+            except sm.OperationError:
+                pass
 
     def _in_lockstep(self, operation: sm.Operation) -> None:
         before = self.lockstep.world

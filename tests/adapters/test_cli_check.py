@@ -12,6 +12,7 @@ from snapmerge import (
     Died,
     Divergence,
     Implementation,
+    NotModelled,
     OperationError,
     Reset,
     Step,
@@ -160,6 +161,15 @@ def test_known_findings_and_undecided_steps_are_shown(given: Given, capsys: pyte
     result = json.loads(capsys.readouterr().out)
     assert result["known"] == [{"name": "lost-flush", "summary": "it forgets to flush", "met": 3}]
     assert result["undecided"][0]["operation"] == "status snap"
+
+
+def test_what_is_not_modelled_is_one_line_and_2(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = NotModelled("the target zero is not modelled", "zero")
+    assert main(["check", "--seed", "5"]) == 2
+    said = "the check (seed 5) can't go on: the target zero is not modelled"
+    assert capsys.readouterr() == ("", f"snapmerge: {said}\n")
+    assert main(["check", "--seed", "5", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"command": "check", "error": said}
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OperationError("no such thing"), 2)])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from snapmerge import Divergence, OperationError, Undecided, parse_trace
+from snapmerge import Divergence, Done, Load, OperationError, Undecided, parse_trace
 from snapmerge_adapters import _cli_judge
 from snapmerge_adapters._cli import main
 from snapmerge_adapters._memory import Memory
@@ -47,6 +47,27 @@ def test_judge_goes_on_behind_a_file_that_it_can_not_judge(capsys: pytest.Captur
     wrong, senseless = err.splitlines()
     assert wrong.startswith("snapmerge: wrong.trace:2: unknown operation: 'frob'; one of disk, ")
     assert senseless == "snapmerge: senseless.trace:2: read cow 0 1: there is no device or disk cow"
+
+
+@pytest.mark.spec("ORACLE-20")
+def test_what_is_not_modelled_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("zero.trace").write_text('create x "0 8 zero" -> ok\n')
+    said = 'zero.trace: not modelled at line 1: create x "0 8 zero": the target zero is not modelled\n'
+    assert main(["judge", "zero.trace"]) == 2
+    assert capsys.readouterr() == (said, "")
+    assert main(["judge", "zero.trace", "bad.trace"]) == 1
+    capsys.readouterr()
+    assert main(["judge", "--json", "zero.trace"]) == 2
+    assert json.loads(capsys.readouterr().out)["files"] == [
+        {
+            "file": "zero.trace",
+            "line": 1,
+            "result": "not modelled",
+            "operation": 'create x "0 8 zero"',
+            "seen": "ok",
+            "reason": "the target zero is not modelled",
+        }
+    ]
 
 
 def test_judge_of_a_divergence_and_an_error_is_1() -> None:
@@ -143,6 +164,25 @@ def test_replay_says_who_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert main(["replay", "x.trace", "--adapter", "memory"]) == 2
     err = capsys.readouterr().err
     assert err == "snapmerge: x.trace:2: read base 0 2: the implementation refuses: two are too many\n"
+
+
+class Zeroes(Memory):
+    """Has the target zero."""
+
+    def apply(self, operation: object) -> object:  # type: ignore[override]
+        return Done() if isinstance(operation, Load) else super().apply(operation)  # type: ignore[arg-type]
+
+
+def test_replay_of_what_is_not_modelled_is_one_line_and_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("snapmerge_adapters._cli_adapters.Memory", Zeroes)
+    Path("x.trace").write_text('create x\nload x "0 8 zero"\nstatus x\n')
+    said = 'x.trace:2: load x "0 8 zero": the target zero is not modelled'
+    assert main(["replay", "x.trace", "--adapter", "memory"]) == 2
+    assert capsys.readouterr() == ("    1  ok         create x -> ok\n", f"snapmerge: {said}\n")
+    assert main(["replay", "x.trace", "--adapter", "memory", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"command": "replay", "error": said}
 
 
 def test_replay_of_a_power_cut_takes_volatile_disks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,3 +16,10 @@ def test_it_wants_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_backing_device_that_is_none_is_said_in_a_line(path: str) -> None:
     with pytest.raises(Unavailable, match="can't be used"):
         DeviceMapper(path)
+
+
+def test_a_backing_device_with_other_blocks_is_not_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("os.geteuid", 0), ("Path.is_block_device", True), ("is_free", True), ("block_size", 4096)):
+        monkeypatch.setattr(f"snapmerge_adapters._devicemapper.{name}", lambda *_, value=value: value)
+    with pytest.raises(Unavailable, match="/dev/sdz has blocks of 4096 bytes; others than 512 are not modelled"):
+        DeviceMapper("/dev/sdz")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from snapmerge import (
     Done,
     Failed,
     Implementation,
+    Load,
+    NotModelled,
     Operation,
     OperationError,
     Outcome,
@@ -150,3 +153,51 @@ def test_judging_stops_at_the_first_outcome_that_is_not_allowed() -> None:
     judged = list(judge(parse_trace(text)))
     assert [verdict is None for _, verdict in judged] == [True, True, False]
     assert judged[1][0].outcome == Data((0, 0))
+
+
+class Generous(Memory):
+    """Takes every table of one target, and says that it has some."""
+
+    def __init__(self, target: str, has: str) -> None:
+        super().__init__()
+        self._target, self._has = target, has
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace_fields(super().capabilities, targets=frozenset({self._has}))
+
+    def apply(self, operation: Operation) -> Outcome:
+        taken = isinstance(operation, Load) and f" {self._target} " in operation.table
+        return Done() if taken else super().apply(operation)
+
+
+@pytest.mark.spec("ORACLE-20")
+@pytest.mark.parametrize(("target", "has"), [("striped", "linear"), ("own", "own")])
+def test_what_an_implementation_has_beyond_the_model_is_not_modelled(target: str, has: str) -> None:
+    lockstep = Lockstep(Generous(target, has))
+    lockstep.do(parse_operation("create x"))
+    with pytest.raises(NotModelled, match=target):
+        lockstep.do(parse_operation(f'load x "0 8 {target} base"'))
+
+
+@pytest.mark.spec("ORACLE-20")
+def test_a_target_that_neither_a_kernel_nor_the_implementation_has_must_be_refused() -> None:
+    lockstep = Lockstep(Generous("own", "linear"))
+    lockstep.do(parse_operation("create x"))
+    with pytest.raises(Disagreement) as caught:
+        lockstep.do(parse_operation('load x "0 8 own base"'))
+    assert isinstance(caught.value.verdict, Divergence)
+    assert caught.value.verdict.allowed == (Failed("EINVAL", "own: unknown target type"),)
+
+
+def test_a_check_finds_what_takes_any_target_and_stops_at_what_is_not_modelled() -> None:
+    assert check(lambda: Generous("snapshots", "snapshot-origin"), runs=60, seed=0).found is not None
+    with pytest.raises(NotModelled, match="snapshots"):
+        check(lambda: Generous("snapshots", "snapshots"), runs=60, seed=0)
+
+
+@pytest.mark.spec("ORACLE-20")
+def test_a_table_whose_outcome_was_not_recorded_is_taken_for_refused_only_if_no_kernel_has_the_target() -> None:
+    with pytest.raises(NotModelled, match="zero"):
+        list(judge(parse_trace('create x "0 8 zero"')))
+    assert all(verdict is None for _, verdict in judge(parse_trace('create x "0 8 own"')))
