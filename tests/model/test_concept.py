@@ -129,6 +129,15 @@ def test_other_snapshots_keep_what_they_show(destination: str) -> None:
     )
 
 
+@pytest.mark.spec("CONCEPT-6")
+@pytest.mark.parametrize(("store", "size"), [("N", 1), ("P", 4)])
+def test_a_chunk_is_copied_once_beside_a_snapshot_that_overflows_because_of_it(store: str, size: int) -> None:
+    other = f'disk small {size}\ncreate other "0 4 snapshot base small {store} 2"\n'
+    bench = merging(other + WRITTEN, TABLE.replace("origin", "base"))
+    assert [flight for flight in done(bench) if flight.startswith("write base")] == ["write base 1 1", "write base 3 1"]
+    bench.play('status merge -> "0 4 snapshot-merge 4/4"\nevents merge -> 1\nstatus other -> "0 4 snapshot Invalid"')
+
+
 @pytest.mark.spec("CONCEPT-16")
 def test_a_failed_copy_ends_the_merge_and_what_waits_and_a_resume_tries_again() -> None:
     play(
