@@ -84,7 +84,7 @@ def test_what_is_no_message_is_refused(line: bytes) -> None:
         Decoder().feed(line)
 
 
-@pytest.mark.spec("TRACE-14")
+@pytest.mark.spec("PROTO-1")
 def test_a_message_in_pieces_is_bounded() -> None:
     decoder = Decoder()
     piece = json.dumps({"part": "x" * (MESSAGE_MAX // 4)}).encode()
@@ -95,12 +95,12 @@ def test_a_message_in_pieces_is_bounded() -> None:
     assert decoder.feed(b'{"saw": "ok"}') == {"saw": "ok"}
 
 
-@pytest.mark.spec("TRACE-14")
+@pytest.mark.spec("PROTO-1")
 def test_the_longest_outcome_is_no_longer_than_a_message_may_be() -> None:
     assert (1 << 20) * len("~00112233445566ff ") < MESSAGE_MAX
 
 
-@pytest.mark.spec("TRACE-15")
+@pytest.mark.spec("PROTO-2")
 @pytest.mark.parametrize(
     "message", [{}, {"saw": 1}, {"saw": "ok", "died": ""}, {"saw": "ok", "illegal": None}, {"illegal": "", "died": ""}]
 )
