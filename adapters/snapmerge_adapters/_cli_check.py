@@ -13,11 +13,12 @@ from snapmerge_specs._check import SHRINK_TRIES, check
 from snapmerge_specs._report import Found, Report
 
 from ._cli_adapters import RefusedError, check_options, maker, options_again
-from ._cli_errors import AGREES, DIVERGED, CommandError
+from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
 from ._cli_generation import rules_of
 from ._cli_judge import allowed_text, last_words_text, seen_briefly, seen_text
-from ._cli_show import Bar, coloured, one_line, table
+from ._cli_show import Bar, coloured, complain, one_line, table
 from ._keptfile import keep_new
+from ._texts import cut
 
 __all__ = ["run_check"]
 
@@ -37,7 +38,11 @@ def run_check(options: Namespace) -> int:
         if report.found is not None and path is not None:
             print(_divergence(options, report, report.found, path))
         print(_summary(report), end="")
-    return AGREES if report.found is None else DIVERGED
+    if report.found is not None:
+        return DIVERGED
+    if not report.checked:
+        complain(_nothing(report))
+    return AGREES if report.checked else UNABLE
 
 
 def _run(options: Namespace, seed: int) -> Report:
@@ -137,6 +142,20 @@ def _counts(pairs: tuple[tuple[str, int], ...]) -> str:
     return ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in pairs) or "none"
 
 
+def _nothing(report: Report) -> str:
+    """Why a check that found nothing has not shown anything either."""
+    if report.refusal is None:
+        return "nothing was checked: its capabilities name too little; see what was left out"
+    return f"nothing was checked: {sum(dict(report.refused).values())} operations were refused; {_refusal(report)}"
+
+
+def _refusal(report: Report) -> str:
+    if report.refusal is None:
+        return "none"
+    operation, reason = report.refusal
+    return f"the first: {cut(print_operation(operation), 200)}: {cut(one_line(reason), 300)}"
+
+
 def _summary(report: Report) -> str:
     rows = [
         ("implementation", report.about),
@@ -149,6 +168,8 @@ def _summary(report: Report) -> str:
         *((f"  {one.name}", f"met {one.met} times: {one.summary}") for one in report.known),
         ("undecided", str(len(report.undecided)) if report.undecided else "none"),
         *(("", f"{print_operation(one.step.operation)} after {one.worlds} worlds") for one in report.undecided),
+        *([("refused", f"{_counts(report.refused)}; {_refusal(report)}")] if report.refused else []),
+        *(("left out", f"{name} {', '.join(words)}") for name, words in report.left_out),
     ]
     return table(rows)
 
@@ -157,7 +178,11 @@ def _as_object(options: Namespace, report: Report, path: Path | None) -> dict[st
     found = report.found
     return {
         "command": "check",
-        "agrees": found is None,
+        "agrees": found is None and report.checked > 0,
+        "checked": report.checked,
+        "refused": dict(report.refused),
+        "refusal": None if report.refusal is None else _refusal(report),
+        "left_out": dict(report.left_out),
         "about": report.about,
         "seed": report.seed,
         "runs": report.runs,

@@ -288,6 +288,9 @@ def _versions(libdm: Libdm) -> dict[str, str]:
         raise Unavailable(f"this kernel has no device-mapper that answers: {errno_name(error.errno)}") from None
 
 
+_TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"})
+
+
 def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
     targets = _TARGETS & set(versions)
     words = set(OPERATION_WORDS)
@@ -300,7 +303,7 @@ def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
         frozenset(words),
         frozenset(targets),
         frozenset({"read", "write", "flush"} if backing.nbd else ()),
-        _features(backing),
+        _features(backing) | _TABLE_WORDS,
         backing.sectors,
         f"Linux {os.uname().release}, {about}",
         tuple(sorted((name, version) for name, version in versions.items())),

@@ -35,7 +35,9 @@ def model_capabilities(about: str) -> Capabilities:
         operations=OPERATION_WORDS,
         targets=frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"}),
         faults=frozenset({"read", "write", "flush"}),
-        features=frozenset({"texts", "discard"}),
+        features=frozenset(
+            {"texts", "discard", "N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"}
+        ),
         about=about,
     )
 

@@ -13,6 +13,7 @@ from snapmerge import (
     Divergence,
     Generation,
     Implementation,
+    Operation,
     OperationError,
     Rules,
     Step,
@@ -28,6 +29,7 @@ from ._report import Finding, Found, Report
 from ._scenario import Scenario
 from ._shrink import shrink
 from ._sketch import Sketched
+from ._within import left_out
 
 __all__ = ["SHRINK_TRIES", "check"]
 
@@ -52,11 +54,11 @@ def check(
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
-    ``make`` is called for the implementation, and again when it has died.  ``progress`` hears of every scenario:
-    how many are done, and of how many.  The same seed makes the same scenarios.  ``rules`` are the oracle's; their
-    generation says which scenarios.  What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before
-    ``shrink_seconds`` of the ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many
-    operations are left.
+    ``make`` is called for the implementation, again when it has died, and for each scenario if it has no ``reset``.
+    ``progress`` hears of every scenario: how many are done, and of how many.  The same seed makes the same scenarios.
+    ``rules`` are the oracle's; their generation says which scenarios.  What diverges is shrunk in up to
+    ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the ``clock`` are over; ``shrinking`` hears of
+    each: how many there were, and how many operations are left.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
@@ -111,6 +113,9 @@ class _Check:
         self._undecided: list[Undecided] = []
         self._last: Steps = ()
         self._found: Found | None = None
+        self._refused: Counter[str] = Counter()
+        self._refusal: tuple[Operation, str] | None = None
+        self._used = False
 
     def run(self, steps: int, number: int) -> None:
         """Runs the scenarios; the first unexplained divergence ends the check."""
@@ -127,7 +132,7 @@ class _Check:
                     break
                 scenario.move(draw)
             scenario.end()
-            self._ended(scenario)
+            self._ended(scenario, lockstep)
             if self._found is not None:
                 return
 
@@ -137,6 +142,9 @@ class _Check:
 
     def _lockstep(self) -> Lockstep | None:
         """An implementation that can't be reset has left the model, too; a new one is ready then."""
+        if self._used and "reset" not in self._implementation.capabilities.operations:
+            self._renew()
+        self._used = True
         try:
             return Lockstep(self._implementation, self._rules)
         except Disagreement as disagreement:
@@ -145,9 +153,11 @@ class _Check:
             self._renew()
             return None
 
-    def _ended(self, scenario: Sketched) -> None:
+    def _ended(self, scenario: Sketched, lockstep: Lockstep) -> None:
         """Counts what a scenario did."""
         self._done += 1
+        self._refused.update(operation_word(operation) for operation, _ in lockstep.refused)
+        self._refusal = self._refusal or next(iter(lockstep.refused), None)
         self._last = tuple(scenario.lockstep.steps)
         self._kinds.update(operation_word(step.operation) for step in self._last)
         self._reached.update(scenario.reached)
@@ -210,6 +220,9 @@ class _Check:
             found=self._found,
             known=tuple(met),
             undecided=tuple(self._undecided),
+            refused=tuple(sorted(self._refused.items())),
+            refusal=self._refusal,
+            left_out=left_out(self._implementation.capabilities),
         )
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from typing import Final
 
 from snapmerge import Capabilities
 
+from ._within import FAULTS, has_kind
+
 __all__ = ["BARE", "SECTORS_LEAST", "Cow", "Draw", "Layout", "cow_name", "draw_layout", "snapshot_name"]
 
 Draw = Callable[[int, int], int]
@@ -125,12 +127,14 @@ class Layout:
 
 def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     """Draws sizes and kinds that an implementation of these capabilities can have."""
-    cows = tuple(_draw_cow(draw) for _ in range(draw(1, 3)))
+    drawn = [_draw_cow(draw) for _ in range(draw(1, 3))]
+    cows = tuple(cow if has_kind(cow.kind, can) else replace(cow, kind="P") for cow in drawn)
     largest = max(cow.chunk_size for cow in cows)
     size = draw(1, 6) * largest + draw(0, largest - 1) * draw(0, 1)
-    gated = "linear" in can.targets and draw(0, 4) == 0
-    discards = "discard" in can.features and draw(0, 2) == 0
-    faults = bool(can.faults) and draw(0, 1) == 0
+    # A program with linear devices only has nothing else to show.
+    gated = "linear" in can.targets and (draw(0, 4) == 0 or can.targets == {"linear"})
+    discards = {"discard", "discard_zeroes_cow"} <= can.features and draw(0, 2) == 0
+    faults = bool(can.faults & FAULTS) and draw(0, 1) == 0
     crashes = "crash" in can.operations and draw(0, 2) == 0
     layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
     return _within(layout, can.sectors_max)

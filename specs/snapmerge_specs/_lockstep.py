@@ -12,6 +12,7 @@ from snapmerge import (
     Implementation,
     NotModelled,
     Operation,
+    OperationError,
     Oracle,
     Outcome,
     Reset,
@@ -37,9 +38,10 @@ class Disagreement(AssertionError):
 
 
 class Lockstep:
-    """Drives an implementation beside an oracle.  Begins with ``reset``.
+    """Drives an implementation beside an oracle.  Begins with ``reset``, if the implementation has it.
 
-    Attributes: ``steps`` what was done and seen.
+    Attributes: ``steps`` what was done and seen; ``refused`` what the implementation says makes no sense although it
+    does, and why it says so.
 
     Raises:
         Disagreement: the implementation can't be reset.
@@ -50,6 +52,7 @@ class Lockstep:
         self.rules = rules
         self.oracle = Oracle(rules)
         self.steps: list[Step] = []
+        self.refused: list[tuple[Operation, str]] = []
         self._reset()
 
     @property
@@ -63,6 +66,8 @@ class Lockstep:
         return self.oracle.world
 
     def _reset(self) -> None:
+        if "reset" not in self.capabilities.operations:
+            return
         outcome = self.implementation.apply(Reset())
         if not isinstance(outcome, Done):
             step = Step(Reset(), outcome)
@@ -77,7 +82,11 @@ class Lockstep:
             NotModelled: the implementation has done what the model does not have.
         """
         self.oracle.expect(operation)
-        outcome = self.implementation.apply(operation)
+        try:
+            outcome = self.implementation.apply(operation)
+        except OperationError as error:
+            self.refused.append((operation, str(error)))
+            raise
         self.steps.append(Step(operation, outcome))
         verdict = self._verdict(self.steps[-1], operation, outcome)
         if verdict is not None:

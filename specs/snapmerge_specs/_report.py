@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from snapmerge import Divergence, Step, Undecided
+from snapmerge import Divergence, Operation, Step, Undecided
 
 __all__ = ["Finding", "Found", "Report"]
 
@@ -31,7 +31,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name."""
+    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name.
+
+    ``refused`` counts the operations that make sense and that the implementation refused all the same, ``refusal`` is
+    the first of them and why; ``left_out`` what was never asked for, as its capabilities lack it.
+    """
 
     about: str
     seed: int
@@ -43,3 +47,11 @@ class Report:
     found: Found | None = None
     known: tuple[Finding, ...] = ()
     undecided: tuple[Undecided, ...] = ()
+    refused: tuple[tuple[str, int], ...] = ()
+    refusal: tuple[Operation, str] | None = None
+    left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def checked(self) -> int:
+        """How many operations say something about the implementation: all but those that only make disks."""
+        return self.operations - dict(self.kinds).get("disk", 0)

@@ -11,6 +11,7 @@ from snapmerge import Sector, Sectors
 
 from ._layout import BARE, cow_name, draw_layout, snapshot_name
 from ._sketch import Draw, Sketched, pick
+from ._within import FAULTS
 
 __all__ = ["Scenario"]
 
@@ -269,7 +270,7 @@ class Scenario(Sketched):
         """Lets a disk fail somewhere."""
         i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
-        kind = pick(draw, sorted(self.can.faults))
+        kind = pick(draw, sorted(FAULTS & self.can.faults))
         sector, count = self._range(draw, size)
         self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
 

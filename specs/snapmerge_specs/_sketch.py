@@ -13,6 +13,7 @@ import snapmerge as sm
 from ._layout import Draw, Layout, snapshot_name
 from ._lockstep import Disagreement
 from ._reach import reached
+from ._within import is_within, may_be_refused
 
 __all__ = ["Draw", "Sketched", "pick"]
 
@@ -111,8 +112,6 @@ class Sketched:
 
     def do(self, operation: sm.Plain) -> None:
         """Does it if it makes sense; starts it if it would block."""
-        if sm.operation_word(operation) not in self.can.operations:
-            return
         try:
             self._do(operation)
         except sm.WouldBlock:
@@ -121,15 +120,22 @@ class Sketched:
     def _do(self, operation: sm.Operation) -> None:
         """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
 
+        What is not within the implementation's capabilities is done in neither.
+
         Raises:
             WouldBlock: it would never end in the sketch; it has not been done.
         """
+        if not is_within(operation, self.can):
+            return
         try:
-            _, self._sketch = sm.operate(self._sketch, operation)
+            outcome, sketch = sm.operate(self._sketch, operation)
         except sm.WouldBlock:
             raise
         except sm.OperationError:
             return
+        if not may_be_refused(operation, outcome, self.can):
+            return
+        self._sketch = sketch
         if not self.over:
             try:
                 self._in_lockstep(operation)
@@ -149,8 +155,8 @@ class Sketched:
             self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.world))
 
     def start(self, operation: sm.Plain) -> None:
-        """Starts it under a new key, if the implementation can and not too much has been started."""
-        if "start" in self.can.operations and len(self.pending_keys) < 3:
+        """Starts it under a new key, if not too much has been started."""
+        if len(self.pending_keys) < 3:
             self._key += 1
             self._do(sm.Start(self._key, operation))
 

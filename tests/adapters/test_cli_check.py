@@ -1,5 +1,6 @@
 import json
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -196,3 +197,37 @@ def test_last_words_are_printed_once_in_lines(given: Given, capsys: pytest.Captu
     saved = Path("diverged-7.trace").read_text()
     assert saved.count("Traceback") == 1
     assert parse_trace(saved)[-1] == step
+
+
+REFUSES = """
+import json, sys
+can = {"operations": ["disk", "write", "read"], "about": "sulky"}
+print(json.dumps({"snapmerge": 1, "capabilities": can}), flush=True)
+for line in sys.stdin:
+    print(json.dumps({"illegal": "not today"}), flush=True)
+"""
+
+
+def test_a_program_that_refuses_everything_has_not_passed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    program = ["--", sys.executable, "-I", "-S", "-c", REFUSES]
+    assert main(["check", "--runs", "2", "--seed", "1", *program]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("snapmerge: nothing was checked: ")
+    assert "the first: disk base " in err
+    assert err.endswith(": not today\n")
+    assert "left out         targets linear, snapshot, snapshot-merge, snapshot-origin\n" in out
+    assert main(["check", "--runs", "2", "--seed", "1", "--json", *program]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["agrees"], found["checked"]) == (False, 0)
+    assert found["refused"]["disk"] > 0
+    assert found["left_out"]["targets"] == ["linear", "snapshot", "snapshot-merge", "snapshot-origin"]
+
+
+def test_a_program_without_anything_has_not_passed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    program = REFUSES.replace('["disk", "write", "read"]', "[]")
+    assert main(["check", "--runs", "2", "--save", str(tmp_path), "--", sys.executable, "-I", "-S", "-c", program]) == 2
+    assert "nothing was checked: its capabilities name too little" in capsys.readouterr().err

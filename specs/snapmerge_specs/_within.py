@@ -1,0 +1,64 @@
+"""What may be asked of an implementation: nothing that its capabilities do not say it has.
+
+This is the one place that knows; scenarios draw what they like, and what is not within the capabilities is left out.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import snapmerge as sm
+from snapmerge import Capabilities, Operation, operation_word
+
+__all__ = ["FAULTS", "has_kind", "is_within", "left_out", "may_be_refused"]
+
+FAULTS: Final = frozenset({"read", "write", "flush"})
+_TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
+_TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin"})
+_FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
+
+
+def has_kind(kind: str, can: Capabilities) -> bool:
+    """Whether it has stores of this kind: those of kind ``P`` come with the targets."""
+    return kind not in _TABLE_WORDS or kind in can.features
+
+
+def is_within(operation: Operation, can: Capabilities) -> bool:
+    """Whether an implementation of these capabilities has all that the operation names."""
+    if operation_word(operation) not in can.operations:
+        return False
+    match operation:
+        case sm.Start(_, inner):
+            return is_within(inner, can)
+        case sm.Fault(_, kind):
+            return kind in can.faults
+        case sm.Discard():
+            return "discard" in can.features
+        case sm.Create(_, str(table)) | sm.Load(_, table):
+            return all(_has_line(line.split(), can) for line in table.split(";"))
+        case _:
+            return True
+
+
+def _has_line(words: list[str], can: Capabilities) -> bool:
+    """Whether it has what a table line names; a target that nobody has is refused, which is a feature, too."""
+    target, features = "".join(words[2:3]), _TABLE_WORDS.intersection(words[5:])
+    has_target = target in can.targets if target in _TARGETS else "refusals" in can.features
+    return has_target and features <= can.features
+
+
+def may_be_refused(operation: Operation, outcome: sm.Result, can: Capabilities) -> bool:
+    """Whether the operation may be tried although the model says that device-mapper refuses it, if it does."""
+    refused = isinstance(operation, sm.Create | sm.Load | sm.Message) and isinstance(outcome, sm.Failed)
+    return not refused or "refusals" in can.features
+
+
+def left_out(can: Capabilities) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a check never asks for, as these capabilities lack it: ``("targets", ("linear",))`` and the like."""
+    return tuple(_lacking(can))
+
+
+def _lacking(can: Capabilities) -> Iterator[tuple[str, tuple[str, ...]]]:
+    everything = {"operations": sm.OPERATION_WORDS, "targets": _TARGETS, "faults": FAULTS, "features": _FEATURES}
+    for name, words in everything.items():
+        if lacks := sorted(words - getattr(can, name)):
+            yield name, tuple(lacks)
