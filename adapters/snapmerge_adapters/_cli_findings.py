@@ -6,7 +6,18 @@ from argparse import Namespace
 from dataclasses import dataclass
 from typing import Any, Final
 
-from snapmerge import CONCEPT, MAINLINE, Blocked, Outcome, Rules, Step, print_operation, print_outcome, shortened
+from snapmerge import (
+    CONCEPT,
+    MAINLINE,
+    Blocked,
+    Outcome,
+    Rules,
+    Step,
+    counted,
+    print_operation,
+    print_outcome,
+    shortened,
+)
 from snapmerge_specs._concept_defects import CONCEPT_DEFECTS, ConceptDefect
 from snapmerge_specs._concept_findings import finding_trace
 from snapmerge_specs._findings import FINDINGS, KnownFinding
@@ -86,7 +97,7 @@ def _list(options: Namespace) -> None:
 
 def _row(entry: _Entry, steps: tuple[Step, ...]) -> tuple[str, str]:
     where = f"; {entry.where}" if entry.where.startswith("Linux") else ""
-    return f"  {entry.id}", f"{entry.summary} ({entry.statement}; {len(steps)} operations{where})"
+    return f"  {entry.id}", f"{entry.summary} ({entry.statement}; {counted(len(steps), 'operation')}{where})"
 
 
 def _as_object(entry: _Entry, steps: tuple[Step, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from snapmerge import (
     Outcome,
     Reset,
     Step,
+    counted,
     print_operation,
     print_trace,
 )
@@ -149,7 +150,8 @@ def _print(options: Namespace, scene: _Scene, done: _Done) -> None:
         world = {"about": scene.about, "seed": options.seed, "writes": scene.load.writes}
         print(json.dumps(head | world | shape | done.facts))
         return
-    origin = f"{options.sectors} sectors in chunks of {options.chunk}, {scene.load.writes} writes, seed {options.seed}"
+    writes = counted(scene.load.writes, "write")
+    origin = f"{counted(options.sectors, 'sector')} in chunks of {options.chunk}, {writes}, seed {options.seed}"
     verdict = [("", coloured(text, "red")) for text in done.wrong] or [("", coloured("right", "green"))]
     verdict[0] = ("verdict", verdict[0][1])
     print(table([("implementation", scene.about), ("origin", origin), *done.rows, *verdict]), end="")
@@ -163,7 +165,7 @@ def _saved(sectors: int, size: int) -> str:
 def _where(sectors: Sequence[int], chunk: int) -> str:
     chunks = differing_chunks(sectors, chunk)
     named = ", ".join(map(str, chunks[:_CHUNKS_NAMED])) + (", ..." if len(chunks) > _CHUNKS_NAMED else "")
-    return f"in {len(sectors)} sectors, chunks {named}"
+    return f"in {counted(len(sectors), 'sector')}, chunks {named}"
 
 
 # --- rollback ----------------------------------------------------------------------------------------------------
@@ -188,7 +190,7 @@ def _rollback(options: Namespace, scene: _Scene) -> _Done:
 def _rolled_back(options: Namespace, scene: _Scene, found: RolledBack, wrong: list[str]) -> _Done:
     copied = sum(scene.shape.extent(chunk)[1] for chunk in found.merged)
     rows = [
-        ("merged", f"{len(found.merged)} of {scene.shape.chunks} chunks, {_saved(copied, options.sectors)}"),
+        ("merged", f"{len(found.merged)} of {counted(scene.shape.chunks, 'chunk')}, {_saved(copied, options.sectors)}"),
         ("power cuts", str(found.cuts or "none")),
         (ORIGIN, "is not what it was" if found.origin else "is what it was before the upgrade"),
         *((name, "has changed" if at else "shows what it showed") for name, at in found.siblings),
@@ -231,7 +233,7 @@ def _backed_up(options: Namespace, scene: _Scene, rounds: list[Round], wrong: li
     rows = [(f"round {one.number}", _round(one, scene.shape)) for one in rounds]
     if not wrong:
         rows.append(("after round 0", _saved(copied, full)))
-        rows.append(("copy", f"equal to the snapshot after each of {len(rounds)} rounds"))
+        rows.append(("copy", f"equal to the snapshot after each of {counted(len(rounds), 'round')}"))
     facts = {
         "rounds": [asdict(one) for one in rounds],
         "copied_bytes": copied * SECTOR_BYTES,
@@ -243,7 +245,7 @@ def _backed_up(options: Namespace, scene: _Scene, rounds: list[Round], wrong: li
 
 def _round(one: Round, shape: Shape) -> str:
     what = "all" if one.full else str(one.changed)
-    notes = [f"{one.retaken} snapshots lost meanwhile"] if one.retaken else []
+    notes = [f"{counted(one.retaken, 'snapshot')} lost meanwhile"] if one.retaken else []
     notes += [f"power cuts {one.cuts}"] if one.cuts else []
     notes += ["there was no valid snapshot"] if one.full and one.number else []
-    return ", ".join([f"{what} of {shape.chunks} chunks", _saved(one.copied, shape.size), *notes])
+    return ", ".join([f"{what} of {counted(shape.chunks, 'chunk')}", _saved(one.copied, shape.size), *notes])

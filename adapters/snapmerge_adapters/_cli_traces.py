@@ -20,6 +20,7 @@ from snapmerge import (
     Step,
     TraceError,
     alike,
+    counted,
     numbered_trace,
     operation_word,
     print_operation,
@@ -92,7 +93,7 @@ def check_capabilities(trace: Trace, capabilities: Capabilities) -> None:
                 sectors += size
         lacks = lacking(step.operation, capabilities)
         if lacks is None and sectors > capabilities.sectors_max:
-            lacks = f"more than {capabilities.sectors_max} sectors of disks ({sectors} by now)"
+            lacks = f"more than {counted(capabilities.sectors_max, 'sector')} of disks ({sectors} by now)"
         if lacks is not None:
             who = capabilities.about or "the implementation"
             line = shortened(print_operation(step.operation))

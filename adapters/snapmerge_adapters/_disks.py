@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from snapmerge import SECTOR_BYTES, OperationError
+from snapmerge import SECTOR_BYTES, OperationError, counted
 
 from ._blockio import Buffers, device_size, open_direct, zero
 from ._faultydisk import FaultyDisk, Storage
@@ -100,7 +100,9 @@ class Disks:
             self._drop_idle()
             start = self._gap(size)
         if start is None:
-            raise OperationError(f"no room for a disk of {size} sectors: all disks share {self._backing.sectors}")
+            raise OperationError(
+                f"no room for a disk of {counted(size, 'sector')}: all disks share {self._backing.sectors}"
+            )
         self._made += 1
         name = f"{self._prefix}.disk{self._made}"
         info = self._libdm.create(name)
@@ -141,7 +143,7 @@ class Disks:
             device.disk = faulty
             return faulty, device
         if not self._nbd_unused:
-            raise OperationError(f"no more than {len(self._backing.nbd)} disks can have faults at a time")
+            raise OperationError(f"no more than {counted(len(self._backing.nbd), 'disk')} can have faults at a time")
         device = NbdDevice(self._nbd_unused[-1], faulty, self._backing.sectors)
         self._nbd_unused.pop()
         return faulty, device

@@ -22,6 +22,7 @@ from snapmerge import (
     Rules,
     Session,
     World,
+    counted,
     decide,
     operate,
 )
@@ -46,7 +47,7 @@ def check_room(world: World, disk: Disk, most: int) -> None:
     """Raises OperationError when the disks would have more than ``most`` sectors together."""
     sectors = disk.size + sum(other.size for other in world.disks.values())
     if sectors > most:
-        raise OperationError(f"{disk.name} would make it {sectors} sectors of disks; at most {most}")
+        raise OperationError(f"{disk.name} would make it {counted(sectors, 'sector')} of disks; at most {most}")
 
 
 def as_outcome(result: Result) -> Outcome:

@@ -39,6 +39,7 @@ from snapmerge import (
     Write,
     as_seen,
     contents,
+    counted,
     data_bytes,
     operation_word,
     read_store,
@@ -211,7 +212,7 @@ class Operator:
         fd, size = self._descriptor(where)
         if isinstance(operation, Read | Write | Discard) and operation.sector + operation.count > size:
             raise OperationError(
-                f"{where} ends at sector {size}: {operation_word(operation)} of {operation.count} sectors "
+                f"{where} ends at sector {size}: {operation_word(operation)} of {counted(operation.count, 'sector')} "
                 f"at {operation.sector} is out of range"
             )
         try:

@@ -61,7 +61,7 @@ from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data
 from ._port import Capabilities, Implementation
 from ._schedules import outcomes
 from ._session import Raw, Result, Session, operate, settled
-from ._shown import shortened, shown
+from ._shown import counted, shortened, shown
 from ._state import Stack
 from ._status import status_line, table_line
 from ._store_problems import StoreProblem, store_problems
@@ -193,6 +193,7 @@ __all__ = [
     "check_modelled",
     "content_of",
     "contents",
+    "counted",
     "crashes",
     "cut_power",
     "data_bytes",

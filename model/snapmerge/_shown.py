@@ -1,14 +1,19 @@
-"""How a message repeats what it is about: never at length.
+"""How a message repeats what it is about: never at length; and how it counts.
 
 A line of input may be megabytes long, and what is wrong with it can be said in one line all the same.
 """
 
 from typing import Final
 
-__all__ = ["shortened", "shown"]
+__all__ = ["counted", "shortened", "shown"]
 
 _WORD: Final = 60
 _LINE: Final = 200
+
+
+def counted(number: int, thing: str) -> str:
+    """How many there are of a thing whose plural ends in s: ``1 chunk``, ``3 chunks``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def shortened(text: str, most: int = _LINE) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ._codec import HEADER_BYTES, MAGIC, VERSION, Area, Header, areas, read_header
 from ._layout import area_location, exceptions_per_area, is_metadata
+from ._shown import counted
 from ._units import CHUNK_SIZE_MAX, SECTOR_BYTES, is_chunk_size
 
 __all__ = ["StoreProblem", "store_problems"]
@@ -62,7 +63,7 @@ def _header_problems(header: Header) -> Iterator[StoreProblem]:
         what = f"the version is {header.version}"
         yield StoreProblem(8, "header, version", what, f"it is {VERSION}", refused=True)
     if not is_chunk_size(header.chunk_size):
-        what = f"the chunk size is {header.chunk_size} sectors"
+        what = f"the chunk size is {counted(header.chunk_size, 'sector')}"
         right = f"it is a power of two from 1 to {CHUNK_SIZE_MAX}"
         yield StoreProblem(12, "header, chunk size", what, right, refused=True)
 

@@ -84,7 +84,8 @@ class Backup(Operator):
         while (forward := self._forward()) is None:
             retaken += 1
             if retaken > _RETAKES_MAX:
-                text = f"{self.new} became invalid {retaken} times while it was copied; make its COW device larger"
+                often = sm.counted(retaken, "time")
+                text = f"{self.new} became invalid {often} while it was copied; make its COW device larger"
                 raise RecipeError(text)
         changed, different = forward
         self.persevere(self.drop_old)
@@ -139,7 +140,7 @@ class Backup(Operator):
         if not records.valid or self.is_invalid(self.old):
             return None
         if records.chunk_size != self.shape.chunk:
-            raise RecipeError(f"the store on {self.old_cow} has chunks of {records.chunk_size} sectors")
+            raise RecipeError(f"the store on {self.old_cow} has chunks of {sm.counted(records.chunk_size, 'sector')}")
         return tuple(sorted({old for old, _ in records.records}))
 
     def check_untouched(self, chunks: tuple[int, ...]) -> None:
