@@ -8,14 +8,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from snapmerge import NotModelled, OperationError, print_operation, print_outcome, print_trace
+from snapmerge import NotModelled, OperationError, counted, print_operation, print_outcome, print_trace
 from snapmerge_specs._check import SHRINK_TRIES, check
 from snapmerge_specs._report import Found, Report
+from snapmerge_specs._told import allowed_text, seen_text
 
 from ._cli_adapters import RefusedError, check_options, maker, options_again
 from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
 from ._cli_generation import rules_of
-from ._cli_judge import allowed_text, last_words_text, seen_briefly, seen_text
+from ._cli_judge import last_words_text, seen_briefly
 from ._cli_show import Bar, coloured, complain, one_line, table
 from ._keptfile import keep_new
 from ._texts import cut
@@ -165,9 +166,12 @@ def _summary(report: Report) -> str:
         ("states reached", _counts(report.reached)),
         ("divergences", "none" if report.found is None else "1"),
         ("known findings", "none met" if not report.known else ""),
-        *((f"  {one.name}", f"met {one.met} times: {one.summary}") for one in report.known),
+        *((f"  {one.name}", f"met {counted(one.met, 'time')}: {one.summary}") for one in report.known),
         ("undecided", str(len(report.undecided)) if report.undecided else "none"),
-        *(("", f"{print_operation(one.step.operation)} after {one.worlds} worlds") for one in report.undecided),
+        *(
+            ("", f"{print_operation(one.step.operation)} after {counted(one.worlds, 'world')}")
+            for one in report.undecided
+        ),
         *([("refused", f"{_counts(report.refused)}; {_refusal(report)}")] if report.refused else []),
         *(("left out", f"{name} {', '.join(words)}") for name, words in report.left_out),
     ]

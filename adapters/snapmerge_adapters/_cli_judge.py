@@ -17,11 +17,13 @@ from snapmerge import (
     Step,
     Undecided,
     Verdict,
+    counted,
     print_operation,
     print_outcome,
     shortened,
 )
 from snapmerge_specs._lockstep import judge, replay
+from snapmerge_specs._told import OUTCOME_MAX, allowed_text, seen_text, some_text
 
 from ._cli_adapters import RefusedError, check_options, implementation
 from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
@@ -30,10 +32,8 @@ from ._cli_show import coloured, complain
 from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
 from ._texts import cut, last_words
 
-__all__ = ["allowed_text", "last_words_text", "run_judge", "run_replay", "seen_briefly", "seen_text"]
+__all__ = ["last_words_text", "run_judge", "run_replay", "seen_briefly"]
 
-_ALLOWED_MAX: Final = 8
-_OUTCOME_MAX: Final = 1000  # characters of an outcome in a sentence; what is printed as a trace or as JSON is whole
 _COLOUR: Final = {
     "ok": "green",
     "differs": "yellow",
@@ -43,14 +43,9 @@ _COLOUR: Final = {
 }
 
 
-def seen_text(step: Step) -> str:
-    """What was seen, as a trace writes it."""
-    return "nothing" if step.outcome is None else print_outcome(step.outcome)
-
-
 def seen_briefly(step: Step) -> str:
     """What was seen, for people: without last words, which have lines of their own, and bounded."""
-    return "died" if isinstance(step.outcome, Died) else cut(seen_text(step), _OUTCOME_MAX)
+    return "died" if isinstance(step.outcome, Died) else cut(seen_text(step), OUTCOME_MAX)
 
 
 def last_words_text(step: Step, indent: int) -> str:
@@ -60,16 +55,6 @@ def last_words_text(step: Step, indent: int) -> str:
     return "".join(f"\n{' ' * indent}{line}" for line in last_words(step.outcome.text).split("\n"))
 
 
-def allowed_text(divergence: Divergence) -> str:
-    """What would have been allowed, the first few of it."""
-    return _some([print_outcome(outcome) for outcome in divergence.allowed])
-
-
-def _some(texts: list[str]) -> str:
-    more = f", or {len(texts) - _ALLOWED_MAX} other outcomes" if len(texts) > _ALLOWED_MAX else ""
-    return (", or ".join(shortened(text, _OUTCOME_MAX) for text in texts[:_ALLOWED_MAX]) or "nothing at all") + more
-
-
 def _verdict_text(step: Step, verdict: Divergence | Undecided) -> str:
     if isinstance(verdict, Divergence):
         return _diverged_text(allowed_text(verdict), seen_briefly(step))
@@ -77,11 +62,11 @@ def _verdict_text(step: Step, verdict: Divergence | Undecided) -> str:
 
 
 def _diverged_text(allowed: str, seen: str) -> str:
-    return f"allowed {allowed}, seen {shortened(seen, _OUTCOME_MAX)}"
+    return f"allowed {allowed}, seen {shortened(seen, OUTCOME_MAX)}"
 
 
 def _undecided_text(seen: str, worlds: int) -> str:
-    return f"whether {shortened(seen, _OUTCOME_MAX)} is allowed was given up after {worlds} worlds"
+    return f"whether {shortened(seen, OUTCOME_MAX)} is allowed was given up after {counted(worlds, 'world')}"
 
 
 def _located(trace: Trace, index: int, error: OperationError) -> CommandError:
@@ -153,7 +138,7 @@ def _judge_line(result: dict[str, Any]) -> str:
     if word == "not modelled":
         return f"{head}{result['reason']}"
     if word == "diverged":
-        return head + _diverged_text(_some(result["allowed"]), result["seen"])
+        return head + _diverged_text(some_text(result["allowed"]), result["seen"])
     return head + _undecided_text(result["seen"], result["worlds"])
 
 
@@ -240,9 +225,9 @@ def _replay_line(trace: Trace, one: _Played) -> str:
 def _replay_summary(trace: Trace, played: list[_Played], about: str) -> str:
     last = played[-1]
     differing = sum(one.differs for one in played)
-    record = f"; {differing} of {len(played)} lines differ from the record" if differing else ""
+    record = f"; {differing} of {counted(len(played), 'line')} differ from the record" if differing else ""
     if last.verdict is None:
-        return f"{trace.name}: {about} agrees with the model in all {len(played)} steps{record}"
+        return f"{trace.name}: {about} agrees with the model in all {counted(len(played), 'step')}{record}"
     at = f"at line {trace.lines[last.index]}"
     return f"{trace.name}: {about}: {last.word} {at}: {_verdict_text(last.step, last.verdict)}{record}"
 

@@ -1,5 +1,6 @@
 """What must hold, executable: properties, the lockstep machine, strategies, defects, findings in real kernels."""
 
+from ._again import assert_agrees
 from ._check import check
 from ._concept_defects import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
 from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant
@@ -22,6 +23,7 @@ from ._report import Finding, Found, Report
 from ._scenario import Scenario
 from ._scripts import SCRIPTS
 from ._shrink import shrink
+from ._told import DivergedError
 from ._views import Volume, Volumes, view
 from ._watch import Broken, Watch, watch
 
@@ -45,6 +47,7 @@ __all__ = [
     "ConceptScenario",
     "Defect",
     "Disagreement",
+    "DivergedError",
     "Exploration",
     "Finding",
     "Found",
@@ -69,6 +72,7 @@ __all__ = [
     "Volume",
     "Volumes",
     "Watch",
+    "assert_agrees",
     "backup_wrong",
     "broken",
     "check",

@@ -18,11 +18,13 @@ from snapmerge import (
     Rules,
     Step,
     Undecided,
+    counted,
     operation_word,
 )
 
+from ._again import again, explained, shrunk
 from ._concept_scenario import ConceptScenario
-from ._findings import FINDINGS, KnownFinding, explanation
+from ._findings import FINDINGS, KnownFinding
 from ._layout import SECTORS_LEAST
 from ._lockstep import Disagreement, Lockstep
 from ._report import Finding, Found, Report
@@ -120,7 +122,9 @@ class _Check:
     def run(self, steps: int, number: int) -> None:
         """Runs the scenarios; the first unexplained divergence ends the check."""
         if (most := self._implementation.capabilities.sectors_max) < SECTORS_LEAST:
-            raise OperationError(f"its disks have at most {most} sectors together; a check needs {SECTORS_LEAST}")
+            raise OperationError(
+                f"its disks have at most {counted(most, 'sector')} together; a check needs {SECTORS_LEAST}"
+            )
         for run in range(self._runs):
             draw = Random(f"{number} {run}").randint
             if (lockstep := self._lockstep()) is None:
@@ -168,39 +172,16 @@ class _Check:
         trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
             self._renew()
-        if (known := self._explanation(trace)) is not None:
+        if (known := explained(trace, self._rules)) is not None:
             self._known[known.name] += 1
         elif isinstance(verdict, Undecided):
             self._undecided.append(verdict)
         elif isinstance(verdict, Divergence):
-            self._diverged(trace, verdict)
-
-    def _diverged(self, trace: Steps, divergence: Divergence) -> None:
-        trace = self._effort.shrink(trace, lambda steps: _trace_of(self._again(steps)))
-        again = self._again(trace)
-        verdict = again.verdict if again is not None else divergence
-        self._found = Found(trace, verdict if isinstance(verdict, Divergence) else divergence)
+            self._found = shrunk(trace, verdict, self._again, self._effort.shrink)
 
     def _again(self, steps: Steps) -> Disagreement | None:
-        """Plays the operations of a trace anew; the unexplained divergence that they end in, if they do."""
-        if (lockstep := self._lockstep()) is None:
-            return None
-        for step in steps:
-            try:
-                lockstep.do(step.operation)
-            except OperationError:
-                return None
-            except Disagreement as disagreement:
-                if isinstance(disagreement.trace[-1].outcome, Died):
-                    self._renew()
-                unexplained = isinstance(disagreement.verdict, Divergence)
-                unexplained = unexplained and self._explanation(disagreement.trace) is None
-                return disagreement if unexplained else None
-        return None
-
-    def _explanation(self, trace: Steps) -> KnownFinding | None:
-        """Findings are of kernels, which have the one generation only."""
-        return explanation(trace) if self._rules.generation is Generation.MAINLINE else None
+        lockstep = self._lockstep()
+        return None if lockstep is None else again(steps, lockstep, self._renew)
 
     def _renew(self) -> None:
         self._implementation.close()
@@ -228,10 +209,6 @@ class _Check:
     def close(self) -> None:
         """Gives the implementation back."""
         self._implementation.close()
-
-
-def _trace_of(disagreement: Disagreement | None) -> Steps | None:
-    return None if disagreement is None else disagreement.trace
 
 
 def _met(finding: KnownFinding, count: int) -> Finding:

@@ -123,7 +123,7 @@ class _Shrinking:
         return any(self._helps(tuple(o for at, o in enumerate(now) if at not in two)) for two in reversed(pairs))
 
     def _plainer(self) -> bool:
-        """Does at once what was started, and flushes where that was left out."""
+        """Does at once what was started, flushes where that was left out, and goes around a device to its disk."""
         return any(self._helps(plainer) for plainer in _plainer(self._now))
 
     # --- smaller numbers ---
@@ -254,6 +254,21 @@ def _plainer(operations: Operations) -> Iterator[Operations]:
             yield (*before, operation.operation, *(one for one in after if one != finished))
         elif isinstance(operation, sm.Suspend) and operation.noflush:
             yield (*before, replace(operation, noflush=False), *after)
+        elif isinstance(operation, sm.Create) and operation.table is not None:
+            disks = [one.name for one in before if isinstance(one, sm.Disk) and one.name in operation.table.split()]
+            yield from ((*before, *(_moved(one, operation.device, disk) for one in after)) for disk in disks)
+
+
+def _moved(operation: Operation, device: str, disk: str) -> Operation:
+    """The operation, on the disk if it is I/O on the device."""
+    match operation:
+        case sm.Start(key, inner):
+            moved = _moved(inner, device, disk)
+            return operation if isinstance(moved, sm.Start | sm.Finish) else sm.Start(key, moved)
+        case sm.Read(where) | sm.Write(where) | sm.Flush(where) if where == device:
+            return replace(operation, where=disk)
+        case _:
+            return operation
 
 
 def _scaled(operations: Operations, by: int) -> Operations:

@@ -9,6 +9,7 @@ from snapmerge import Divergence, Done, Load, OperationError, Undecided, parse_t
 from snapmerge_adapters import _cli_judge
 from snapmerge_adapters._cli import main
 from snapmerge_adapters._memory import Memory
+from snapmerge_specs._told import allowed_text
 
 TRACES = sorted((Path(__file__).parents[2] / "specs" / "traces").glob("*.trace"))
 GOOD = "# a comment\n\ndisk base 8\nread base 0 8 -> #0x8\n"
@@ -101,7 +102,7 @@ def test_judge_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_many_allowed_outcomes_are_cut_short() -> None:
     (step,) = parse_trace("read base 0 1")
     allowed = [outcome.outcome for number in range(20) for outcome in parse_trace(f"read base 0 1 -> #{number}")]
-    text = _cli_judge.allowed_text(Divergence(step, tuple(one for one in allowed if one is not None)))
+    text = allowed_text(Divergence(step, tuple(one for one in allowed if one is not None)))
     assert text.endswith("#7, or 12 other outcomes")
 
 

@@ -1,0 +1,76 @@
+"""A trace played anew: does it still end in a divergence that nothing known explains?"""
+
+from collections.abc import Callable
+
+from snapmerge import MAINLINE, Died, Divergence, Generation, Implementation, OperationError, Rules, Step, parse_trace
+
+from ._findings import KnownFinding, explanation
+from ._lockstep import Disagreement, Lockstep
+from ._report import Found
+from ._shrink import shrink
+from ._told import DivergedError
+
+__all__ = ["again", "assert_agrees", "explained", "shrunk"]
+
+Steps = tuple[Step, ...]
+
+
+def explained(trace: Steps, rules: Rules) -> KnownFinding | None:
+    """The known finding that explains a trace: findings are of kernels, which have the one generation only."""
+    return explanation(trace) if rules.generation is Generation.MAINLINE else None
+
+
+def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Disagreement | None:
+    """Plays the operations of a trace; the unexplained divergence that they end in, if they do.
+
+    ``died`` is called if the implementation has.
+    """
+    for step in steps:
+        try:
+            lockstep.do(step.operation)
+        except OperationError:
+            return None
+        except Disagreement as disagreement:
+            if isinstance(disagreement.trace[-1].outcome, Died):
+                died()
+            unexplained = isinstance(disagreement.verdict, Divergence)
+            unexplained = unexplained and explained(disagreement.trace, lockstep.rules) is None
+            return disagreement if unexplained else None
+    return None
+
+
+def shrunk(
+    trace: Steps,
+    divergence: Divergence,
+    replayed: Callable[[Steps], Disagreement | None],
+    smaller: Callable[[Steps, Callable[[Steps], Steps | None]], Steps] = shrink,
+) -> Found:
+    """What was found, as small as ``smaller`` makes it; ``replayed`` plays a trace as ``again`` does."""
+
+    def still_fails(steps: Steps) -> Steps | None:
+        disagreement = replayed(steps)
+        return None if disagreement is None else disagreement.trace
+
+    trace = smaller(trace, still_fails)
+    last = replayed(trace)
+    verdict = divergence if last is None else last.verdict
+    return Found(trace, verdict if isinstance(verdict, Divergence) else divergence)
+
+
+def assert_agrees(trace: str | Steps, implementation: Implementation, rules: Rules = MAINLINE) -> None:
+    """Plays a trace's operations on an implementation, as a regression test does.  Recorded outcomes are not looked at.
+
+    Raises:
+        DivergedError: the oracle does not agree.
+        Disagreement: the oracle can't decide.
+        OperationError: an operation makes no sense, or the implementation refuses it.
+        TraceError: the trace can't be read.
+    """
+    lockstep = Lockstep(implementation, rules)
+    for step in parse_trace(trace) if isinstance(trace, str) else trace:
+        try:
+            lockstep.do(step.operation)
+        except Disagreement as disagreement:
+            if not isinstance(disagreement.verdict, Divergence):
+                raise
+            raise DivergedError(Found(disagreement.trace, disagreement.verdict)) from None
