@@ -63,6 +63,31 @@ def _newest(_count: int) -> int:
     return 0
 
 
+class _Schedule:
+    """Choices drawn from a seed, in a mood that changes now and then, so that orders which are rare by chance are not.
+
+    What was begun first may come first, or last, or wait until nothing else is left; all may wait, or anything happen.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._mood = ""
+
+    def __call__(self, count: int) -> int:
+        """One of ``count``, from 0."""
+        if not self._mood or self._random.randrange(12) == 0:
+            self._mood = self._random.choice(("any", "any", "first", "last", "but the first"))
+        match self._mood:
+            case "first":
+                return 0
+            case "last":
+                return count - 1
+            case "but the first":
+                return min(1, count - 1)
+            case _:
+                return self._random.randrange(count)
+
+
 class Memory:
     """A world of its own.  ``seed`` None: the canonical schedule; else choices are drawn from it, anew after ``reset``.
 
@@ -71,7 +96,7 @@ class Memory:
 
     def __init__(self, *, seed: int | None = None, rules: Rules = MAINLINE) -> None:
         self._seed = seed
-        self._choose = None if seed is None else Random(seed).randrange
+        self._choose = None if seed is None else _Schedule(seed)
         self._session = Session.new(rules)
         self._about = "the model in memory" + ("" if seed is None else f", schedules drawn from {seed}")
 
@@ -88,7 +113,7 @@ class Memory:
         if isinstance(operation, Crash):
             session = Session(decide(session.world, self._choose or _newest))
         if isinstance(operation, Reset) and self._seed is not None:
-            self._choose = Random(self._seed).randrange
+            self._choose = _Schedule(self._seed)
         self._session = session
         return as_outcome(result)
 

@@ -291,11 +291,11 @@ def _next_world(world: World, choose: Choose | None) -> World:
 
 
 def _some_moves(session: Session, choose: Choose) -> Session:
-    """Lets some of what is in flight go on."""
+    """Lets some of what is in flight go on; the last choice, beside those in flight, is to let nothing."""
     if session.tasks:
         session = tend(session)
-    while session.world.flights and choose(4):
-        session = tend(Session(_next_world(session.world, choose), session.tasks))
+    while (flights := session.world.flights) and (chosen := choose(len(flights) + 1)) < len(flights):
+        session = tend(Session(finish(session.world, flights[chosen]), session.tasks))
     return session
 
 
