@@ -25,6 +25,8 @@ class Scenario(Sketched):
         moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
         moves += [self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
         moves += [self.wait] * bool(self.suspended or self.pending_keys)
+        moves += [self.overlap, self.overlap] * bool("start" in self.can.operations and self.running)
+        moves += [self.fill, self.fill] * bool(self._fillable)
         pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
@@ -38,6 +40,9 @@ class Scenario(Sketched):
         if layout.gated:
             self.do(sm.Create("lower", f"0 {layout.size} linear base 0"))
         self.do(sm.Create("origin", layout.origin_table))
+        for _ in range(draw(0, 2)):
+            if self.free:
+                self.take(draw)
 
     def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
@@ -94,7 +99,7 @@ class Scenario(Sketched):
         careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
-        if self.layout.faults:
+        if self.layout.faults or draw(0, 1):
             self._write_much(draw, snapshot_name(i))
         if careless != 1:
             self.do(sm.Suspend("origin"))
@@ -105,13 +110,92 @@ class Scenario(Sketched):
             self.do(sm.Remove(snapshot_name(i)))
         if self.layout.faults:
             self._sabotage(draw, i)
+        early = self._begin(draw, "origin") if draw(0, 2) == 0 else None
         self.do(sm.Resume("origin"))
+        self._hurry(draw, early)
         if self.layout.faults:
             self._try_again(draw)
 
+    def _hurry(self, draw: Draw, early: int | None) -> None:
+        """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
+        late = self._begin_in_run(draw) if draw(0, 1) and "origin" in self.running else None
+        if draw(0, 1):
+            self.do(sm.Status("origin"))
+        for key in [key for key in (early, late) if key in self.pending_keys and key is not None]:
+            self.finish_key(key)
+        if self.layout.crashes and draw(0, 1):
+            self.crash(draw)
+
+    def _begin_in_run(self, draw: Draw) -> int | None:
+        """Starts a write to a chunk that the merge may come to only after others."""
+        return self._begin(draw, "origin", pick(draw, self._scattered(self._size("origin"))))
+
+    def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
+        """Some chunks, none of which is beside another."""
+        chunk = max(self.layout.chunk_sizes)
+        return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
+
+    def overlap(self, draw: Draw) -> None:
+        """Begins I/O, and before it is asked for does something else: to the same sectors of another device, mostly."""
+        device = pick(draw, self.running)
+        sector, count = self._range(draw, self._size(device))
+        count = Sectors(min(count, *self.layout.chunk_sizes))
+        key = self._begin(draw, device, (sector, count))
+        others = [name for name in self.running if name != device]
+        if others and draw(0, 3):
+            self._touch(draw, pick(draw, others), sector, count)
+        else:
+            pick(draw, [self.settle, self.switch, self.io] + [self.crash] * self.layout.crashes)(draw)
+        if key in self.pending_keys:
+            self.finish_key(key)
+
+    def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
+        """Writes these sectors, or reads them, if the device has them."""
+        if sector + count <= self._size(device):
+            self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
+
+    def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
+        """Starts a write or a read; its key, if it was started."""
+        if device not in self.live:
+            return None
+        sector, count = where or self._range(draw, self._size(device))
+        count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
+        if any(_overlap(sector, count, task.operation) for task in self._sketch.tasks.values()):
+            return None  # which of two writes wins is anybody's guess, and guessing takes the oracle long
+        before = self.pending_keys
+        if draw(0, 1):
+            self.start(sm.Write(device, sector, count, self.tags(count)))
+        else:
+            self.start(sm.Read(device, sector, count))
+        return next(iter(set(self.pending_keys) - set(before)), None)
+
+    @property
+    def _fillable(self) -> list[int]:
+        """The snapshots with a store whose areas are so small that one write fills them."""
+        cows = self.layout.cows
+        return [i for i in self.taken if cows[i].chunk_size == 1 and cows[i].kind != "N" and cows[i].size > 40]
+
+    def fill(self, draw: Draw) -> None:
+        """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""
+        i = pick(draw, self._fillable)
+        name = snapshot_name(i)
+        size = self._size(name)
+        count = Sectors(min(size, pick(draw, (31, 32, 32, 33))))
+        self.do(sm.Write(name, Sector(0), count, self.tags(count)))
+        self.do(sm.Remove(name))
+        self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
+        more = Sectors(min(size - count, draw(1, 3)))
+        if name in self.live and more:
+            self.do(sm.Write(name, Sector(count), more, self.tags(more)))
+            self.see(name)
+
     def _write_much(self, draw: Draw, device: str) -> None:
-        """Gives a merge something to do, over an area and more if that is possible."""
+        """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
         size = self._size(device)
+        if draw(0, 1):
+            for begin, length in self._scattered(size):
+                self.do(sm.Write(device, begin, length, self.tags(length)))
+            return
         sector = draw(0, min(size - 1, 2))
         count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
@@ -259,7 +343,10 @@ class Scenario(Sketched):
             self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
 
     def crash(self, draw: Draw) -> None:
-        """Cuts the power, and looks at what is left."""
+        """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
+        if "origin" in self.running and draw(0, 2) == 0:
+            size = Sectors(self._size("origin"))
+            self.do(sm.Write("origin", Sector(0), size, self.tags(size)))
         self.do(sm.Crash())
         self.see_disks()
         if self.layout.gated:
@@ -283,15 +370,7 @@ class Scenario(Sketched):
 
     def begin_io(self, draw: Draw) -> None:
         """Starts a write or a read on a suspended device, where it will wait."""
-        device = pick(draw, self.suspended)
-        sector, count = self._range(draw, self._size(device))
-        count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
-        if any(_overlap(sector, count, task.operation) for task in self._sketch.tasks.values()):
-            return  # which of two writes wins is anybody's guess, and guessing takes the oracle long
-        if draw(0, 1):
-            self.start(sm.Write(device, sector, count, self.tags(count)))
-        else:
-            self.start(sm.Read(device, sector, count))
+        self._begin(draw, pick(draw, self.suspended))
 
     def finish(self, draw: Draw) -> None:
         """Asks for the outcome of something that was started."""

@@ -94,6 +94,11 @@ class Sketched:
         return [name for name in self.live if self.stack.devices[name].suspended]
 
     @property
+    def running(self) -> list[str]:
+        """The names of the origin and the snapshots that take I/O now."""
+        return [name for name in self.live if name != "lower" and name not in self.suspended]
+
+    @property
     def free(self) -> list[int]:
         """The numbers of the snapshots that are not there."""
         return [i for i in range(len(self.layout.cows)) if snapshot_name(i) not in self.stack.devices]
