@@ -15,6 +15,7 @@ from snapmerge import (
     Implementation,
     Operation,
     OperationError,
+    Oracle,
     Rules,
     Step,
     Undecided,
@@ -53,20 +54,22 @@ def check(
     shrink_tries: int = SHRINK_TRIES,
     shrink_seconds: float = 60,
     clock: Callable[[], float] = time.monotonic,
+    make_oracle: Callable[[Rules], Oracle] = Oracle,
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
     ``make`` is called for the implementation, again when it has died, and for each scenario if it has no ``reset``.
     ``progress`` hears of every scenario: how many are done, and of how many.  The same seed makes the same scenarios.
-    ``rules`` are the oracle's; their generation says which scenarios.  What diverges is shrunk in up to
-    ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the ``clock`` are over; ``shrinking`` hears of
-    each: how many there were, and how many operations are left.
+    ``rules`` are the oracle's; their generation says which scenarios; ``make_oracle`` may give it another budget.
+
+    What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the
+    ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many operations are left.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
     effort = _Effort(shrink_tries, shrink_seconds, clock, shrinking)
-    checking = _Check(make, rules, runs, progress, effort)
+    checking = _Check(make, rules, runs, progress, effort, make_oracle)
     try:
         checking.run(steps, seed)
         return checking.report(seed)
@@ -99,7 +102,9 @@ class _Check:
         runs: int,
         progress: Callable[[int, int], None] | None,
         effort: _Effort,
+        make_oracle: Callable[[Rules], Oracle],
     ) -> None:
+        self._make_oracle = make_oracle
         self._effort = effort
         self._make = make
         self._rules = rules
@@ -150,7 +155,7 @@ class _Check:
             self._renew()
         self._used = True
         try:
-            return Lockstep(self._implementation, self._rules)
+            return Lockstep(self._implementation, self._rules, self._make_oracle)
         except Disagreement as disagreement:
             if self._found is None and isinstance(disagreement.verdict, Divergence):
                 self._found = Found((*self._last, *disagreement.trace), disagreement.verdict)

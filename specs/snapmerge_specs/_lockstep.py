@@ -1,10 +1,11 @@
 """Lockstep: an implementation and the oracle do the same, and what is seen is judged at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from snapmerge import (
     MAINLINE,
     OTHER_TARGETS,
+    Blocked,
     Capabilities,
     Divergence,
     Done,
@@ -20,6 +21,7 @@ from snapmerge import (
     Step,
     Verdict,
     World,
+    WouldBlock,
     check_modelled,
 )
 
@@ -38,7 +40,9 @@ class Disagreement(AssertionError):
 
 
 class Lockstep:
-    """Drives an implementation beside an oracle.  Begins with ``reset``, if the implementation has it.
+    """Drives an implementation beside an oracle, which ``make_oracle`` makes for the rules.
+
+    Begins with ``reset``, if the implementation has it.
 
     Attributes: ``steps`` what was done and seen; ``refused`` what the implementation says makes no sense although it
     does, and why it says so.
@@ -47,10 +51,15 @@ class Lockstep:
         Disagreement: the implementation can't be reset.
     """
 
-    def __init__(self, implementation: Implementation, rules: Rules = MAINLINE) -> None:
+    def __init__(
+        self,
+        implementation: Implementation,
+        rules: Rules = MAINLINE,
+        make_oracle: Callable[[Rules], Oracle] = Oracle,
+    ) -> None:
         self.implementation = implementation
         self.rules = rules
-        self.oracle = Oracle(rules)
+        self.oracle = make_oracle(rules)
         self.steps: list[Step] = []
         self.refused: list[tuple[Operation, str]] = []
         self._reset()
@@ -84,6 +93,8 @@ class Lockstep:
         self.oracle.expect(operation)
         try:
             outcome = self.implementation.apply(operation)
+        except WouldBlock:  # where the oracle, which was asked first, has it end
+            outcome = Blocked()
         except OperationError as error:
             self.refused.append((operation, str(error)))
             raise

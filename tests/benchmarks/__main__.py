@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import Final
 
 from ._concept import concept
+from ._defects import defects
 from ._exceptions import exceptions
 from ._figures import Figure, Sizes, calibrate, in_turns, table
 from ._guest import guest
 from ._memory import lockstep, memory, unflushed
 
-_QUICK: Final = Sizes(repeats=1, operations=30, unflushed=100, few=40, many=400, boots=1, scenarios=1, chunks=3)
+_QUICK: Final = Sizes(
+    repeats=1,
+    operations=30,
+    unflushed=100,
+    few=40,
+    many=400,
+    boots=1,
+    scenarios=1,
+    chunks=3,
+    defects=1,
+    defect_seconds=0.1,
+)
 _ABOUT: Final = """\
 Prints what was measured, each figure also as a ratio to something that was measured in the same run, in turns with it:
 seconds differ from machine to machine, and from hour to hour, while ratios mostly do not.  Nothing is asserted.
@@ -27,6 +39,7 @@ lockstep      the same with the oracle beside it
 unflushed     the same after many writes that no flush has made durable
 exceptions    the model with a thousand exceptions and with a million, loaded from a store; takes a minute or two
 concept       the merge of 2009 beside the kernel's, counted in disk I/Os
+defects       random scenarios of the model with each seeded defect, until it is met; takes some minutes
 guest         a real kernel: its boot, and whole scenarios from create to remove, with and without the oracle
 """
 
@@ -36,7 +49,7 @@ def _calibration(sizes: Sizes) -> Iterator[Figure]:
     yield Figure("calibration", "a loop of plain Python", statistics.median(loops), "/s", 1.0, "itself")
 
 
-_NAMES: Final = ("calibration", "memory", "lockstep", "unflushed", "exceptions", "concept", "guest")
+_NAMES: Final = ("calibration", "memory", "lockstep", "unflushed", "exceptions", "concept", "defects", "guest")
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -66,6 +79,7 @@ def main(argv: list[str]) -> int:
         "unflushed": unflushed,
         "exceptions": exceptions,
         "concept": concept,
+        "defects": defects,
         "guest": partial(guest, kernel=(arguments.kernel, arguments.modules)),
     }
     figures: list[Figure] = []

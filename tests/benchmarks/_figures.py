@@ -13,7 +13,10 @@ _ROUNDS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured.  ``repeats``: how often each figure is taken; its median counts."""
+    """How much is measured.  ``repeats``: how often each figure is taken; its median counts.
+
+    ``defects``: how many of the seeded defects are looked for, each for ``defect_seconds``; None: all.
+    """
 
     repeats: int = 7
     operations: int = 1_000
@@ -23,6 +26,8 @@ class Sizes:
     boots: int = 3
     scenarios: int = 10
     chunks: int = 32
+    defects: int | None = None
+    defect_seconds: float = 60
 
 
 @dataclass(frozen=True, slots=True)

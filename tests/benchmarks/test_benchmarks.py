@@ -16,6 +16,7 @@ FIGURES = {
     "exceptions-sequential",
     "exceptions-random",
     "concept",
+    "defects",
     "guest",
 }
 

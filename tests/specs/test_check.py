@@ -1,13 +1,26 @@
 """The check: agrees with what agrees, finds and shrinks what does not, and reaches everything."""
 
+import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from snapmerge import MAINLINE, Capabilities, Died, Operation, OperationError, Outcome, Status, print_operation
+from snapmerge import (
+    MAINLINE,
+    Blocked,
+    Capabilities,
+    Died,
+    Operation,
+    OperationError,
+    Outcome,
+    Status,
+    WouldBlock,
+    print_operation,
+)
 from snapmerge.machinery import SnapshotTarget, snapshot_status
 from snapmerge_adapters import Memory
-from snapmerge_specs import REACHED_NAMES, check
+from snapmerge_specs import DEFECTS, REACHED_NAMES, check
 
 
 def _off_by_one(snap: SnapshotTarget, total: int) -> str:
@@ -47,9 +60,10 @@ def test_a_divergence_is_found_and_shrunk() -> None:
     report = check(lambda: Memory(rules=replace(MAINLINE, status=_off_by_one)), runs=100, seed=0)
     assert report.found is not None
     assert report.found.known is None
-    kinds = [print_operation(step.operation).split()[0] for step in report.found.trace]
-    assert kinds[-1] == "status"
-    assert len(kinds) <= 6
+    lines = [print_operation(step.operation) for step in report.found.trace]
+    assert lines[-1].startswith("status")
+    assert len(lines) <= 6
+    assert all(number in "0123" for line in lines for number in re.findall(r"\b\d+\b", line))
 
 
 def test_the_same_seed_makes_the_same_scenarios() -> None:
@@ -105,3 +119,40 @@ def test_too_few_sectors_for_any_disk_are_said_so(most: int) -> None:
     Smaller.most = most
     with pytest.raises(OperationError, match=f"at most {most} sectors together; a check needs 8"):
         check(Smaller)
+
+
+@pytest.mark.parametrize("name", ["never waits", "ignores readers", "reads early", "keeps queue"])
+def test_random_scenarios_meet_a_defect(name: str) -> None:
+    # The benchmark "defects" has the figures of all; these need a schedule, or a look, that is rare by chance.
+    rules = next(defect.rules for defect in DEFECTS if defect.name == name)
+    for seed in range(150):
+        make = partial(Memory, seed=seed, rules=rules)
+        if check(make, runs=1, steps=10, seed=seed, shrink_tries=0).found is not None:
+            return
+    pytest.fail("150 scenarios do not meet it")
+
+
+def test_an_implementation_that_blocks_where_the_model_ends_is_a_divergence() -> None:
+    class Stuck(Memory):
+        def apply(self, operation: Operation) -> Outcome:
+            if isinstance(operation, Status):
+                raise WouldBlock("it waits for what never comes")
+            return super().apply(operation)
+
+    report = check(Stuck, runs=50, seed=0)
+    assert report.found is not None
+    assert report.found.trace[-1].outcome == Blocked()
+
+
+def test_shrinking_is_bounded_by_tries_and_by_the_clock() -> None:
+    heard: list[tuple[int, int]] = []
+    clock = iter(range(10_000))
+    report = check(
+        lambda: Memory(rules=replace(MAINLINE, status=_off_by_one)),
+        runs=100,
+        shrinking=lambda *now: heard.append(now),
+        shrink_seconds=5,
+        clock=lambda: float(next(clock)),
+    )
+    assert report.found is not None
+    assert [tries for tries, _ in heard] == [1, 2, 3, 4]

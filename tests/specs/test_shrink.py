@@ -8,26 +8,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import snapmerge as sm
-from snapmerge import Finish, Operation, OperationError, Session, Step, operate, parse_trace, print_operation
-from snapmerge_specs import shrink
+from snapmerge import (
+    Divergence,
+    Finish,
+    Operation,
+    OperationError,
+    Session,
+    Step,
+    operate,
+    parse_trace,
+    print_operation,
+)
+from snapmerge_adapters import Memory
+from snapmerge_specs import DEFECTS, Disagreement, Lockstep, shrink
+from snapmerge_specs._again import again, shrunk
 
 Steps = tuple[Step, ...]
 
 MERGE = """
-disk base 4096
-disk cow 8192
+disk base 256
+disk cow 600
 disk spare 64
-write base 0 4096 #1
-create origin "0 4096 snapshot-origin base"
-create snap "0 4096 snapshot base cow P 64"
-write snap 640 130 #90001
+write base 0 256 #1
+create origin "0 256 snapshot-origin base"
+create snap "0 256 snapshot base cow P 64"
+write snap 64 130 #90001
 flush snap
 suspend origin noflush
 suspend snap
-load origin "0 4096 snapshot-merge base cow P 64"
+load origin "0 256 snapshot-merge base cow P 64"
 resume origin
 settle origin
-start 7 read origin 0 2048
+start 7 read origin 0 200
 finish 7
 """
 
@@ -164,3 +176,89 @@ def test_operations_without_numbers_are_left_as_they_are() -> None:
         for step in parse_trace('create d\nload d "0 1 error"\nresume d\nmessage d "x 1"\nstatus d\nreset')
     )
     assert shrink(tuple(map(Step, whole)), lambda steps: steps if len(steps) == 6 else None) == tuple(map(Step, whole))
+
+
+# --- traces of seeded defects ---------------------------------------------------------------------------------------
+
+LONG = """
+disk base 256
+disk cow0 600
+disk cow1 600
+write base 0 256 #1
+create origin "0 256 snapshot-origin base"
+suspend origin noflush
+create snap0 "0 256 snapshot base cow0 P 16"
+create snap1 "0 256 snapshot base cow1 P 16"
+resume origin
+write origin 160 16 #10001
+flush origin
+write snap0 64 100 #20001
+metadata cow0
+status snap0
+read snap1 0 256
+status snap1
+table snap1
+suspend origin
+suspend snap0
+load origin "0 256 snapshot-merge base cow0 P 16"
+resume origin
+settle origin
+status origin
+events origin
+read origin 0 256
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "shrunk_to"),
+    [
+        (
+            "asks first only",
+            [
+                "disk base 1",
+                "disk cow0 2",
+                "disk cow1 2",
+                'create origin "0 1 snapshot-origin base"',
+                'create snap0 "0 1 snapshot base cow0 P 1"',
+                'create snap1 "0 1 snapshot base cow1 P 1"',
+                "write origin 0 1 #1",
+                "read snap1 0 1",
+            ],
+        ),
+        (
+            "forgets records",
+            [
+                "disk base 1",
+                "disk cow0 3",
+                'create origin "0 1 snapshot-origin base"',
+                'create snap0 "0 1 snapshot base cow0 P 1"',
+                "write origin 0 1 #1",
+                "metadata cow0",
+            ],
+        ),
+        (
+            "leaks",
+            [
+                "disk base 1",
+                "disk cow0 3",
+                'create origin "0 1 snapshot-origin base"',
+                'create snap0 "0 1 snapshot base cow0 P 1"',
+                "write origin 0 1 #1",
+                "suspend snap0",
+                'load origin "0 1 snapshot-merge base cow0 P 1"',
+                "resume origin",
+                "settle origin",
+            ],
+        ),
+    ],
+)
+def test_a_long_trace_of_a_defect_becomes_minimal(name: str, shrunk_to: list[str]) -> None:
+    rules = next(defect.rules for defect in DEFECTS if defect.name == name)
+
+    def replayed(steps: Steps) -> Disagreement | None:
+        return again(steps, Lockstep(Memory(rules=rules)), lambda: None)
+
+    first = replayed(_steps(LONG))
+    assert first is not None
+    assert isinstance(first.verdict, Divergence)
+    assert _lines(shrunk(first.trace, first.verdict, replayed).trace) == shrunk_to
