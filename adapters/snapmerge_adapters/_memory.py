@@ -66,7 +66,7 @@ def _newest(_count: int) -> int:
 class _Schedule:
     """Choices drawn from a seed, in a mood that changes now and then, so that orders which are rare by chance are not.
 
-    What was begun first may come first, or last, or wait until nothing else is left; all may wait, or anything happen.
+    What was begun first may come first, or last or mostly so, or wait until nothing else is left; or anything happens.
     """
 
     def __init__(self, seed: int) -> None:
@@ -76,11 +76,13 @@ class _Schedule:
     def __call__(self, count: int) -> int:
         """One of ``count``, from 0."""
         if not self._mood or self._random.randrange(12) == 0:
-            self._mood = self._random.choice(("any", "any", "first", "last", "but the first"))
+            self._mood = self._random.choice(("any", "first", "last", "mostly last", "but the first"))
         match self._mood:
             case "first":
                 return 0
             case "last":
+                return count - 1
+            case "mostly last" if self._random.randrange(4):
                 return count - 1
             case "but the first":
                 return min(1, count - 1)
