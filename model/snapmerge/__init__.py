@@ -1,6 +1,7 @@
 """An executable reference model of Linux device-mapper snapshots and of merging them back."""
 
 from ._bio import Bio, Buffer, Op
+from ._budget import Budget
 from ._codec import read_store
 from ._concept_state import Generation
 from ._disk import Disk as DiskState
@@ -103,6 +104,7 @@ __all__ = [
     "AddDisk",
     "Bio",
     "Blocked",
+    "Budget",
     "Buffer",
     "Capabilities",
     "Chunk",

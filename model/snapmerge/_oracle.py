@@ -4,24 +4,28 @@ It holds, in effect, the set of all worlds that agree with everything seen so fa
 one *witness*, by the canonical schedule, as long as that agrees; when an observation contradicts the witness, it
 goes back over the history with every schedule, until it finds another witness or has tried them all.  So it never
 calls a divergence that some schedule explains, and where the kernel is deterministic it costs one world.
+
+While a merge is under way in the witness only its place is open.  There the witness lags: it lets the merge go on
+no further than what was seen needs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._disk import Unknown
+from ._agreement import agreeing, alike, asked, likely_outcome
+from ._budget import Budget, Exhausted, Spending
+from ._calm import merges
 from ._draft import Rules
 from ._errors import OperationError
 from ._kinds import possible
 from ._machine import MAINLINE
 from ._modelled import check_modelled
-from ._operations import Crash, Create, Finish, Load, Message, Operation, Plain, Remove, Resume, Start, Suspend
-from ._outcomes import Blocked, Data, Done, Failed, Outcome
-from ._payload import Content, as_seen
-from ._schedules import outcomes
-from ._session import Raw, Result, Session, operate
+from ._operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Write
+from ._outcomes import Blocked, Outcome
+from ._schedules import LOOKS
+from ._search import Search
+from ._session import Result, Session, operate, perform, tend
 from ._trace import Step
-from ._world import World, bind, likely
+from ._world import World, advance
 
 __all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
 
@@ -44,19 +48,27 @@ class Undecided:
 
 Verdict = Divergence | Undecided | None
 
+_BESIDE = (Read, Write, Flush, Discard, Metadata)
+"""Operations that may go on beside a merge."""
+
+_PATH_MAX = 512
+"""How many sessions of the past are kept, to begin a search at."""
+
 
 class Oracle:
     """Judges one implementation's outcomes, in their order.
 
-    Attributes: ``history`` what was seen so far; ``worlds`` how many worlds were looked at beyond the canonical ones.
+    Attributes: ``history`` what was seen since the last ``reset``; ``worlds`` how many worlds were looked at beyond the
+    canonical ones.
     """
 
-    def __init__(self, rules: Rules = MAINLINE, *, budget: int = 20_000) -> None:
+    def __init__(self, rules: Rules = MAINLINE, *, budget: Budget = Budget()) -> None:  # noqa: B008  # it is frozen
         self.history: list[Step] = []
         self.worlds = 0
         self._rules = rules
         self._budget = budget
         self._witness = Session.new(rules)
+        self._path: list[Session | None] = []
         self._expected: tuple[Operation, Result, Session] | None = None
 
     @property
@@ -69,170 +81,139 @@ class Oracle:
         """The keys of operations under way in the witness."""
         return frozenset(self._witness.tasks)
 
+    def check(self, operation: Operation) -> None:
+        """Whether the operation makes sense here; nothing is noted.
+
+        Raises:
+            OperationError: it does not; WouldBlock: it would never end.
+        """
+        if not isinstance(operation, LOOKS):
+            self._canonical(operation)
+
     def expect(self, operation: Operation) -> Outcome:
         """The outcome by the canonical schedule; nothing is noted.
 
         Raises:
             OperationError: the operation makes no sense here; WouldBlock: it would never end.
         """
-        return _likely(self._canonical(operation)[0])
+        return likely_outcome(self._canonical(operation)[0])
 
-    def _canonical(self, operation: Operation) -> tuple[Result, Session]:
+    def _canonical(self, operation: Operation, spending: Spending | None = None) -> tuple[Result, Session]:
         """The canonical result; what ``expect`` has found out need not be found out again."""
         if self._expected is None or self._expected[0] is not operation:
-            self._expected = (operation, *operate(self._witness, operation))
+            tick = Spending(Budget()).tick if spending is None else spending.tick
+            self._expected = (operation, *operate(self._witness, operation, tick=tick))
         return self._expected[1:]
 
-    def observe(self, operation: Operation, outcome: Outcome) -> Verdict:
-        """Takes note of what was seen; None: it is allowed.
+    def observe(self, operation: Operation, outcome: Outcome | None) -> Verdict:
+        """Takes note of what was seen; None: it is allowed.  An ``outcome`` of None: what it was is not known.
 
         Raises:
             OperationError: the operation makes no sense here; NotModelled: it concerns what the model does not have.
                 Nothing is noted.
         """
-        verdict = self._observe(operation, outcome)
-        if verdict is not None:
-            check_modelled(_asked(self._witness, operation), outcome)
+        step, spending = Step(operation, outcome), Spending(self._budget)
+        try:
+            verdict = self._observe(step, spending)
+        except Exhausted:
+            verdict = Undecided(step, spending.worlds)
+        finally:
+            self._expected = None
+        if verdict is not None or outcome is None:
+            check_modelled(asked(self._witness, operation), outcome)
         return verdict
 
-    def _observe(self, operation: Operation, outcome: Outcome) -> Verdict:
-        result, after = self._canonical(operation)
-        self._expected = None
-        step, asked = Step(operation, outcome), _asked(self._witness, operation)
-        agreed = next(agreeing(asked, result, outcome, after), None)
-        waits = isinstance(operation, Finish) and isinstance(outcome, Blocked)
-        if agreed is None and not waits and not possible(asked, outcome):
-            return Divergence(step, (_likely(result),))
-        self.history.append(step)
+    def _observe(self, step: Step, spending: Spending) -> Verdict:
+        agreed = self._soon(step, spending)
         if agreed is None:
-            return self._search()
-        self._witness = agreed
+            try:
+                result, after = self._canonical(step.operation, spending)
+            except OperationError:
+                return self._make_sense(step, spending)
+            question = asked(self._witness, step.operation)
+            agreed = next(agreeing(question, result, step.outcome, after), None)
+            waits = isinstance(step.operation, Finish) and isinstance(step.outcome, Blocked)
+            if agreed is None and step.outcome is not None and not waits and not possible(question, step.outcome):
+                return Divergence(step, (likely_outcome(result),))
+        if agreed is None:
+            return self._search(step, spending)
+        self._note(step, agreed)
         return None
 
-    def _search(self) -> Verdict:
-        search = _Search(tuple(self.history), self._budget)
-        found = search.run(Session.new(self._rules))
-        self.worlds += search.worlds
-        if found is not None:
-            self._witness = found
+    def _note(self, step: Step, witness: Session) -> None:
+        """Keeps what is needed to begin a search: nothing of what a ``reset`` has ended, few of the old sessions."""
+        if isinstance(step.operation, Reset):
+            self.history.clear()
+            self._path.clear()
+        else:
+            self.history.append(step)
+            self._path.append(self._witness)
+            _forget(self._path)
+        self._witness = witness
+
+    def _soon(self, step: Step, spending: Spending) -> Session | None:
+        """A session in which the operation agrees and a merge that is under way has gone on no further than it must."""
+        if not self._witness.world.flights:
             return None
-        step = self.history.pop()
-        if search.worlds >= self._budget:
-            return Undecided(step, search.worlds)
-        return Divergence(step, tuple(search.allowed))
-
-
-class _Exhausted(Exception):
-    """The budget of a search is used up."""
-
-
-class _Search:
-    """One search for a session that explains all of a history, depth first, the canonical schedule first."""
-
-    def __init__(self, history: tuple[Step, ...], budget: int) -> None:
-        self.history = history
-        self.budget = budget
-        self.worlds = 0
-        self.allowed: dict[Outcome, None] = {}
-        self._seen: set[tuple[int, Session]] = set()
-        self._cuts = any(isinstance(step.operation, Crash) for step in history)
-
-    def run(self, start: Session) -> Session | None:
-        """A session that explains everything; None: there is none, or (``worlds`` is the budget then) nobody knows."""
-        stack = [self._after(start, 0)]
+        if isinstance(step.operation, LOOKS):
+            return self._met(step, spending)
+        if not isinstance(step.operation, _BESIDE) or self._witness.tasks or not merges(self._witness.world):
+            return None
         try:
-            while stack:
-                after = next(stack[-1], None)
-                if after is None:
-                    stack.pop()
-                elif len(stack) == len(self.history):
-                    return after
-                elif (len(stack), after) not in self._seen:
-                    self._seen.add((len(stack), after))
-                    stack.append(self._after(after, len(stack)))
-        except _Exhausted:
-            pass
-        return None
-
-    def _spend(self) -> None:
-        self.worlds += 1
-        if self.worlds >= self.budget:
-            raise _Exhausted
-
-    def _after(self, session: Session, at: int) -> Iterator[Session]:
-        """Every session that explains step ``at`` from here."""
-        seen = self.history[at]
-        if seen.outcome is None:
-            raise OperationError("a history has outcomes")
-        try:
-            for result, after in outcomes(session, seen.operation, self._spend, cuts=self._cuts):
-                if at + 1 == len(self.history):
-                    self.allowed[_likely(result)] = None
-                yield from agreeing(_asked(session, seen.operation), result, seen.outcome, after)
+            result, after = perform(self._witness, step.operation, tick=spending.tick)
         except OperationError:
-            return
-
-
-def _likely(result: Result) -> Outcome:
-    """The result as an outcome; the newest candidate where nobody knows."""
-    if not isinstance(result, Raw):
-        return result
-    return Data(tuple(map(as_seen, likely(result.sectors))))
-
-
-def _asked(session: Session, operation: Operation) -> Plain | Start:
-    """The operation whose outcome this one gives: for ``finish`` the one that was started."""
-    return session.tasks[operation.key].operation if isinstance(operation, Finish) else operation
-
-
-_EXPLAINED = (Create, Load, Resume, Suspend, Remove, Message)
-"""The operations whose failures the kernel may explain: the others have an error number and no more."""
-
-
-def agreeing(operation: Operation, result: Result, seen: Outcome, after: Session) -> Iterator[Session]:
-    """The sessions in which the result is what was seen: none, or one in which more is known than before."""
-    if isinstance(seen, Failed) and seen.text is not None and not isinstance(operation, _EXPLAINED):
-        return
-    if isinstance(result, Raw):
-        session = _learn(result, seen, after)
-        if session is not None:
-            yield session
-    elif alike(result, seen) or _went_through(operation, seen, after):
-        yield after
-
-
-_MISSING = ("ENODEV", "ENOENT")
-"""What a table with an unknown device gives: the first up to Linux 6.1, the second in later kernels."""
-
-
-def alike(mine: Outcome, seen: Outcome) -> bool:
-    """Whether two outcomes are the same to a user: the text of a failure counts only where both have one."""
-    if not isinstance(mine, Failed) or not isinstance(seen, Failed):
-        return mine == seen
-    same = mine.errno == seen.errno or (mine.errno in _MISSING and seen.errno in _MISSING)
-    return same and (mine.text is None or seen.text is None or mine.text == seen.text)
-
-
-def _went_through(operation: Operation, seen: Outcome, after: Session) -> bool:
-    """Up to Linux 6.1 a message to a device without a table is taken by nobody, and no error."""
-    if not isinstance(operation, Message) or not isinstance(seen, Done):
-        return False
-    device = after.world.stack.devices.get(operation.device)
-    return device is not None and not device.live
-
-
-def _learn(result: Raw, seen: Outcome, after: Session) -> Session | None:
-    if not isinstance(seen, Data) or len(seen.sectors) != len(result.sectors):
-        return None
-    learnt: dict[Unknown, Content] = {}
-    for mine, theirs in zip(result.sectors, seen.sectors, strict=True):
-        if isinstance(mine, Unknown):
-            content = next((c for c in mine.candidates if as_seen(c) == theirs), None)
-            if content is None or learnt.setdefault(mine, content) != content:
-                return None
-        elif as_seen(mine) != theirs:
             return None
-    world = after.world
-    for unknown, content in learnt.items():
-        world = bind(world, unknown, content)
-    return Session(world, after.tasks) if learnt else after
+        return next(agreeing(asked(self._witness, step.operation), result, step.outcome, after), None)
+
+    def _met(self, step: Step, spending: Spending) -> Session | None:
+        """The first session of the canonical schedule in which a look shows what was seen."""
+        session, question = tend(self._witness), asked(self._witness, step.operation)
+        while True:
+            result, after = perform(session, step.operation)
+            agreed = next(agreeing(question, result, step.outcome, after), None)
+            if agreed is not None or not session.world.flights:
+                self._expected = (step.operation, result, after)
+                return agreed
+            spending.tick()
+            session = tend(Session(advance(session.world), session.tasks))
+
+    def _make_sense(self, step: Step, spending: Spending) -> Verdict:
+        """The operation makes no sense in the witness; where an outcome is not known it may in another world.
+
+        Raises:
+            OperationError: it makes none in any.
+        """
+        if any(past.outcome is None for past in self.history):
+            search = self._searched(step, spending)
+            if search is None:
+                return None
+            if search.exhausted:
+                return Undecided(step, spending.worlds)
+        self._canonical(step.operation, spending)
+        return None
+
+    def _search(self, step: Step, spending: Spending) -> Verdict:
+        search = self._searched(step, spending)
+        if search is None:
+            return None
+        return Undecided(step, spending.worlds) if search.exhausted else Divergence(step, tuple(search.allowed))
+
+    def _searched(self, step: Step, spending: Spending) -> Search | None:
+        """Takes note of the step if a search finds how it has come about; else the search, which did not."""
+        search = Search((*self.history, step), (*self._path, self._witness), spending)
+        found = search.run()
+        self.worlds += spending.worlds
+        if found is None:
+            return search
+        self.history.append(step)
+        self._path, self._witness = found
+        _forget(self._path)
+        return None
+
+
+def _forget(path: list[Session | None]) -> None:
+    """Lets old sessions go, but for the first of all."""
+    for old in range(len(path) - _PATH_MAX, 0, -1):
+        if path[old] is None:
+            break
+        path[old] = None

@@ -23,7 +23,7 @@ from ._payload import tags_from
 from ._replace import replace
 from ._state import SnapshotTarget
 from ._store import Persistent
-from ._world import World, advance, cut_power, finish, happen, settle, start_world, user_buffer
+from ._world import World, advance, cut_power, finish, happen, start_world, user_buffer
 
 __all__ = [
     "NOW",
@@ -36,6 +36,7 @@ __all__ = [
     "blocked",
     "enter",
     "operate",
+    "perform",
     "poll",
     "settled",
     "tend",
@@ -264,13 +265,32 @@ Choose = Callable[[int], int]
 """Chooses one of n: a number from 0 to n - 1."""
 
 
-def operate(session: Session, operation: op.Operation, choose: Choose | None = None) -> tuple[Result, Session]:
+def _no_tick() -> None:
+    pass
+
+
+def operate(
+    session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
+) -> tuple[Result, Session]:
     """Carries an operation out by the canonical schedule, in which all that is in flight ends first; or as is chosen.
+
+    ``tick`` is called before every move of the canonical schedule; it may raise to give up.
 
     Raises:
         OperationError: it makes no sense here, or would block and was not begun with ``start``.
     """
-    session = settled(session) if choose is None else _some_moves(session, choose)
+    session = settled(session, tick) if choose is None else _some_moves(session, choose)
+    return perform(session, operation, choose, tick)
+
+
+def perform(
+    session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
+) -> tuple[Result, Session]:
+    """Carries an operation out beside what is in flight, which goes on only until the operation has ended.
+
+    Raises:
+        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+    """
     key, session = enter(session, operation)
     if key is None:
         return Done(), session
@@ -280,6 +300,7 @@ def operate(session: Session, operation: op.Operation, choose: Choose | None = N
             return result, session
         if not session.world.flights:
             return blocked(operation), session
+        tick()
         session = Session(_next_world(session.world, choose), session.tasks)
 
 
@@ -306,12 +327,16 @@ def blocked(operation: op.Operation) -> Blocked:
     return Blocked()
 
 
-def settled(session: Session) -> Session:
-    """The session when all that is in flight has ended, by the canonical schedule."""
+def settled(session: Session, tick: Callable[[], None] = _no_tick) -> Session:
+    """The session when all that is in flight has ended, by the canonical schedule; ``tick`` comes before every move."""
     if session.tasks:
         session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
     while session.world.flights:
-        session = Session(settle(session.world), session.tasks)
+        world = session.world
+        while world.flights:
+            tick()
+            world = advance(world)
+        session = Session(world, session.tasks)
         if session.tasks:
             session = tend(session)
     return session

@@ -34,6 +34,7 @@ __all__ = [
     "fail",
     "finish",
     "happen",
+    "in_canonical_order",
     "known",
     "likely",
     "made_durable",
@@ -122,7 +123,7 @@ def moves(
     ``unless`` says which flights do not end now.  Power cuts are not among the moves: ``crashes`` gives what those
     leave.
     """
-    for flight in _in_canonical_order(world):
+    for flight in in_canonical_order(world):
         if unless(flight):
             continue
         for here in _known_enough(world, flight):
@@ -140,7 +141,8 @@ def _known_enough(world: World, flight: Flight) -> Iterator[World]:
     yield from known(world, unknown)
 
 
-def _in_canonical_order(world: World) -> list[Flight]:
+def in_canonical_order(world: World) -> list[Flight]:
+    """What is in flight, in the order of the canonical schedule."""
     return sorted(world.flights, key=_rank)
 
 

@@ -7,7 +7,7 @@ The model does not follow.  A check that meets one of these says which, and goes
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from snapmerge import MAINLINE, Bio, Died, Draft, NotModelled, Op, Rules, Step
+from snapmerge import MAINLINE, Bio, Budget, Died, Draft, NotModelled, Op, Rules, Step
 from snapmerge.machinery import (
     Persistent,
     SnapshotTarget,
@@ -107,8 +107,8 @@ FINDINGS: tuple[KnownFinding, ...] = (
 )
 
 
-_BUDGET = 2_000
-"""Worlds for one search: a trace of a finding follows its rules nearly by the canonical schedule."""
+_BUDGET = Budget(work=2_000)
+"""For one step: a trace of a finding follows its rules nearly by the canonical schedule."""
 
 
 def explanation(trace: Iterable[Step]) -> KnownFinding | None:

@@ -6,10 +6,10 @@ from snapmerge import (
     MAINLINE,
     OTHER_TARGETS,
     Blocked,
+    Budget,
     Capabilities,
     Divergence,
     Done,
-    Finish,
     Implementation,
     NotModelled,
     Operation,
@@ -22,7 +22,6 @@ from snapmerge import (
     Verdict,
     World,
     WouldBlock,
-    check_modelled,
 )
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
@@ -90,7 +89,7 @@ class Lockstep:
             OperationError: the operation makes no sense now; neither side has done it.
             NotModelled: the implementation has done what the model does not have.
         """
-        self.oracle.expect(operation)
+        self.oracle.check(operation)
         try:
             outcome = self.implementation.apply(operation)
         except WouldBlock:  # where the oracle, which was asked first, has it end
@@ -115,20 +114,20 @@ class Lockstep:
 
 
 def judge(
-    trace: Iterable[Step], rules: Rules = MAINLINE, *, budget: int | None = None
+    trace: Iterable[Step],
+    rules: Rules = MAINLINE,
+    *,
+    budget: Budget = Budget(),  # noqa: B008  # it is frozen
 ) -> Iterator[tuple[Step, Verdict]]:
     """Whether the recorded outcomes of a trace are allowed, step by step, up to the first that is not.
 
-    A step without a recorded outcome is taken to have had the canonical one.  ``budget``: of each of the oracle's
-    searches, in worlds.  Raises OperationError, NotModelled.
+    An outcome that was not recorded may have been any.  ``budget``: what each step may cost.  Raises OperationError,
+    NotModelled.
     """
-    oracle = Oracle(rules) if budget is None else Oracle(rules, budget=budget)
+    oracle = Oracle(rules, budget=budget)
     for step in trace:
-        if step.outcome is None and not isinstance(step.operation, Finish):
-            check_modelled(step.operation, None)
-        outcome = oracle.expect(step.operation) if step.outcome is None else step.outcome
-        verdict = oracle.observe(step.operation, outcome)
-        yield Step(step.operation, outcome), verdict
+        verdict = oracle.observe(step.operation, step.outcome)
+        yield step, verdict
         if verdict is not None:
             return
 

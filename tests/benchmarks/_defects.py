@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from snapmerge import MAINLINE, Oracle, Rules, counted
+from snapmerge import MAINLINE, Budget, Oracle, Rules, counted
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, check
 
@@ -34,7 +34,7 @@ def _scenario(rules: Rules, seed: int) -> tuple[int, bool]:
         steps=_STEPS,
         seed=seed,
         shrink_tries=0,
-        make_oracle=partial(Oracle, budget=_BUDGET),
+        make_oracle=partial(Oracle, budget=Budget(work=_BUDGET)),
     )
     return report.operations, report.found is not None or bool(report.known)
 

@@ -28,7 +28,7 @@ OVERFLOWS = setup("P 1", base=160, cow=60) + "write snap 0 100 #1 -> error EIO"
 
 def following(text: str) -> sm.Oracle:
     """An oracle that has seen a trace, and gives up soon."""
-    oracle = sm.Oracle(budget=50)
+    oracle = sm.Oracle(budget=sm.Budget(work=50))
     for step in sm.parse_trace(text):
         assert oracle.observe(step.operation, oracle.expect(step.operation)) is None
     return oracle

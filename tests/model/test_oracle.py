@@ -100,10 +100,11 @@ def test_a_divergence_is_not_noted() -> None:
 
 @pytest.mark.spec("ORACLE-6")
 def test_a_search_that_is_too_long_is_undecided() -> None:
-    oracle = sm.Oracle(budget=3)
+    oracle = sm.Oracle(budget=sm.Budget(work=3))
     for step in sm.parse_trace(THREE_RUNS):
         outcome = oracle.expect(step.operation)
         assert oracle.observe(step.operation, outcome) is None
+    assert oracle.observe(sm.Status("origin"), sm.Line("0 32 snapshot-merge 24/104 16")) is None
     seen = oracle.observe(sm.Status("origin"), sm.Line("0 32 snapshot-merge 40/104 16"))
     assert isinstance(seen, sm.Undecided)
     assert seen.worlds == 3
@@ -237,7 +238,7 @@ def check_exceptions(world: sm.World) -> None:
 @settings(max_examples=60)
 @given(st.data(), st.lists(st.sampled_from(LINES), max_size=8))
 def test_the_oracle_allows_whatever_the_model_does_by_any_schedule(data: st.DataObject, lines: list[str]) -> None:
-    session, oracle = sm.Session.new(), sm.Oracle(budget=3_000)
+    session, oracle = sm.Session.new(), sm.Oracle(budget=sm.Budget(work=3_000))
     for step in sm.parse_trace(TWO):
         _, session = sm.operate(session, step.operation)
         oracle.observe(step.operation, oracle.expect(step.operation))

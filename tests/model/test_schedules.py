@@ -1,10 +1,10 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import snapmerge as sm
 from snapmerge import _schedules
-from snapmerge._schedules import calm
+from snapmerge._calm import ANYTHING, Ahead, ahead, calm
 from snapmerge._world import known
 
 from ._play import Bench, allowed, play, setup
@@ -46,23 +46,49 @@ def test_no_outcome_is_left_out(before: str, line: str) -> None:
     assert allowed(session, line) == ends
 
 
-def sequences(session: sm.Session, lines: list[str]) -> tuple[set[tuple[sm.Result, ...]], int]:
-    """All that can be seen of operations, one after the other, and how many worlds were looked at for it."""
+def counted(spent: list[None]) -> Callable[[sm.Session, bool], None]:
+    """Counts the sessions that are looked at."""
+
+    def spend(_session: sm.Session, _worth: bool) -> None:
+        spent.append(None)
+
+    return spend
+
+
+def sequences(session: sm.Session, lines: list[str], *, known: bool = True) -> tuple[set[tuple[sm.Result, ...]], int]:
+    """All that can be seen of operations, one after the other, and how many worlds were looked at for it.
+
+    ``known``: what comes after each operation is known to the search.
+    """
     spent: list[None] = []
     found: set[tuple[tuple[sm.Result, ...], sm.Session]] = {((), session)}
-    for operation in map(sm.parse_operation, lines):
+    operations = tuple(map(sm.parse_operation, lines))
+    disks = tuple(sm.Disk(name, sm.Sectors(disk.size)) for name, disk in session.world.disks.items())
+    afters = ahead((*disks, *operations))[len(disks) :] if known else [ANYTHING] * len(operations)
+    for operation, after in zip(operations, afters, strict=True):
         found = {
-            ((*seen, result), after)
+            ((*seen, result), later)
             for seen, before in found
-            for result, after in sm.outcomes(before, operation, lambda: spent.append(None))
+            for result, later in _outcomes(before, operation, counted(spent), after)
         }
     return {seen for seen, _ in found}, len(spent)
 
 
-def every_world(_key: int | None, session: sm.Session, _operation: sm.Operation, *, cuts: bool) -> Iterator[sm.World]:
+def _outcomes(
+    session: sm.Session, operation: sm.Operation, spend: Callable[[sm.Session, bool], None], after: Ahead
+) -> list[tuple[sm.Result, sm.Session]]:
+    """What makes no sense by any schedule has no outcome."""
+    try:
+        return list(sm.outcomes(session, operation, spend, after=after))
+    except sm.OperationError:
+        return []
+
+
+def every_world(
+    _key: int | None, session: sm.Session, _operation: sm.Operation, _after: Ahead
+) -> tuple[Iterator[sm.World], bool]:
     """The plain twin of what the search goes by: all moves."""
-    assert cuts
-    return sm.moves(session.world)
+    return sm.moves(session.world), False
 
 
 @pytest.mark.spec("WORLD-14")
@@ -81,7 +107,7 @@ def every_world(_key: int | None, session: sm.Session, _operation: sm.Operation,
 def test_nothing_is_left_out_that_is_seen_later(store: str, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     session = play(setup(store, base=16, cow=8 if store == "N 4" else 16))
     seen, spent = sequences(session, lines)
-    monkeypatch.setattr(_schedules, "_next_worlds", every_world)
+    monkeypatch.setattr(_schedules, "next_worlds", every_world)
     plain, more = sequences(session, lines)
     assert seen == plain
     assert spent < more
@@ -123,7 +149,7 @@ def test_a_copy_for_a_snapshot_that_is_lost_may_read_what_has_been_written(
         sector for results in seen for found in results[1:] if isinstance(found, sm.Raw) for sector in found.sectors
     }
     assert on_disk > {0, 60}  # nothing yet, and what only the origin should have
-    monkeypatch.setattr(_schedules, "_next_worlds", every_world)
+    monkeypatch.setattr(_schedules, "next_worlds", every_world)
     plain, more = sequences(session, lines)
     assert seen == plain
     assert spent < more
@@ -134,7 +160,7 @@ def test_a_long_read_takes_no_more_worlds_than_pieces() -> None:
     session = play(setup(base=256) + "write snap 0 64 #1")
     spent: list[None] = []
     operation = sm.parse_operation("read snap 0 256")
-    found = list(sm.outcomes(session, operation, lambda: spent.append(None)))
+    found = list(sm.outcomes(session, operation, counted(spent)))
     assert len(found) == 1
     assert len(spent) < 200
 
@@ -164,7 +190,7 @@ def test_no_store_is_left_out_that_a_power_cut_may_leave(before: str) -> None:
 
 def test_what_a_store_is_not_read_from_stays_unknown() -> None:
     spent: list[None] = []
-    list(sm.outcomes(play(UNSURE), sm.parse_operation("metadata cow"), lambda: spent.append(None)))
+    list(sm.outcomes(play(UNSURE), sm.parse_operation("metadata cow"), counted(spent)))
     assert len(spent) == 1 + 3  # a header that is none, and one with an area or without
 
 

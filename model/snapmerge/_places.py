@@ -1,0 +1,116 @@
+"""Where things lie: what a disk or device is made of, seen through linear devices."""
+
+from ._bio import Bio
+from ._concept_state import ConceptMerge
+from ._state import SUBMITTER, DeviceBio, LinearTarget, OriginTarget, Piece, SnapshotTarget, Stack, Target, Work
+
+__all__ = ["Place", "frame", "is_linear", "names_below", "overlaps", "places", "places_of_bio", "sender", "size"]
+
+Place = tuple[str, int, int]
+"""Some sectors of a disk: its name, the first, how many."""
+
+
+def size(stack: Stack, name: str) -> int:
+    """The size in sectors of a disk, or of a device by its live table."""
+    if name in stack.disks:
+        return stack.disks[name]
+    device = stack.devices.get(name)
+    if device is None or not device.live:
+        return 0
+    line = stack.targets[device.live[-1]].line
+    return line.start + line.length
+
+
+def places(stack: Stack, name: str, sector: int, count: int) -> tuple[Place, ...] | None:
+    """The sectors of disks that these sectors of a disk or device are; None: not all are sectors of disks.
+
+    Only linear devices are looked through: where a snapshot or a merge has its data changes.
+    """
+    if name in stack.disks:
+        return ((name, sector, count),) if sector + count <= stack.disks[name] else None
+    device = stack.devices.get(name)
+    found: list[Place] = []
+    covered = 0
+    for target in (stack.targets[id] for id in device.live) if device is not None else ():
+        first, end = max(sector, target.line.start), min(sector + count, target.line.start + target.line.length)
+        if first >= end:
+            continue
+        if not isinstance(target, LinearTarget):
+            return None
+        lower = places(stack, target.lower, first - target.line.start + target.offset, end - first)
+        if lower is None:
+            return None
+        found += lower
+        covered += end - first
+    return tuple(found) if covered == count else None
+
+
+def places_of_bio(stack: Stack, bio: Bio) -> tuple[Place, ...] | None:
+    """The sectors of disks that a bio is for."""
+    return places(stack, bio.where, bio.sector, bio.count)
+
+
+def overlaps(mine: tuple[Place, ...], theirs: tuple[Place, ...]) -> bool:
+    """Whether any sector is in both."""
+    return any(a == b and s < t + m and t < s + n for a, s, n in mine for b, t, m in theirs)
+
+
+def sender(stack: Stack, id: int) -> tuple[int, Work | None]:
+    """What sent an I/O through linear devices, with its id; a user's own I/O on a linear device is its own sender."""
+    work = stack.work.get(id)
+    while isinstance(work, Piece) and isinstance(stack.targets.get(work.target), LinearTarget):
+        above = stack.work[work.parent]
+        if not isinstance(above, DeviceBio) or above.parent == SUBMITTER:
+            break
+        id = above.parent
+        work = stack.work[id]
+    return id, work
+
+
+def is_linear(stack: Stack, name: str) -> bool:
+    """Whether a device has a linear target, in its live table or in the one that comes next."""
+    device = stack.devices.get(name)
+    return device is not None and any(
+        isinstance(stack.targets[id], LinearTarget) for id in (*device.live, *device.inactive)
+    )
+
+
+def names_below(stack: Stack, name: str) -> set[str]:
+    """The name itself, and those of all devices and disks that it lies on, now or with the table that comes next."""
+    found, left = {name}, [name]
+    while left:
+        device = stack.devices.get(left.pop())
+        for id in (*device.live, *device.inactive) if device is not None else ():
+            new = _lowers(stack.targets[id]) - found
+            found |= new
+            left += new
+    return found
+
+
+def _lowers(target: Target) -> set[str]:
+    match target:
+        case LinearTarget(lower=lower) | OriginTarget(lower=lower):
+            return {lower}
+        case SnapshotTarget(origin=origin, cow=cow) | ConceptMerge(destination=origin, cow=cow):
+            return {origin, cow}
+
+
+def frame(stack: Stack, name: str) -> str:
+    """What the sector numbers of a disk or device count in: all devices of one frame mean the same by a sector."""
+    device = stack.devices.get(name)
+    below = {_counts_in(stack.targets[id], name) for id in device.live} if device is not None else set()
+    if len(below) != 1 or name in below:
+        return name
+    return frame(stack, below.pop())
+
+
+def _counts_in(target: Target, name: str) -> str:
+    match target:
+        case LinearTarget(lower=lower, offset=offset, line=line):
+            return lower if offset == line.start else name
+        case OriginTarget(lower=lower):
+            return lower
+        case SnapshotTarget(origin=origin):
+            return origin
+        case ConceptMerge():
+            return name
