@@ -2,7 +2,6 @@
 
 import contextlib
 import shlex
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from ._cli_errors import CommandError
 from ._cli_show import one_line
 from ._devicemapper import DeviceMapper
 from ._file import Files
+from ._folders import Folder
 from ._guest import Guest
 from ._memory import Memory
 from ._process import Process
@@ -152,8 +152,8 @@ def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Mak
 def _file_maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     if options.directory:
         return lambda: Files(Path(options.directory), rules=rules)
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snapmerge-")))
-    return lambda: Files(directory, keep=False, rules=rules)
+    directory = stack.enter_context(Folder())
+    return lambda: Files(directory.path, keep=False, rules=rules)
 
 
 def options_again(options: Namespace) -> str:

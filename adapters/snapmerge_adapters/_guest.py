@@ -17,9 +17,11 @@ from typing import Any, Final
 
 import snapmerge
 
+from ._folders import Folder
 from ._fxsave import kernel_command
 from ._kmsg import trouble
 from ._process import Process
+from ._texts import cut
 from ._unavailable import Unavailable
 
 __all__ = ["Guest", "find_kernel", "find_modules", "kernel_release"]
@@ -28,6 +30,7 @@ _MODULES: Final = {"dm-snapshot": "", "loop": "max_loop=1", "nbd": "nbds_max={nb
 _RELEASE: Final = re.compile(r"\d+\.\d+\S*")
 _BOOT_SECONDS: Final = 60.0
 _PACKAGE: Final = "the Debian package user-mode-linux brings it"
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9/._+-]{0,199}")
 _counter: Final = itertools.count(os.getpid())
 
 
@@ -56,28 +59,35 @@ class Guest(Process):
         seed: int = 0,
         timeout: float = 30.0,
     ) -> None:
-        self._folder: Path | None = None
         found = find_kernel(kernel)
         folder = find_modules(found, modules)
-        self._folder = Path(tempfile.mkdtemp(prefix="snapmerge-"))
+        self._folder = Folder(_base())
         settings = {"sectors": sectors, "volatile": volatile, "nbd": nbd, "patience": patience, "seed": seed}
         try:
-            _prepare(self._folder, folder, settings)
-            command = _command(found, self._folder, memory)
-            environment = _environment(self._folder)
+            _prepare(self._folder.path, folder, settings)
+            command = _command(found, self._folder.path, memory)
+            environment = _environment(self._folder.path)
             super().__init__(command, timeout=timeout, start_timeout=_BOOT_SECONDS, env=environment, cpu=_cpu())
             self._err = b""  # what every boot says is no last word
         finally:
             # Once it has booted the guest needs nothing of this any more, so that nothing is left even after a SIGKILL.
-            self._clear()
-
-    def _clear(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.close()
 
     def _last_words(self) -> str:
         lines = super()._last_words().splitlines()
         return trouble(lines) or "\n".join(lines[-10:])
+
+
+def _base() -> str:
+    """The first temporary place whose name fits on a kernel's command line, where a blank or a quote ends a word."""
+    places = (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")
+    for place in places:
+        if _PLAIN.fullmatch(place) and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise Unavailable(
+        f"{cut(places[0], 200)} can't be named on a kernel's command line, and no other temporary folder is writable; "
+        "set TMPDIR to a path of at most 200 letters, digits and any of /._+-"
+    )
 
 
 def find_kernel(kernel: str | Path | None = None) -> Path:

@@ -159,6 +159,18 @@ def _below(top: int) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("name", ["a blank", "a'quote\"", "\u00e9t\u00e9", "long" * 60])
+def test_any_temporary_folder_will_do(name: str, guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert guest.capabilities.operations
+    place = tmp_path / name
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    other = booted()
+    other.close()
+    assert other.capabilities.about == guest.capabilities.about
+    assert list(place.iterdir()) == []
+
+
 def test_an_ordinary_user_can_boot_it(guest: Guest) -> None:
     assert guest.capabilities.operations
     if os.geteuid() != 0:
