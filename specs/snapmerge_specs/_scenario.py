@@ -23,7 +23,7 @@ class Scenario(Sketched):
         """Any move that makes sense now; most of what users do is I/O."""
         moves = [self.control, self.disturb]
         moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
-        moves += [self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
+        moves += [self.merge, self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
         moves += [self.wait] * bool(self.suspended or self.pending_keys)
         moves += [self.overlap, self.overlap] * bool("start" in self.can.operations and self.running)
         moves += [self.fill, self.fill] * bool(self._fillable)
@@ -110,7 +110,7 @@ class Scenario(Sketched):
             self.do(sm.Remove(snapshot_name(i)))
         if self.layout.faults:
             self._sabotage(draw, i)
-        early = self._begin(draw, "origin") if draw(0, 2) == 0 else None
+        early = self._begin_in_run(draw) if draw(0, 2) == 0 and "origin" in self.live else None
         self.do(sm.Resume("origin"))
         self._hurry(draw, early)
         if self.layout.faults:
@@ -118,9 +118,9 @@ class Scenario(Sketched):
 
     def _hurry(self, draw: Draw, early: int | None) -> None:
         """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
-        late = self._begin_in_run(draw) if draw(0, 1) and "origin" in self.running else None
-        if draw(0, 1):
-            self.do(sm.Status("origin"))
+        late = self._begin_in_run(draw) if draw(0, 2) and "origin" in self.running else None
+        if look := draw(0, 2):
+            self.do(sm.Status("origin") if look == 1 else sm.Settle("origin"))
         for key in [key for key in (early, late) if key in self.pending_keys and key is not None]:
             self.finish_key(key)
         if self.layout.crashes and draw(0, 1):
@@ -128,7 +128,8 @@ class Scenario(Sketched):
 
     def _begin_in_run(self, draw: Draw) -> int | None:
         """Starts a write to a chunk that the merge may come to only after others."""
-        return self._begin(draw, "origin", pick(draw, self._scattered(self._size("origin"))))
+        sector, count = pick(draw, self._scattered(self._size("origin"))[:2])
+        return self._started(sm.Write("origin", sector, count, self.tags(count)))
 
     def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
         """Some chunks, none of which is beside another."""
@@ -156,17 +157,18 @@ class Scenario(Sketched):
 
     def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
         """Starts a write or a read; its key, if it was started."""
-        if device not in self.live:
-            return None
         sector, count = where or self._range(draw, self._size(device))
         count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
-        if any(_overlap(sector, count, task.operation) for task in self._sketch.tasks.values()):
+        if draw(0, 1):
+            return self._started(sm.Write(device, sector, count, self.tags(count)))
+        return self._started(sm.Read(device, sector, count))
+
+    def _started(self, io: sm.Write | sm.Read) -> int | None:
+        """Starts it; its key, if it was started."""
+        if any(_overlap(io.sector, io.count, task.operation) for task in self._sketch.tasks.values()):
             return None  # which of two writes wins is anybody's guess, and guessing takes the oracle long
         before = self.pending_keys
-        if draw(0, 1):
-            self.start(sm.Write(device, sector, count, self.tags(count)))
-        else:
-            self.start(sm.Read(device, sector, count))
+        self.start(io)
         return next(iter(set(self.pending_keys) - set(before)), None)
 
     @property
