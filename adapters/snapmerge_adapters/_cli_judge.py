@@ -1,12 +1,14 @@
 """``judge`` and ``replay``: recorded traces against the model, without and with an implementation."""
 
 import json
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from snapmerge import (
+    Budget,
     Crash,
     Died,
     Divergence,
@@ -87,7 +89,7 @@ def run_judge(options: Namespace) -> int:
     codes, results = [], []
     for path in options.traces:
         try:
-            code, result = _judge_file(path, rules_of(options))
+            code, result = _judge_file(path, rules_of(options), Budget(seconds=options.budget, clock=time.monotonic))
         except CommandError as error:
             code, result = UNABLE, {"file": path, "result": "error", "error": str(error)}
             complain(str(error))
@@ -100,11 +102,11 @@ def run_judge(options: Namespace) -> int:
     return DIVERGED if DIVERGED in codes else max(codes)
 
 
-def _judge_file(path: str, rules: Rules) -> tuple[int, dict[str, Any]]:
+def _judge_file(path: str, rules: Rules, budget: Budget) -> tuple[int, dict[str, Any]]:
     trace = read_trace(path)
     index, verdict, step = -1, None, trace.steps[0]
     try:
-        for index, (step, verdict) in enumerate(judge(trace.steps, rules)):  # noqa: B007  # the last ones are looked at below
+        for index, (step, verdict) in enumerate(judge(trace.steps, rules, budget=budget)):  # noqa: B007  # the last ones are looked at below
             pass
     except NotModelled as error:
         return UNABLE, _not_modelled(trace, index + 1, error)

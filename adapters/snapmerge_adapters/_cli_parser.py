@@ -163,6 +163,13 @@ def _replay(parser: argparse.ArgumentParser) -> None:
 
 def _judge(parser: argparse.ArgumentParser) -> None:
     _complete(parser.add_argument("traces", nargs="+", metavar="TRACE", help=_TRACE_HELP))
+    parser.add_argument(
+        "--budget",
+        type=_number(1, 10**6),
+        default=30,
+        metavar="SECONDS",
+        help="how long one line may take before it is undecided (default: 30); memory is bounded, too",
+    )
     _generation(parser.add_argument)
     _json(parser)
 

@@ -94,7 +94,7 @@ def test_judge_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_judge_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (step,) = parse_trace("disk base 8")
-    monkeypatch.setattr(_cli_judge, "judge", lambda _steps, _rules: iter([(step, Undecided(step, 99))]))
+    monkeypatch.setattr(_cli_judge, "judge", lambda _steps, _rules, **_budget: iter([(step, Undecided(step, 99))]))
     assert main(["judge", "good.trace"]) == 2
     assert "good.trace: undecided at line 3: disk base 8: " in capsys.readouterr().out
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,31 @@ def test_a_write_that_overflows_half_way_leaves_one_of_several_stores() -> None:
     assert verdict(text.format(" 0>2 1>3") + read.format("#1000+4 #1+4")) is None
 
 
+LINEAR = """
+disk pv 47
+create real "0 23 linear pv 8"
+create cow0 "0 10 linear pv 31"
+create cow1 "0 6 linear pv 41"
+write real 0 23 #1
+create org "0 23 snapshot-origin real"
+create s0 "0 23 snapshot real cow0 P 2"
+create s1 "0 23 snapshot real cow1 P 2"
+suspend org
+resume org
+write s1 11 4 #24 -> error EIO
+write org 13 2 #28 -> ok
+write s0 0 4 #30 -> error EIO
+read pv 8 39 -> #1+13 #28+2 #16+8 ~ed73eacfad26bca6 #0 ~e1f0f318d42ccf78 #0 #13+4 #30+2 ~ed73eacfad26bca6 #0 {}
+"""
+"""What fills the chunks of a snapshot goes through linear devices; the store overflows before it is committed."""
+
+
+@pytest.mark.spec("ORACLE-9")
+def test_a_write_through_linear_devices_that_overflows_has_several_outcomes() -> None:
+    assert verdict(LINEAR.format("~20f44ad251ed3378 #0 #11+2")) is None
+    assert isinstance(verdict(LINEAR.format("~20f44ad251ed3378 #0 #99+2")), sm.Divergence)
+
+
 @pytest.mark.spec("ORACLE-5")
 def test_a_divergence_is_not_noted() -> None:
     oracle = sm.Oracle()
@@ -108,6 +134,49 @@ def test_a_search_that_is_too_long_is_undecided() -> None:
     seen = oracle.observe(sm.Status("origin"), sm.Line("0 32 snapshot-merge 40/104 16"))
     assert isinstance(seen, sm.Undecided)
     assert seen.worlds == 3
+
+
+@pytest.mark.spec("ORACLE-6")
+def test_a_search_ends_when_its_time_is_over() -> None:
+    times = iter([0.0, *[1.0] * 5, *[9.0] * 1_000])
+    oracle = sm.Oracle()
+    for step in sm.parse_trace(THREE_RUNS):
+        oracle.observe(step.operation, oracle.expect(step.operation))
+    oracle._budget = sm.Budget(seconds=5, clock=lambda: next(times))
+    assert isinstance(oracle.observe(sm.Status("origin"), sm.Line("0 32 snapshot-merge 17/104 16")), sm.Undecided)
+
+
+@pytest.mark.spec("ORACLE-6")
+def test_a_search_ends_when_too_much_is_remembered() -> None:
+    oracle = sm.Oracle(budget=sm.Budget(memory=20))
+    for step in sm.parse_trace(setup(cow=32)):
+        oracle.observe(step.operation, oracle.expect(step.operation))
+    assert oracle.observe(sm.parse_operation("write snap 4 24 #1"), sm.Failed("EIO")) is None
+    seen = oracle.observe(sm.parse_operation("read cow 16 8"), sm.Data((7,) * 8))
+    assert isinstance(seen, sm.Undecided)
+
+
+LONG = 400
+"""Exceptions that do not lie beside each other."""
+
+
+@pytest.mark.spec("ORACLE-8")
+def test_many_statuses_of_a_long_merge_cost_no_search() -> None:
+    lines = [f"disk base {2 * LONG}", f"disk cow {LONG + 50}", f'create s "0 {2 * LONG} snapshot base cow P 1"']
+    lines += [f"write s {2 * i} 1 #{i + 1}" for i in range(LONG)]
+    lines += ["remove s", f'create m "0 {2 * LONG} snapshot-merge base cow P 1"']
+    oracle = sm.Oracle()
+    for operation in map(sm.parse_operation, lines):
+        oracle.observe(operation, oracle.expect(operation))
+    status = sm.Status("m")
+    places, world = [], oracle.world
+    while world.flights:
+        world = sm.advance(world)
+        places.append(sm.operate(sm.Session(replace(world, flights=())), status)[0])
+    for place in places[:: len(places) // 10]:
+        assert isinstance(place, sm.Line)
+        assert oracle.observe(status, place) is None
+    assert oracle.worlds == 0
 
 
 @pytest.mark.spec("ORACLE-7")
