@@ -20,7 +20,7 @@ __all__ = ["defects"]
 _STEPS: Final = 10
 """Moves of a scenario: many short ones meet more than a few long ones, whose histories are dear to search."""
 
-_BUDGET: Final = 500
+_BUDGET: Final = Budget(work=500)
 """Worlds for the oracle, which is undecided then: the next scenario costs less than a longer search."""
 
 _FEW: Final = 5
