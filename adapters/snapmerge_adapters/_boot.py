@@ -77,7 +77,8 @@ def _run(settings: dict[str, Any]) -> None:
         _backing(settings["sectors"]),
         nbd=nbd,
         volatile=settings["volatile"],
-        hang=None,
+        hang=settings["hang"],
+        alone=True,
         patience=settings["patience"],
         seed=settings["seed"],
     )

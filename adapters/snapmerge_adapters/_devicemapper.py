@@ -38,6 +38,7 @@ from ._jobs import Job, Worker
 from ._kmsg import KernelLog, trouble
 from ._libdm import DmError, Libdm, Target, errno_name
 from ._operator import Operator, Place
+from ._stillness import Stillness, stuck_tasks
 from ._unavailable import Unavailable
 
 __all__ = ["DeviceMapper"]
@@ -45,6 +46,7 @@ __all__ = ["DeviceMapper"]
 _TARGETS: Final = frozenset({"linear", "error", "zero", "snapshot", "snapshot-origin", "snapshot-merge"})
 _RESET_SECONDS: Final = 10.0
 _NAPS: Final = 10
+_SOON: Final = 0.1  # within that nearly everything ends
 
 
 class DeviceMapper:
@@ -53,8 +55,9 @@ class DeviceMapper:
     Disks are slices of ``backing``, a block device that nobody else uses; what is on it is lost.  ``nbd`` are nbd
     devices that may be used for faults.  With ``volatile`` every disk has a volatile write cache, which is what makes
     ``crash`` possible, and slow; ``seed`` then decides what a crash keeps.  An operation that has not ended
-    after ``hang`` seconds is the implementation's death (None: wait for ever); ``finish`` waits ``patience``
-    seconds before it says Blocked.  Only devices whose names begin with ``prefix`` are ever touched.
+    after ``hang`` seconds is the implementation's death; ``finish`` waits ``patience`` seconds before it says Blocked.
+    ``alone`` says that this kernel has one processor, disks in its memory and nothing else to do: an operation is
+    then dead as soon as the kernel has nothing left to do for it.  Only devices whose names begin with ``prefix`` are ever touched.
 
     Raises:
         Unavailable: no device-mapper, no libdevmapper, or the backing device is missing or in use.
@@ -67,7 +70,8 @@ class DeviceMapper:
         nbd: Sequence[str] = (),
         volatile: bool = False,
         prefix: str | None = None,
-        hang: float | None = 20.0,
+        hang: float = 20.0,
+        alone: bool = False,
         patience: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -79,18 +83,17 @@ class DeviceMapper:
         under = Backing(backing, backing_sectors(backing), tuple(nbd), volatile)
         buffers = Buffers()
         disks = Disks(libdm, under, prefix, buffers)
-        self._place: Final = Place(libdm, disks, buffers, prefix, hang or 60.0)
+        self._place: Final = Place(libdm, disks, buffers, prefix, hang, alone)
         self._operator: Final = Operator(self._place)
         self._started: dict[int, tuple[Plain, Operator, Job[Outcome]]] = {}
         self._hang, self._patience = hang, patience
-        self._worker = None if hang is None else Worker()
-        self._watch = None if hang is None else KernelLog()
+        self._worker = Worker()
+        self._watch = KernelLog()
         self._random = random.Random(seed)
         self._died: Died | None = None
         self._closed = False
         self._capabilities = _capabilities(under, versions)
-        if self._watch is not None:
-            self._watch.forget()
+        self._watch.forget()
         close_at_exit(self)
 
     @property
@@ -110,14 +113,23 @@ class DeviceMapper:
         return outcome
 
     def _within_bounds(self, operation: Operation) -> Outcome:
-        if self._worker is None or self._watch is None:
-            return self._do(operation)
         job = self._worker.submit(lambda: self._do(operation))
-        if not job.ended(self._hang or 0.0):
-            return Died(f"hang: {shortened(print_operation(operation))} has not ended after {self._hang:g} s")
+        if not self._ended(job):
+            return Died(f"hang: {shortened(print_operation(operation))} has not ended\n{stuck_tasks()}")
         outcome = job.result()
         bad = trouble(self._watch.lines())
         return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
+
+    def _ended(self, job: Job[Outcome]) -> bool:
+        """Whether it has ended; until then it waits as long as that is possible, and ``hang`` seconds at most."""
+        if job.ended(_SOON if self._place.alone else self._hang):
+            return True
+        deadline = time.monotonic() + self._hang
+        still = Stillness()
+        while self._place.alone and time.monotonic() < deadline:
+            if still.reached() or job.ended(0):
+                break
+        return job.ended(0)
 
     def _do(self, operation: Operation) -> Outcome:
         match operation:
@@ -204,10 +216,11 @@ class DeviceMapper:
     def _remove_devices(self) -> Outcome:
         self._operator.close_devices()
         deadline = time.monotonic() + _RESET_SECONDS
+        still = Stillness()
         while not self._unblock():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or (self._place.alone and still.reached(len(self._started))):
                 stuck = [shortened(print_operation(operation)) for operation, _, _ in self._started.values()]
-                return Died(f"hang: started operations do not end: {', '.join(stuck)}")
+                return Died(f"hang: started operations do not end: {', '.join(stuck)}\n{stuck_tasks()}")
         while self._remove_some():
             pass
         for device in self._place.numbers:  # what is left stands on itself, in a circle
@@ -256,14 +269,13 @@ class DeviceMapper:
             with contextlib.suppress(OSError):
                 self._place.disks.close()
         self._operator.close()
-        for end in (self._worker, self._watch):
-            if end is not None:
-                end.close()
+        self._worker.close()
+        self._watch.close()
 
     def _ending(self, call: Callable[[], Outcome]) -> Outcome:
         """Even the end may hang when a kernel is broken."""
         job = Job(call).start()
-        return job.result() if job.ended(self._hang or _RESET_SECONDS) else Died("hang: reset")
+        return job.result() if job.ended(self._hang) else Died("hang: reset")
 
 
 def _check(backing: str) -> None:

@@ -63,6 +63,7 @@ class Guest(Process):
         folder = find_modules(found, modules)
         self._folder = Folder(_base())
         settings = {"sectors": sectors, "volatile": volatile, "nbd": nbd, "patience": patience, "seed": seed}
+        settings["hang"] = timeout * 0.9  # the guest itself can say what is stuck
         try:
             _prepare(self._folder.path, folder, settings)
             command = _command(found, self._folder.path, memory)

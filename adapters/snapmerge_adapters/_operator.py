@@ -5,6 +5,7 @@ that one which is stuck holds up no other.
 """
 
 import errno
+import itertools
 import os
 import time
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ from ._blockio import Buffers, device_size, discard, open_direct
 from ._disks import Disks
 from ._kmsg import KernelLog, explanation
 from ._libdm import DmError, Info, Libdm, Target, errno_name
+from ._stillness import Stillness, stuck_tasks
 from ._tabletext import parse_table, print_targets
 
 __all__ = ["Operator", "Place"]
@@ -60,13 +62,18 @@ _SPINS: Final = 64  # polls of a merge that only let others run, before any that
 
 @dataclass(slots=True)
 class Place:
-    """What all operators share.  ``numbers`` are the mapped devices' major:minor by name."""
+    """What all operators share.  ``numbers`` are the mapped devices' major:minor by name.
+
+    ``settle_seconds``: how long a merge may show the same status; when the kernel is ``alone`` (see DeviceMapper) only
+    as long as the kernel has anything to do.
+    """
 
     libdm: Libdm
     disks: Disks
     buffers: Buffers
     prefix: str
     settle_seconds: float
+    alone: bool = False
     numbers: dict[str, str] = field(default_factory=dict)
 
     def number_of(self, word: str) -> str:
@@ -179,18 +186,30 @@ class Operator:
 
     def _settle(self, name: str) -> Outcome:
         # No event is raised when a merge ends: only its status tells.
-        deadline = time.monotonic() + self._place.settle_seconds
-        for poll in range(1 << 30):
+        still = Stillness()
+        changed, before = time.monotonic(), ""
+        for poll in itertools.count():
             info, targets = self._libdm.status(name)
             if not any(map(_merging, targets)):
                 self._calm(targets)
                 return Done()
             if info.suspended:
                 return Blocked()
-            if poll > _SPINS and time.monotonic() > deadline:
+            if (now := print_targets(targets, self._place.name_of)) != before:
+                changed, before = time.monotonic(), now
+            if poll < _SPINS:
+                time.sleep(0)
+            elif not self._place.alone:
+                time.sleep(0.001)
+            elif still.reached(now):
+                return self._hung(name, now, "and the kernel has nothing left to do")
+            if time.monotonic() - changed > self._place.settle_seconds:
                 break
-            time.sleep(0 if poll < _SPINS else 0.001)
-        return Died(f"hang: the merge has not ended after {self._place.settle_seconds:g} s")
+        return self._hung(name, before, f"and has not changed for {self._place.settle_seconds:g} s")
+
+    def _hung(self, name: str, status: str, why: str) -> Died:
+        device = name.removeprefix(self._place.prefix)
+        return Died(f'hang: the merge has not ended: the status of {device} is "{status}" {why}\n{stuck_tasks()}')
 
     def _calm(self, targets: tuple[Target, ...]) -> None:
         """Waits until the disks are at rest when a merge has failed: its status stays, even if it has started again."""

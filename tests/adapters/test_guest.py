@@ -78,15 +78,16 @@ def test_a_panic_is_told_with_the_operation() -> None:
 
 
 def test_a_hang_is_told_in_time() -> None:
-    guest = booted(timeout=1)
+    guest = booted()
     try:
         for line in ("disk base 8", 'create dev "0 8 linear base 0"', "suspend dev"):
             guest.apply(parse_operation(line))
         before = time.monotonic()
         seen = guest.apply(parse_operation("read dev 0 8"))
         assert isinstance(seen, Died)
-        assert seen.text.startswith("read dev 0 8: hang")
-        assert time.monotonic() - before < 5
+        assert seen.text.startswith("hang: read dev 0 8 has not ended")
+        assert "stuck: " in seen.text  # the task, and the kernel functions that it is in
+        assert time.monotonic() - before < 15  # far from the 30 s that an operation may take
     finally:
         guest.close()
 
