@@ -1,7 +1,7 @@
 """When a kernel has nothing left to do: what has not ended by then never will.
 
-A guest has one processor, its disks are in its memory, and nothing else runs on it.  So whatever makes an operation go on is
-a task that can run, or a timer of at most some hundred milliseconds.
+A guest has one processor, its disks are in its memory, and nothing else runs on it.  So whatever makes an operation
+go on is a task that can run, or a timer of at most some hundred milliseconds.
 """
 
 import os
@@ -21,8 +21,8 @@ _CALLS_MAX: Final = 8
 class Stillness:
     """Watches one operation that has not ended, from a thread of the kernel that does it.
 
-    It is still when in ``samples`` looks in a row, ``apart`` seconds each, no task but the one that looks could run, and
-    what the caller has seen stayed the same.
+    It is still when in ``samples`` looks in a row, ``apart`` seconds each, no task but the one that looks could
+    run, and what the caller has seen stayed the same.
     """
 
     def __init__(self, loadavg: str = "/proc/loadavg", *, samples: int = _SAMPLES, apart: float = _APART) -> None:
