@@ -13,6 +13,7 @@ from ._hunt import Catch, hunt
 from ._invariants import INVARIANTS, broken
 from ._lockstep import Disagreement, Lockstep, judge, replay
 from ._machine import LockstepMachine
+from ._promises import BrokenPromise, Promises, broken_promise
 from ._reach import NAMES as REACHED_NAMES
 from ._recipe_backup import Backup, BackupAsPosted, Round
 from ._recipe_properties import Plan, backup_wrong, rollback_wrong
@@ -41,6 +42,7 @@ __all__ = [
     "Backup",
     "BackupAsPosted",
     "Broken",
+    "BrokenPromise",
     "Catch",
     "ConceptDefect",
     "ConceptRollback",
@@ -60,6 +62,7 @@ __all__ = [
     "Plan",
     "PowerCut",
     "PowerCuts",
+    "Promises",
     "RecipeError",
     "Report",
     "Rollback",
@@ -75,6 +78,7 @@ __all__ = [
     "assert_agrees",
     "backup_wrong",
     "broken",
+    "broken_promise",
     "check",
     "explanation",
     "explore",

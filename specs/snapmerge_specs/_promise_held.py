@@ -1,0 +1,115 @@
+"""What may be found: for each sector the contents that it may have, now and after a power cut."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from snapmerge import Seen
+
+__all__ = ["ZERO", "Held", "May", "Volume", "either"]
+
+May = frozenset[Seen] | None
+"""The contents that a sector may have; None: any."""
+
+ZERO: Final[frozenset[Seen]] = frozenset({0})
+
+
+def either(one: May, other: May) -> May:
+    """What has one of two lists of contents."""
+    return None if one is None or other is None else one | other
+
+
+class Held:
+    """Sectors and what each may hold: ``at`` by number, and ``rest`` for all others."""
+
+    __slots__ = ("at", "rest")
+
+    def __init__(self, rest: May, at: dict[int, May] | None = None) -> None:
+        self.rest = rest
+        self.at: dict[int, May] = {} if at is None else at
+
+    def __getitem__(self, sector: int) -> May:
+        return self.at.get(sector, self.rest)
+
+    def add(self, sector: int, may: May) -> None:
+        """The sector may hold this, too."""
+        self.at[sector] = either(self[sector], may)
+
+    def copy(self) -> "Held":
+        """Another one that holds the same."""
+        return Held(self.rest, dict(self.at))
+
+
+class Volume:
+    """An array of sectors: what each may hold ``now``, and what after a power cut (``cut``).
+
+    ``volatile`` has the sectors that a power cut may change, with the time of the last write to each.
+    """
+
+    __slots__ = ("cut", "now", "volatile")
+
+    def __init__(self, now: Held, cut: Held, volatile: dict[int, int]) -> None:
+        self.now, self.cut, self.volatile = now, cut, volatile
+
+    @staticmethod
+    def filled(may: May) -> "Volume":
+        """All sectors hold this, durably."""
+        return Volume(Held(may), Held(may), {})
+
+    def copy(self) -> "Volume":
+        """Another one that holds the same."""
+        return Volume(self.now.copy(), self.cut.copy(), dict(self.volatile))
+
+    def sectors(self) -> set[int]:
+        """Those of which something is said alone."""
+        return {*self.now.at, *self.cut.at}
+
+    def written(self, sector: int, content: Seen, time: int) -> None:
+        """A write of this has ended."""
+        self.now.at[sector] = frozenset({content})
+        self.cut.add(sector, self.now.at[sector])
+        self.volatile[sector] = time
+
+    def may_be(self, sector: int, may: May, time: int) -> None:
+        """It may hold this from now on, or what it could hold before."""
+        self.now.add(sector, may)
+        self.cut.add(sector, may)
+        self.volatile[sector] = time
+
+    def flushed(self, before: int, which: Callable[[int], bool] = lambda _: True) -> None:
+        """A flush that began at the time ``before`` has ended, and reached the sectors of ``which``."""
+        for sector in [s for s, time in self.volatile.items() if time < before and which(s)]:
+            self.cut.at[sector] = self.now[sector]
+            del self.volatile[sector]
+
+    def power_cut(self) -> None:
+        """The power was cut."""
+        self.now = self.cut.copy()
+        self.volatile.clear()
+
+    def learn(self, sector: int, seen: Seen) -> None:
+        """A read has given this, and nothing is under way that could change it."""
+        self.now.at[sector] = frozenset({seen})
+        if sector not in self.volatile:
+            self.cut.at[sector] = self.now.at[sector]
+
+    def forget(self) -> None:
+        """From now on any sector may hold anything, until it is read."""
+        self.now, self.cut = Held(None), Held(None)
+        self.volatile.clear()
+
+    def take(self, sectors: Iterable[int], source: "Volume") -> None:
+        """These sectors are what they are in another volume."""
+        for sector in sectors:
+            self.now.at[sector] = source.now[sector]
+            self.cut.at[sector] = source.cut[sector]
+            if sector in source.volatile:
+                self.volatile[sector] = source.volatile[sector]
+            else:
+                self.volatile.pop(sector, None)
+
+    def mix(self, sectors: Iterable[int], source: "Volume", time: int) -> None:
+        """These sectors are what they are in another volume, or stay what they are."""
+        for sector in sectors:
+            self.now.add(sector, source.now[sector])
+            self.cut.add(sector, either(source.now[sector], source.cut[sector]))
+            self.volatile[sector] = time
