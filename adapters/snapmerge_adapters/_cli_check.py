@@ -39,7 +39,7 @@ def run_check(options: Namespace) -> int:
         if report.found is not None and path is not None:
             print(_divergence(options, report, report.found, path))
         print(_summary(report), end="")
-    if report.found is not None:
+    if report.found is not None or (options.strict and report.known):
         return DIVERGED
     if not report.checked:
         complain(_nothing(report))
@@ -182,7 +182,7 @@ def _as_object(options: Namespace, report: Report, path: Path | None) -> dict[st
     found = report.found
     return {
         "command": "check",
-        "agrees": found is None and report.checked > 0,
+        "agrees": found is None and not report.known and report.checked > 0,
         "checked": report.checked,
         "refused": dict(report.refused),
         "refusal": None if report.refusal is None else _refusal(report),

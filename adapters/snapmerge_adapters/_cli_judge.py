@@ -12,6 +12,7 @@ from snapmerge import (
     Crash,
     Died,
     Divergence,
+    Generation,
     Implementation,
     NotModelled,
     OperationError,
@@ -25,6 +26,7 @@ from snapmerge import (
     shortened,
 )
 from snapmerge_specs._lockstep import judge, replay
+from snapmerge_specs._promises import broken_promise
 from snapmerge_specs._told import OUTCOME_MAX, allowed_text, seen_text, some_text
 
 from ._cli_adapters import RefusedError, check_options, implementation
@@ -103,7 +105,17 @@ def run_judge(options: Namespace) -> int:
 
 
 def _judge_file(path: str, rules: Rules, budget: Budget) -> tuple[int, dict[str, Any]]:
+    """The oracle's verdict, and which promise is broken, if one is; that is looked for to the end of the trace."""
     trace = read_trace(path)
+    code, result = _conformance(trace, rules, budget)
+    broken = broken_promise(trace.steps) if rules.generation is Generation.MAINLINE else None
+    if broken is None:
+        return code, result
+    fields = {"line": trace.lines[broken.index], "statement": broken.statement, "text": str(broken)}
+    return DIVERGED, {**result, "broken": fields}
+
+
+def _conformance(trace: Trace, rules: Rules, budget: Budget) -> tuple[int, dict[str, Any]]:
     index, verdict, step = -1, None, trace.steps[0]
     try:
         for index, (step, verdict) in enumerate(judge(trace.steps, rules, budget=budget)):  # noqa: B007  # the last ones are looked at below
@@ -132,6 +144,14 @@ def _verdict_fields(step: Step, verdict: Divergence | Undecided) -> dict[str, An
 
 
 def _judge_line(result: dict[str, Any]) -> str:
+    line, broken = _conformance_line(result), result.get("broken")
+    if broken is None:
+        kept = f"\n{'':4}no promise to a user is seen broken" if result["result"] == "diverged" else ""
+        return line + kept
+    return f"{line}\n{'':4}{coloured('promise broken', 'red')} at line {broken['line']}: {shortened(broken['text'])}"
+
+
+def _conformance_line(result: dict[str, Any]) -> str:
     word = result["result"]
     head = f"{result['file']}: {coloured(word, _COLOUR[word])}"
     if word == "ok":

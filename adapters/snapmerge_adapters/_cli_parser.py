@@ -28,8 +28,8 @@ _TRACE_HELP: Final = "a file of trace lines; - is standard input"
 
 _CODES: Final = """\
 exit codes:
-  0    it agrees with the model (or simply: done)
-  1    it diverged: something was seen that the model does not allow
+  0    it agrees with the model (or simply: done); check: but for known findings, unless --strict
+  1    it diverged: something was seen that the model does not allow; or (judge) a promise to a user is broken
   2    it could not be run: bad arguments, no kernel, an unreadable trace; or not be decided, or is not
        modelled
   130  interrupted; devices, processes and temporary files are given back all the same"""
@@ -148,6 +148,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     option("--seed", type=_number(0), metavar="S", help="which scenarios (default: others each time; it is printed)")
     save = option("--save", metavar="DIR", help="where the trace of a divergence goes (default: the current directory)")
     _complete(save, _FOLDER)
+    option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")
     _json(parser)
     _implementation(parser)
 

@@ -57,7 +57,8 @@ class DeviceMapper:
     ``crash`` possible, and slow; ``seed`` then decides what a crash keeps.  An operation that has not ended
     after ``hang`` seconds is the implementation's death; ``finish`` waits ``patience`` seconds before it says Blocked.
     ``alone`` says that this kernel has one processor, disks in its memory and nothing else to do: an operation is
-    then dead as soon as the kernel has nothing left to do for it.  Only devices whose names begin with ``prefix`` are ever touched.
+    then dead as soon as the kernel has nothing left to do for it.  Only devices whose names begin with ``prefix`` are
+    ever touched.
 
     Raises:
         Unavailable: no device-mapper, no libdevmapper, or the backing device is missing or in use.

@@ -119,7 +119,7 @@ class Oracle:
             verdict = Undecided(step, spending.worlds)
         finally:
             self._expected = None
-        if verdict is not None or outcome is None:
+        if verdict is not None and outcome is not None:
             check_modelled(asked(self._witness, operation), outcome)
         return verdict
 

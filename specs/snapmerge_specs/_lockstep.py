@@ -10,6 +10,7 @@ from snapmerge import (
     Capabilities,
     Divergence,
     Done,
+    Finish,
     Implementation,
     NotModelled,
     Operation,
@@ -22,6 +23,7 @@ from snapmerge import (
     Verdict,
     World,
     WouldBlock,
+    check_modelled,
 )
 
 __all__ = ["Disagreement", "Lockstep", "judge", "replay"]
@@ -126,6 +128,8 @@ def judge(
     """
     oracle = Oracle(rules, budget=budget)
     for step in trace:
+        if step.outcome is None and not isinstance(step.operation, Finish):
+            check_modelled(step.operation, None)
         verdict = oracle.observe(step.operation, step.outcome)
         yield step, verdict
         if verdict is not None:

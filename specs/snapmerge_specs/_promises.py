@@ -288,7 +288,7 @@ class Promises:
         store = place.store
         if store is None:
             return None if place.disk.cow else place.disk.volume.now[sector]
-        if not store.counts:
+        if not store.counts or (store.may_be_invalid and self._tasks):  # a read may end after it became so
             return None
         may = store.volume.now[sector]
         return either(may, place.disk.volume.now[sector]) if store.is_merge and store.may_be_invalid else may
@@ -329,7 +329,8 @@ class Promises:
             disks = [place.disk] if store is None else [place.disk, self._shadow.disks[store.cow]]
             excused = any(disk.failed >= task.began or not disk.trusted for disk in disks)
             excused = excused or (store is not None and (store.invalid or store.may_be_invalid))
-            if place.kind == "nothing" or excused:
+            dead = store is None and place.device is not None and any(line.is_merge for line in place.device.live)
+            if place.kind == "nothing" or excused or dead:
                 return
         origin = isinstance(io, sm.Write) and any(place.kind == "origin" for place in places)
         statement = "ORIGIN-2" if origin else "PROMISE-5"

@@ -231,3 +231,10 @@ def test_a_program_without_anything_has_not_passed(capsys: pytest.CaptureFixture
     program = REFUSES.replace('["disk", "write", "read"]', "[]")
     assert main(["check", "--runs", "2", "--save", str(tmp_path), "--", sys.executable, "-I", "-S", "-c", program]) == 2
     assert "nothing was checked: its capabilities name too little" in capsys.readouterr().err
+
+
+def test_strictly_a_known_finding_is_1_and_it_never_agrees(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = replace(AGREED, known=(Finding("misaligned-discard", "zeroes sectors", 3),))
+    assert main(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["agrees"] is False
+    assert main(["check", "--strict"]) == 1

@@ -38,6 +38,8 @@ def test_judge_says_where_and_what(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", "good.trace", "bad.trace"]) == 1
     assert capsys.readouterr().out == (
         "good.trace: ok\nbad.trace: diverged at line 6: read base 0 3: allowed #5+2 #0, seen #5x2 #0\n"
+        "    promise broken at line 6: a disk does not hold what was written to it (PROMISE-1): read base 0 3: "
+        "sector 1 holds #5, and may hold #6\n"
     )
 
 
@@ -204,3 +206,13 @@ def test_replay_keeps_images_when_asked(capsys: pytest.CaptureFixture[str]) -> N
     assert [path.name for path in Path("images").iterdir()] == ["base.img"]
     assert main(["replay", "good.trace", "--directory", "images"]) == 2
     assert "has disk images already (base.img); name an empty one" in capsys.readouterr().err
+
+
+@pytest.mark.spec("PROMISE-1")
+def test_judge_says_which_promise_is_broken_behind_a_divergence(capsys: pytest.CaptureFixture[str]) -> None:
+    head = "disk base 4 -> ok\nwrite base 0 1 #7 -> ok\nflush base -> error EIO\n"
+    Path("both.trace").write_text(head + "read base 0 1 -> #9\n")
+    assert main(["judge", "--json", "both.trace"]) == 1
+    (both,) = json.loads(capsys.readouterr().out)["files"]
+    assert (both["result"], both["line"]) == ("diverged", 3)
+    assert (both["broken"]["statement"], both["broken"]["line"]) == ("PROMISE-1", 4)

@@ -34,7 +34,7 @@ def _scenario(rules: Rules, seed: int) -> tuple[int, bool]:
         steps=_STEPS,
         seed=seed,
         shrink_tries=0,
-        make_oracle=partial(Oracle, budget=Budget(work=_BUDGET)),
+        make_oracle=partial(Oracle, budget=_BUDGET),
     )
     return report.operations, report.found is not None or bool(report.known)
 
