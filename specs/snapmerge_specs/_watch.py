@@ -15,6 +15,7 @@ from snapmerge.machinery import ConceptMerge, Task, begin, poll, tend
 from ._concept_properties import is_held
 from ._invariants import broken, step_broken
 from ._views import NOTHING, Volumes, begun, ended, misread, views_wrong
+from ._within import FAULTS, FEATURES
 
 __all__ = ["Broken", "Watch", "watch"]
 
@@ -51,7 +52,7 @@ class Watch:
     def capabilities(self) -> sm.Capabilities:
         """Everything that the model can do."""
         targets = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
-        return sm.Capabilities(sm.OPERATION_WORDS, targets, frozenset({"read", "write", "flush"}))
+        return sm.Capabilities(sm.OPERATION_WORDS, targets, FAULTS, FEATURES)
 
     @property
     def world(self) -> sm.World:

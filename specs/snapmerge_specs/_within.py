@@ -9,12 +9,12 @@ from typing import Final
 import snapmerge as sm
 from snapmerge import Capabilities, Operation, operation_word
 
-__all__ = ["FAULTS", "has_kind", "is_within", "left_out", "may_be_refused"]
+__all__ = ["FAULTS", "FEATURES", "has_kind", "is_within", "left_out", "may_be_refused"]
 
 FAULTS: Final = frozenset({"read", "write", "flush"})
 _TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
 _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin"})
-_FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
+FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
 
 
 def has_kind(kind: str, can: Capabilities) -> bool:
@@ -58,7 +58,7 @@ def left_out(can: Capabilities) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _lacking(can: Capabilities) -> Iterator[tuple[str, tuple[str, ...]]]:
-    everything = {"operations": sm.OPERATION_WORDS, "targets": _TARGETS, "faults": FAULTS, "features": _FEATURES}
+    everything = {"operations": sm.OPERATION_WORDS, "targets": _TARGETS, "faults": FAULTS, "features": FEATURES}
     for name, words in everything.items():
         if lacks := sorted(words - getattr(can, name)):
             yield name, tuple(lacks)
