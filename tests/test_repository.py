@@ -63,9 +63,11 @@ def test_nothing_is_left_over_and_no_machine_is_named(path: Path) -> None:
 
 @pytest.mark.parametrize("side", SOURCES)
 def test_tests_mirror_the_sources(side: str) -> None:
-    tests = {path.name.removeprefix("test_") for path in (ROOT / "tests" / side).glob("test_*.py")}
-    sources = {path.name.removeprefix("_") for path in SOURCES[side].rglob("*.py")}
-    assert tests <= sources, f"tests/{side} has tests without a source: {sorted(tests - sources)}"
+    folder = ROOT / "tests" / side
+    tests = {path.relative_to(folder).with_name(path.name.removeprefix("test_")) for path in folder.rglob("test_*.py")}
+    files = [path.relative_to(SOURCES[side]) for path in SOURCES[side].rglob("*.py")]
+    sources = {path.with_name(path.name.removeprefix("_")) for path in files}
+    assert tests <= sources, f"tests/{side} has tests without a source: {sorted(map(str, tests - sources))}"
 
 
 def citations() -> Iterator[tuple[str, str]]:

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from snapmerge import (
     Budget,
+    ConceptRules,
     Crash,
     Died,
     Divergence,
-    Generation,
     Implementation,
     NotModelled,
     OperationError,
@@ -108,7 +108,7 @@ def _judge_file(path: str, rules: Rules, budget: Budget) -> tuple[int, dict[str,
     """The oracle's verdict, and which promise is broken, if one is; that is looked for to the end of the trace."""
     trace = read_trace(path)
     code, result = _conformance(trace, rules, budget)
-    broken = broken_promise(trace.steps) if rules.generation is Generation.MAINLINE else None
+    broken = broken_promise(trace.steps) if not rules.has(ConceptRules) else None
     if broken is None:
         return code, result
     fields = {"line": trace.lines[broken.index], "statement": broken.statement, "text": str(broken)}

@@ -11,6 +11,7 @@ from typing import Final
 from snapmerge import (
     OPERATION_WORDS,
     SECTOR_BYTES,
+    TARGETS,
     Blocked,
     Capabilities,
     Crash,
@@ -43,7 +44,6 @@ from ._unavailable import Unavailable
 
 __all__ = ["DeviceMapper"]
 
-_TARGETS: Final = frozenset({"linear", "error", "zero", "snapshot", "snapshot-origin", "snapshot-merge"})
 _RESET_SECONDS: Final = 10.0
 _NAPS: Final = 10
 _SOON: Final = 0.1  # within that nearly everything ends
@@ -305,7 +305,7 @@ _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passd
 
 
 def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
-    targets = _TARGETS & set(versions)
+    targets = TARGETS & set(versions)
     words = set(OPERATION_WORDS)
     if not backing.volatile:
         words -= {"crash"}

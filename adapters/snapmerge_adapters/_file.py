@@ -5,15 +5,16 @@ disk.  A flush is an fsync.  Another process can open the directory later and go
 devices are not, as after a reboot.  Only one at a time: the directory is locked.
 """
 
+import dataclasses
 import fcntl
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import snapmerge as sm
 from snapmerge import SECTOR_BYTES, Content, Session, Unknown, World, contents, data_bytes
+from snapmerge.records import dataclass, replace
 
 from ._memory import as_outcome, check_room, model_capabilities
 from ._unavailable import Unavailable
@@ -164,7 +165,7 @@ class Files:
         """Everything; the images that were there take nothing from what may be made."""
         all_of_it = model_capabilities(f"the model over image files in {self._directory}")
         given = sum(image.size for image in self._given.values())
-        return replace(all_of_it, sectors_max=all_of_it.sectors_max + given)
+        return dataclasses.replace(all_of_it, sectors_max=all_of_it.sectors_max + given)
 
     def apply(self, operation: sm.Operation) -> sm.Outcome:
         """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""

@@ -26,7 +26,7 @@ from ._unavailable import Unavailable
 
 __all__ = ["Guest", "find_kernel", "find_modules", "kernel_release"]
 
-_MODULES: Final = {"dm-snapshot": "", "loop": "max_loop=1", "nbd": "nbds_max={nbd} max_part=0"}
+_MODULES: Final = {"dm-snapshot": "", "dm-zero": "", "loop": "max_loop=1", "nbd": "nbds_max={nbd} max_part=0"}
 _RELEASE: Final = re.compile(r"\d+\.\d+\S*")
 _BOOT_SECONDS: Final = 60.0
 _PACKAGE: Final = "the Debian package user-mode-linux brings it"

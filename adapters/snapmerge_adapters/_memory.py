@@ -9,6 +9,7 @@ from random import Random
 from snapmerge import (
     MAINLINE,
     OPERATION_WORDS,
+    TARGETS,
     Capabilities,
     Crash,
     Disk,
@@ -34,7 +35,7 @@ def model_capabilities(about: str) -> Capabilities:
     """What the model can do: everything."""
     return Capabilities(
         operations=OPERATION_WORDS,
-        targets=frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"}),
+        targets=TARGETS,
         faults=frozenset({"read", "write", "flush"}),
         features=frozenset(
             {"texts", "discard", "N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"}

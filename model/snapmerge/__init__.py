@@ -1,14 +1,9 @@
 """An executable reference model of Linux device-mapper snapshots and of merging them back."""
 
-from ._bio import Bio, Buffer, Op
-from ._budget import Budget
-from ._codec import read_store
-from ._concept_state import Generation
-from ._disk import Disk as DiskState
-from ._disk import Unknown
-from ._draft import ConceptRules, Draft, Rules
-from ._errors import EventError, MachineError, NotModelled, OperationError, SnapmergeError, TraceError, WouldBlock
-from ._events import (
+from snapmerge.machine.concept.rules import ConceptRules
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.draft import Draft, Rules
+from snapmerge.machine.core.events import (
     AddDisk,
     CreateDevice,
     Effect,
@@ -27,7 +22,16 @@ from ._events import (
     SubmitBio,
     SuspendDevice,
 )
-from ._machine import CONCEPT, MAINLINE, step
+from snapmerge.machine.core.state import Stack
+from snapmerge.machine.core.status import status_line, table_line
+from snapmerge.machine.registry import CONCEPT, MAINLINE, TARGETS, step
+from snapmerge.machine.snapshot.rules import SnapshotRules
+
+from ._budget import Budget
+from ._codec import read_store
+from ._disk import Disk as DiskState
+from ._disk import Unknown
+from ._errors import EventError, MachineError, NotModelled, OperationError, SnapmergeError, TraceError, WouldBlock
 from ._modelled import OTHER_TARGETS, check_modelled
 from ._operations import (
     Crash,
@@ -63,8 +67,6 @@ from ._port import Capabilities, Implementation
 from ._schedules import outcomes
 from ._session import Raw, Result, Session, operate, settled
 from ._shown import counted, shortened, shown
-from ._state import Stack
-from ._status import status_line, table_line
 from ._store_problems import StoreProblem, store_problems
 from ._trace import (
     OPERATION_WORDS,
@@ -101,6 +103,7 @@ __all__ = [
     "OPERATION_WORDS",
     "OTHER_TARGETS",
     "SECTOR_BYTES",
+    "TARGETS",
     "AddDisk",
     "Bio",
     "Blocked",
@@ -135,7 +138,6 @@ __all__ = [
     "Finish",
     "Finished",
     "Flush",
-    "Generation",
     "Heal",
     "Implementation",
     "Io",
@@ -172,6 +174,7 @@ __all__ = [
     "Session",
     "Settle",
     "SnapmergeError",
+    "SnapshotRules",
     "Stack",
     "Start",
     "Status",

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from snapmerge.records import dataclass
 
 from ._session import Session
 

@@ -1,15 +1,16 @@
 """What can fail, and who sees it: the questions about a world on which reductions of the search depend."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.events import Io
+from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
+from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
+from snapmerge.records import dataclass
+
 from . import _operations as op
-from ._bio import Bio
-from ._concept_state import ConceptMerge
 from ._disk import Disk
-from ._events import Io
 from ._places import Place, overlaps, places, places_of_bio, size
-from ._state import CopyJob, DeviceBio, Phase, Piece, Purpose, Rest, SnapshotTarget, StoreIo, StoreStep, Target
 from ._store import Persistent
 from ._units import chunk_count, chunk_start
 from ._world import World
@@ -69,11 +70,9 @@ def _and(names: frozenset[str] | None, name: str | None) -> frozenset[str] | Non
 
 
 def merges(world: World) -> bool:
-    """Whether a merge is under way, which goes on beside everything else."""
-    if any(isinstance(t, ConceptMerge) and t.works for t in world.stack.targets.values()):
-        return True
-    found = (t.merge for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
-    return any(merge is not None and merge.phase is not Phase.IDLE for merge in found)
+    """Whether a merge is under way: a target works by itself, beside everything else."""
+    types = world.rules.by_class
+    return any(types[type(target)].works(target) for target in world.stack.targets.values())
 
 
 def may_fail(world: World) -> bool:
@@ -143,7 +142,7 @@ def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:
     if isinstance(work, StoreIo):
         return work.step is StoreStep.DROP
     snap = world.stack.targets[work.target]
-    return work.purpose is Purpose.COPY_OUT and isinstance(snap, SnapshotTarget) and not snap.valid
+    return work.purpose is Copy.OUT and isinstance(snap, SnapshotTarget) and not snap.valid
 
 
 def _room(world: World, snap: SnapshotTarget) -> int:
@@ -167,7 +166,7 @@ def reads_what_it_should(world: World, job: CopyJob, after: Ahead) -> bool:
     less of what has been read and is being written than of what is still to be read.
     """
     snap = world.stack.targets[job.target]
-    if job.purpose is not Purpose.COPY_OUT or not isinstance(snap, SnapshotTarget) or may_fail(world):
+    if job.purpose is not Copy.OUT or not isinstance(snap, SnapshotTarget) or may_fail(world):
         return False
     if not _is_unseen(world, snap, after):
         return False

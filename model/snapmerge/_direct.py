@@ -1,8 +1,10 @@
 """What operations do at once, without the machine: disks are made, broken, read and written; tables looked at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import assert_never
+
+from snapmerge.machine.core.status import status_line, table_line
+from snapmerge.records import dataclass, replace
 
 from . import _operations as op
 from ._codec import read_store
@@ -10,8 +12,6 @@ from ._disk import Disk, Sectors, Unknown
 from ._errors import OperationError
 from ._outcomes import Count, Data, Done, Failed, Line, Outcome
 from ._payload import as_seen, data_bytes, tags_from
-from ._replace import replace
-from ._status import status_line, table_line
 from ._world import World, add_disk, bind, likely, made_durable
 
 __all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
@@ -65,7 +65,7 @@ def look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
         case op.Status(name):
             return Line(status_line(world.stack, world.rules, name))
         case op.Table(name):
-            return Line(table_line(world.stack, name))
+            return Line(table_line(world.stack, world.rules, name))
         case op.Events():
             return Count(device.events)
         case _:

@@ -5,9 +5,10 @@ written since, whatever becomes of its neighbours: that is every legal subset of
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from immutables import Map
+
+from snapmerge.records import dataclass
 
 from ._operations import FaultKind
 from ._payload import Content

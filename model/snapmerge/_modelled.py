@@ -2,18 +2,20 @@
 
 from typing import Final
 
+from snapmerge.machine.core.table_line import parse_table
+from snapmerge.machine.registry import MAINLINE
+
 from . import _operations as op
 from ._errors import NotModelled
 from ._outcomes import Died, Done, Failed, Outcome
-from ._table import TARGETS, parse_table
 
 __all__ = ["OTHER_TARGETS", "check_modelled"]
 
 # fmt: off
 OTHER_TARGETS: Final = frozenset({
-    "cache", "clone", "crypt", "delay", "dust", "ebs", "era", "error", "flakey", "inlinecrypt", "integrity",
+    "cache", "clone", "crypt", "delay", "dust", "ebs", "era", "flakey", "inlinecrypt", "integrity",
     "log-writes", "mirror", "multipath", "pcache", "raid", "striped", "switch", "thin", "thin-pool", "unstriped", "vdo",
-    "verity", "writecache", "zero", "zoned",
+    "verity", "writecache", "zoned",
 })
 # fmt: on
 """The targets of Linux that are not modelled.  A kernel may lack any of them; one with another name no kernel has."""
@@ -35,7 +37,7 @@ def check_modelled(operation: op.Plain | op.Start, outcome: Outcome | None) -> N
     if not isinstance(operation, op.Create | op.Load) or operation.table is None or isinstance(outcome, Died):
         return
     for line in parse_table(operation.table):
-        if line.target in OTHER_TARGETS or (line.target not in TARGETS and isinstance(outcome, Done)):
+        if line.target in OTHER_TARGETS or (line.target not in MAINLINE.by_name and isinstance(outcome, Done)):
             raise NotModelled(f"the target {line.target} is not modelled", line.target)
     if isinstance(outcome, Failed) and outcome.text is not None and _BLOCKS in outcome.text:
         raise NotModelled("blocks of other sizes than 512 bytes are not modelled")

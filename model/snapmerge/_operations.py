@@ -4,8 +4,9 @@ The same values are the lines of a trace, the messages of the stdio protocol, th
 the steps of the stateful tests.  ``specs/trace.md`` defines how each is written.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from snapmerge.records import dataclass
 
 from ._units import Sector, Sectors
 

@@ -9,15 +9,15 @@ While a merge is under way in the witness only its place is open.  There the wit
 no further than what was seen needs.
 """
 
-from dataclasses import dataclass
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.registry import MAINLINE
+from snapmerge.records import dataclass
 
 from ._agreement import agreeing, alike, asked, likely_outcome
 from ._budget import Budget, Exhausted, Spending
 from ._calm import merges
-from ._draft import Rules
 from ._errors import OperationError
 from ._kinds import possible
-from ._machine import MAINLINE
 from ._modelled import check_modelled
 from ._operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Write
 from ._outcomes import Blocked, Outcome

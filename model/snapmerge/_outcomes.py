@@ -1,7 +1,8 @@
 """What a user of device-mapper can see: the outcome of an operation."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from snapmerge.records import dataclass
 
 from ._payload import Seen
 

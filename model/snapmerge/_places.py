@@ -1,8 +1,10 @@
 """Where things lie: what a disk or device is made of, seen through linear devices."""
 
-from ._bio import Bio
-from ._concept_state import ConceptMerge
-from ._state import SUBMITTER, DeviceBio, LinearTarget, OriginTarget, Piece, SnapshotTarget, Stack, Target, Work
+from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Stack, Target, Work
+from snapmerge.machine.linear import LinearTarget
+from snapmerge.machine.snapshot.state import OriginTarget, SnapshotTarget
 
 __all__ = ["Place", "frame", "is_linear", "names_below", "overlaps", "places", "places_of_bio", "sender", "size"]
 
@@ -75,24 +77,16 @@ def is_linear(stack: Stack, name: str) -> bool:
     )
 
 
-def names_below(stack: Stack, name: str) -> set[str]:
+def names_below(stack: Stack, rules: Rules, name: str) -> set[str]:
     """The name itself, and those of all devices and disks that it lies on, now or with the table that comes next."""
     found, left = {name}, [name]
     while left:
         device = stack.devices.get(left.pop())
-        for id in (*device.live, *device.inactive) if device is not None else ():
-            new = _lowers(stack.targets[id]) - found
+        for target in [stack.targets[id] for id in (*device.live, *device.inactive)] if device is not None else ():
+            new = set(rules.by_class[type(target)].lower(target)) - found
             found |= new
             left += new
     return found
-
-
-def _lowers(target: Target) -> set[str]:
-    match target:
-        case LinearTarget(lower=lower) | OriginTarget(lower=lower):
-            return {lower}
-        case SnapshotTarget(origin=origin, cow=cow) | ConceptMerge(destination=origin, cow=cow):
-            return {origin, cow}
 
 
 def frame(stack: Stack, name: str) -> str:
@@ -112,5 +106,5 @@ def _counts_in(target: Target, name: str) -> str:
             return lower
         case SnapshotTarget(origin=origin):
             return origin
-        case ConceptMerge():
+        case _:
             return name

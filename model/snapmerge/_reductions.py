@@ -24,14 +24,17 @@ Linear devices only pass on what they are given: a copy through some is the same
 
 from collections.abc import Iterator
 
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.events import Fetch, Io
+from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
+from snapmerge.machine.linear import LinearTarget
+from snapmerge.machine.snapshot.state import Copy, SnapshotTarget
+
 from . import _operations as op
-from ._bio import Bio, Buffer, Op
 from ._calm import Ahead, calm, may_fail, merges, reads_what_it_should
-from ._concept_state import ConceptMerge, Generation
-from ._events import Fetch, Io
 from ._places import frame, is_linear, names_below, overlaps, places, sender, size
 from ._session import Session, Task
-from ._state import SUBMITTER, CopyJob, DeviceBio, LinearTarget, Piece, Purpose, Rest, SnapshotTarget, Work
 from ._store import Persistent
 from ._units import chunk_start
 from ._world import Flight, World, advance, finish, in_canonical_order, moves
@@ -82,7 +85,7 @@ def _is_flushed(world: World, disk: str) -> bool:
     """Whether the disk may be flushed beside what users flush: stores and merges do that."""
     snaps = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget)]
     return merges(world) or any(
-        isinstance(t.store, Persistent) and disk in names_below(world.stack, t.cow) for t in snaps
+        isinstance(t.store, Persistent) and disk in names_below(world.stack, world.rules, t.cow) for t in snaps
     )
 
 
@@ -104,7 +107,7 @@ def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -
     world = session.world
     if not isinstance(flight.effect, Io) or flight.effect.bio.op is Op.FLUSH:
         return False
-    if world.stack.generation is Generation.CONCEPT and merges(world):
+    if world.rules.claiming and merges(world):
         return False  # nothing keeps that merge from the sectors that others write
     _, work = sender(world.stack, flight.effect.id)
     if isinstance(work, CopyJob):
@@ -138,7 +141,7 @@ def _may_be_overtaken(world: World, job: CopyJob) -> bool:
     that nobody waits for may still be there when the next operation begins.
     """
     snap = world.stack.targets[job.target]
-    if job.purpose is not Purpose.COPY_OUT or not isinstance(snap, SnapshotTarget) or calm(world):
+    if job.purpose is not Copy.OUT or not isinstance(snap, SnapshotTarget) or calm(world):
         return False
     if merges(world) or any(device.deferred for device in world.stack.devices.values()):
         return True
@@ -227,7 +230,7 @@ def _looks_at_disks(world: World, operation: op.Operation) -> bool:
 def _is_store(world: World, disk: str) -> bool:
     """Whether there is a store on the disk, and one alone: what is written there as data is not in its metadata."""
     targets = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget | ConceptMerge)]
-    others = [t for t in targets if disk in names_below(world.stack, t.cow)]
+    others = [t for t in targets if disk in names_below(world.stack, world.rules, t.cow)]
     return len(others) == 1 and others[0].cow == disk and isinstance(others[0].store, Persistent)
 
 
@@ -265,7 +268,7 @@ def _out_of_turn(world: World) -> Iterator[int]:
 def _filled(world: World, flight: Flight) -> tuple[int, int] | None:
     """The snapshot and the chunk of the exception that a flight helps to fill."""
     match sender(world.stack, flight.effect.id)[1]:
-        case CopyJob(target, Purpose.COPY_OUT, int(chunk)) | Piece(target=target, chunk=int(chunk), full=True):
+        case CopyJob(target, Copy.OUT, int(chunk)) | Piece(target=target, chunk=int(chunk), full=True):
             return target, chunk
         case _:
             return None

@@ -5,24 +5,30 @@ your choice; ``_schedules`` has every schedule.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from immutables import Map
 
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.core.events import (
+    CreateDevice,
+    Event,
+    LoadTable,
+    RemoveDevice,
+    ResumeDevice,
+    SendMessage,
+    SubmitBio,
+    SuspendDevice,
+)
+from snapmerge.machine.registry import MAINLINE
+from snapmerge.records import dataclass, replace
+
 from . import _operations as op
-from ._bio import Bio, Buffer, Op
-from ._concept_state import ConceptMerge
 from ._direct import Raw, Result, change_disk, disk_io, look, metadata
-from ._draft import Rules
 from ._errors import EventError, OperationError, WouldBlock
-from ._events import CreateDevice, Event, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SubmitBio, SuspendDevice
-from ._machine import MAINLINE
 from ._outcomes import Blocked, Done, Failed
 from ._payload import tags_from
-from ._replace import replace
-from ._state import SnapshotTarget
-from ._store import Persistent
 from ._world import World, advance, cut_power, finish, happen, start_world, user_buffer
 
 __all__ = [
@@ -217,15 +223,7 @@ def _settled(world: World, operation: op.Plain) -> bool:
     if device is None:
         raise OperationError(f"there is no device to settle: {operation}")
     targets = [world.stack.targets[id] for id in device.live]
-    if any(isinstance(t, ConceptMerge) and t.active and not t.is_over for t in targets):
-        return False
-    for snap in (t for t in targets if isinstance(t, SnapshotTarget) and t.merge):
-        over = not snap.valid or snap.overflowed or (snap.merge is not None and snap.merge.failed)
-        if not over and isinstance(snap.store, Persistent):
-            allocated, _, metadata = snap.store.usage(0)
-            if allocated != metadata:
-                return False
-    return True
+    return all(world.rules.by_class[type(target)].settled(target) for target in targets)
 
 
 def tend(session: Session) -> Session:

@@ -5,12 +5,12 @@ dm-snap-transient.c.
 """
 
 import struct
-from dataclasses import dataclass, field
 from typing import Final
+
+from snapmerge.records import dataclass, replace
 
 from ._codec import MAGIC, VERSION, Header
 from ._layout import FIRST_DATA_CHUNK, area_location, exceptions_per_area, merge_run, skip_metadata
-from ._replace import replace
 from ._units import SECTOR_BYTES, Chunk
 
 __all__ = ["DEFAULT_CHUNK_SIZE", "Persistent", "Run", "Store", "Transient"]
@@ -74,7 +74,7 @@ class Persistent:
     area: int = 0
     committed: int = 0
     prepared: int = 0
-    image: bytes = field(default=b"", repr=False)
+    image: bytes = b""
 
     @property
     def letters(self) -> str:

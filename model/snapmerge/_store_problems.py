@@ -6,7 +6,8 @@ Source: ``read_header`` and ``read_exceptions`` in dm-snap-persistent.c.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from snapmerge.records import dataclass
 
 from ._codec import HEADER_BYTES, MAGIC, VERSION, Area, Header, areas, read_header
 from ._layout import area_location, exceptions_per_area, is_metadata

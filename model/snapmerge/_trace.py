@@ -6,8 +6,9 @@ every operation and outcome, and printing is canonical.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, assert_never, get_args
+
+from snapmerge.records import dataclass
 
 from . import _operations as op
 from ._errors import TraceError

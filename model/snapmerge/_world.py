@@ -6,21 +6,21 @@ first out) until nothing is in flight.  Nondeterminism is here, explicit, and no
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from immutables import Map
 
-from ._bio import Bio, Buffer, Op
-from ._concept_state import ConceptIo
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.core.events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, Reply, Requeue, Zero
+from snapmerge.machine.core.state import EMPTY, Stack, Work
+from snapmerge.machine.core.step import step
+from snapmerge.machine.registry import MAINLINE
+from snapmerge.records import dataclass, replace
+
 from ._disk import Disk, Mark, Sectors, Unknown
-from ._draft import Rules
-from ._events import AddDisk, Effect, EndBio, Event, Fetch, Finished, Io, Log, Reply, Requeue
-from ._machine import MAINLINE, step
 from ._operations import FaultKind
 from ._payload import Content, contents, data_bytes
-from ._replace import replace
-from ._state import EMPTY, CopyJob, Stack, StoreIo, Work
 
 __all__ = [
     "Flight",
@@ -73,7 +73,7 @@ class World:
 
 def start_world(rules: Rules = MAINLINE) -> World:
     """A world with nothing in it."""
-    return World(Stack(generation=rules.generation), rules=rules)
+    return World(rules=rules)
 
 
 def user_buffer(token: int) -> Buffer:
@@ -94,7 +94,8 @@ def happen(world: World, event: Event) -> World:
 
 
 def _absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
-    flights, ended, replies = list(world.flights), world.ended, world.replies
+    flights, buffers = list(world.flights), world.buffers
+    ended, replies = world.ended, world.replies
     for effect in effects:
         match effect:
             case Io(_, bio) if bio.op is Op.FLUSH or bio.preflush:
@@ -103,13 +104,15 @@ def _absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
                 flights.append(Flight(effect))
             case EndBio(token, error):
                 ended = ended.set(token, error)
+            case Zero(buffer, count):
+                buffers = _filled(buffers, buffer, (0,) * count)
             case Reply():
                 replies = replies.set(effect.token, effect)
             case Log():
                 pass
             case _:
                 assert_never(effect)
-    return World(stack, world.disks, tuple(flights), world.buffers, ended, replies, world.rules)
+    return World(stack, world.disks, tuple(flights), buffers, ended, replies, world.rules)
 
 
 # --- what may happen next ----------------------------------------------------------------------------------------
@@ -283,11 +286,14 @@ def _payload(world: World, bio: Bio) -> Sectors:
 
 
 def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
-    there = world.buffers.get(to.owner, ())
-    if to.offset > len(there):
-        there = (*there, *(0,) * (to.offset - len(there)))
-    filled = (*there[: to.offset], *sectors, *there[to.offset + len(sectors) :])
-    return replace(world, buffers=world.buffers.set(to.owner, filled))
+    return replace(world, buffers=_filled(world.buffers, to, sectors))
+
+
+def _filled(buffers: Map[int, Sectors], to: Buffer, sectors: Sectors) -> Map[int, Sectors]:
+    held = buffers.get(to.owner, ())
+    if to.offset > len(held):
+        held = (*held, *(0,) * (to.offset - len(held)))
+    return buffers.set(to.owner, (*held[: to.offset], *sectors, *held[to.offset + len(sectors) :]))
 
 
 def _report(world: World, flight: Flight, event: Finished) -> World:
@@ -304,13 +310,7 @@ def _report(world: World, flight: Flight, event: Finished) -> World:
 
 def _needs_buffer(before: Work | None, after: Work | None) -> bool:
     """Whether work goes on with what was read for it; ids are reused, so it may be other work by now."""
-    match after:
-        case None:
-            return False
-        case CopyJob(reading=False) | StoreIo(fetching=True) | ConceptIo(fetching=True):
-            return True
-        case _:
-            return after is before
+    return after is not None and (after.keeps_buffer or after is before)
 
 
 def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from snapmerge import MAINLINE, Died, Divergence, Generation, Implementation, OperationError, Rules, Step, parse_trace
+from snapmerge import MAINLINE, ConceptRules, Died, Divergence, Implementation, OperationError, Rules, Step, parse_trace
 
 from ._findings import KnownFinding, explanation
 from ._lockstep import Disagreement, Lockstep
@@ -17,7 +17,7 @@ Steps = tuple[Step, ...]
 
 def explained(trace: Steps, rules: Rules) -> KnownFinding | None:
     """The known finding that explains a trace: findings are of kernels, which have the one generation only."""
-    return explanation(trace) if rules.generation is Generation.MAINLINE else None
+    return None if rules.has(ConceptRules) else explanation(trace)
 
 
 def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Disagreement | None:

@@ -9,9 +9,9 @@ from typing import Final
 
 from snapmerge import (
     MAINLINE,
+    ConceptRules,
     Died,
     Divergence,
-    Generation,
     Implementation,
     Operation,
     OperationError,
@@ -146,7 +146,7 @@ class _Check:
                 return
 
     def _scenario(self, lockstep: Lockstep) -> Scenario | ConceptScenario:
-        kind = ConceptScenario if self._rules.generation is Generation.CONCEPT else Scenario
+        kind = ConceptScenario if self._rules.has(ConceptRules) else Scenario
         return kind(lockstep, self._disagreed)
 
     def _lockstep(self) -> Lockstep | None:

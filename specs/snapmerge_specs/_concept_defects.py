@@ -6,23 +6,19 @@ the checker had to be built for.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from snapmerge import CONCEPT, Bio, Draft, Op, Rules
-from snapmerge.machinery import (
-    ConceptMerge,
-    Piece,
-    Stage,
-    Store,
-    TableLine,
-    Target,
-    chunk_start,
-    hold,
-    piece_ended,
-    released,
-    to_destination,
-)
+from snapmerge._store import Store
+from snapmerge._units import chunk_start
+from snapmerge.machine.concept.mapping import hold, to_destination
+from snapmerge.machine.concept.rules import ConceptRules, rules_of
+from snapmerge.machine.concept.state import ConceptMerge, Stage
+from snapmerge.machine.concept.worker import released
+from snapmerge.machine.core.bios import piece_ended
+from snapmerge.machine.core.state import Piece, Target
+from snapmerge.machine.core.table_line import TableLine
+from snapmerge.records import dataclass, replace
 
 __all__ = ["AS_POSTED", "CONCEPT_DEFECTS", "ConceptDefect"]
 
@@ -50,12 +46,12 @@ class ConceptDefect:
 def with_defects(*defects: ConceptDefect) -> Rules:
     """The design as it was meant, with these defects."""
     changes = {defect.transition: defect.function for defect in defects}
-    return replace(CONCEPT, concept=replace(CONCEPT.concept, **changes))
+    return CONCEPT.changed(ConceptRules, **changes)
 
 
 def _below_count(d: Draft, merge: ConceptMerge, new: int) -> bool:
     """``if (merge_chunk > sm->nr_chunks)``: a chunk of the COW device against the number of chunks to merge."""
-    first = d.rules.concept.span(merge.line)[0] // merge.chunk_size
+    first = rules_of(d).span(merge.line)[0] // merge.chunk_size
     if new <= merge.end - first:
         return True
     d.log("snapshots: merge_chunk out of range")
@@ -96,7 +92,7 @@ def _goes_on_unread(d: Draft, merge: ConceptMerge) -> None:
 
 
 def _skips_flush(d: Draft, merge: ConceptMerge) -> None:
-    d.rules.concept.record(d, merge)
+    rules_of(d).record(d, merge)
 
 
 def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:

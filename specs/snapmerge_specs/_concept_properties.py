@@ -5,20 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from snapmerge import Io, Op, World
-from snapmerge.machinery import (
-    ConceptMerge,
-    CopyJob,
-    Piece,
-    Purpose,
-    Removing,
-    Resuming,
-    SnapshotTarget,
-    Stage,
-    Suspending,
-    Target,
-    lookup,
-    lower_names,
-)
+from snapmerge._exceptions import lookup
+from snapmerge.machine.concept.state import ConceptCopy, ConceptMerge, Stage
+from snapmerge.machine.core.state import CopyJob, Piece, Removing, Resuming, Suspending, Target
+from snapmerge.machine.snapshot.state import SnapshotTarget
 
 __all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant", "is_held"]
 
@@ -87,7 +77,15 @@ def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> boo
     if device is not None and device.held:
         return True
     targets = world.stack.targets
-    below = {part for id in (*device.live, *device.inactive) for part in lower_names(targets[id])} if device else set()
+    below = (
+        {
+            part
+            for id in (*device.live, *device.inactive)
+            for part in world.rules.by_class[type(targets[id])].lower(targets[id])
+        }
+        if device
+        else set()
+    )
     below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
     return any(is_held(world, part, above | {name}) for part in below - above - {name})
 
@@ -114,7 +112,7 @@ def _stays_inside(world: World) -> str | None:
     """A merge copies to sectors of its target only."""
     for flight in world.flights:
         work = world.stack.work.get(flight.effect.id)
-        if not isinstance(flight.effect, Io) or not isinstance(work, CopyJob) or work.purpose is not Purpose.CONCEPT:
+        if not isinstance(flight.effect, Io) or not isinstance(work, CopyJob) or work.purpose is not ConceptCopy.CHUNK:
             continue
         merge = world.stack.targets.get(work.target)
         to = work.destination

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
-from snapmerge.machinery import print_line
+from snapmerge.machine.core.table_line import print_line
 
 from ._sketch import Draw, Sketched, pick
 

@@ -4,37 +4,34 @@ Each is the model with one transition replaced by a plausible mistake; some were
 none of them breaks would be a property that can't fail.
 """
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from immutables import Map
 
 from snapmerge import MAINLINE, Draft, Op, Rules
-from snapmerge.machinery import (
-    Persistent,
-    Phase,
-    Piece,
-    SnapshotTarget,
-    StoreStep,
-    Transient,
-    area_written,
+from snapmerge._store import Persistent, Transient
+from snapmerge.machine.core.bios import send
+from snapmerge.machine.core.state import Piece
+from snapmerge.machine.snapshot.copy_out import area_written, dropped, publish
+from snapmerge.machine.snapshot.ctr import finish_load
+from snapmerge.machine.snapshot.handover import hand_over
+from snapmerge.machine.snapshot.merge import (
     commit_done,
     drain,
-    dropped,
     fail_merge,
-    finish_load,
     flushed,
-    hand_over,
     map_merge,
-    map_snapshot,
     merge_of,
-    origin_write,
     protect,
-    publish,
     release_run,
-    send,
-    write_metadata,
 )
+from snapmerge.machine.snapshot.origin import origin_write
+from snapmerge.machine.snapshot.registry import snapshot, snapshots_of
+from snapmerge.machine.snapshot.rules import SnapshotRules
+from snapmerge.machine.snapshot.snapshot import map_snapshot
+from snapmerge.machine.snapshot.state import Phase, SnapshotTarget, StoreStep
+from snapmerge.machine.snapshot.store_io import write as write_metadata
+from snapmerge.records import dataclass, replace
 
 from ._findings import FINDINGS
 
@@ -53,10 +50,10 @@ class Defect:
 
 def _asks_first_only(d: Draft, origin: str, sector: int, id: int | None) -> bool:
     """An origin write asks only the first of the snapshots."""
-    registered = d.registered
-    d.registered = registered.set(origin, registered.get(origin, ())[:1])
+    registered = d.shared
+    d.shared = registered.set(origin, registered.get(origin, ())[:1])
     must_wait = origin_write(d, origin, sector, id)
-    d.registered = registered
+    d.shared = registered
     return must_wait
 
 
@@ -75,7 +72,7 @@ def _ignores_readers(d: Draft, snap: SnapshotTarget) -> None:
         return
     kept = {chunk: count for chunk, count in snap.tracked.items() if chunk not in readers}
     publish(d, d.put(replace(snap, tracked=Map(kept)), over=snap))
-    after = d.snapshot(snap.id)
+    after = snapshot(d, snap.id)
     d.put(replace(after, tracked=after.tracked.update(readers)), over=after)
 
 
@@ -104,7 +101,7 @@ def _ends_in_metadata(d: Draft, snap: SnapshotTarget) -> None:
     """After the load, allocation goes on wherever the last exception was, metadata or not (CVE-2013-4299)."""
     last = max((new for new in _news(snap)), default=1)
     finish_load(d, snap)
-    snap = d.snapshot(snap.id)
+    snap = snapshot(d, snap.id)
     if isinstance(snap.store, Persistent):
         d.put(replace(snap, store=replace(snap.store, next_free=last + 1)), over=snap)
 
@@ -116,7 +113,7 @@ def _news(snap: SnapshotTarget) -> list[int]:
 def _source_lives_on(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
     """After a handover both targets serve the COW device."""
     hand_over(d, source, destination)
-    d.put(source, over=d.snapshot(source.id))
+    d.put(source, over=snapshot(d, source.id))
 
 
 def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
@@ -126,10 +123,10 @@ def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
 
 def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
     """A snapshot that is lost while a run is being protected wakes the merge, which did not sleep."""
-    valid = [other.id for other in d.snapshots_of(snap.origin) if other.valid]
+    valid = [other.id for other in snapshots_of(d, snap.origin) if other.valid]
     protect(d, snap)
-    snap = d.snapshot(snap.id)
-    if merge_of(snap).phase is not Phase.PROTECTING and not all(d.snapshot(id).valid for id in valid):
+    snap = snapshot(d, snap.id)
+    if merge_of(snap).phase is not Phase.PROTECTING and not all(snapshot(d, id).valid for id in valid):
         drain(d, snap)
 
 
@@ -143,7 +140,7 @@ def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
     """A merge does not wait for writers of the run."""
     tracked = snap.tracked
     drain(d, d.put(replace(snap, tracked=Map()), over=snap))
-    after = d.snapshot(snap.id)
+    after = snapshot(d, snap.id)
     d.put(replace(after, tracked=tracked), over=after)
 
 
@@ -166,7 +163,7 @@ def _writes_into_run(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> N
     """A write to a chunk that is being merged goes to the COW device, like any other."""
     merge = merge_of(snap)
     map_merge(d, id, d.put(replace(snap, merge=replace(merge, run=None)), over=snap), piece)
-    after = d.snapshot(snap.id)
+    after = snapshot(d, snap.id)
     d.put(replace(after, merge=replace(merge_of(after), run=merge.run)), over=after)
 
 
@@ -189,7 +186,7 @@ def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     """Merging gives nothing back to the status."""
     before = snap.store.next_free
     commit_done(d, snap, error)
-    after = d.snapshot(snap.id)
+    after = snapshot(d, snap.id)
     if isinstance(after.store, Persistent):
         d.put(replace(after, store=replace(after.store, next_free=before)), over=after)
 
@@ -199,27 +196,47 @@ def _as_found(name: str) -> Rules:
     return next(finding.rules for finding in FINDINGS if finding.name == name)
 
 
+def _linux_but(**changes: object) -> Rules:
+    """The rules of Linux with these transitions of snapshots replaced."""
+    return MAINLINE.changed(SnapshotRules, **changes)
+
+
 DEFECTS: Final = (
-    Defect("asks first only", "origin waits", "two snapshots", replace(MAINLINE, origin_write=_asks_first_only)),
-    Defect("never waits", "origin waits", "copy-out", replace(MAINLINE, origin_write=_never_waits)),
-    Defect("ignores readers", "reads", "reads and flushes", replace(MAINLINE, publish=_ignores_readers)),
-    Defect("reads early", "reads", "reads and flushes", replace(MAINLINE, map_snapshot=_reads_early)),
-    Defect("forgets records", "on disk", "two snapshots", replace(MAINLINE, write_area=_forgets_records)),
-    Defect("volatile records", "durable", "copy-out", replace(MAINLINE, write_area=_volatile_records)),
-    Defect("reuses chunks", "one to one", "transient", replace(MAINLINE, publish=_reuses_chunks)),
-    Defect("ends in metadata", "usage", "full area", replace(MAINLINE, finish_load=_ends_in_metadata)),
-    Defect("source lives on", "one server", "merge", replace(MAINLINE, hand_over=_source_lives_on)),
-    Defect("leaves others alone", "views", "merge beside a snapshot", replace(MAINLINE, protect=_leaves_others_alone)),
-    Defect("asks once", "merges go on", "merge beside a snapshot", replace(MAINLINE, protect=_asks_once)),
-    Defect("starts twice", "one at a time", "merge beside full snapshots", replace(MAINLINE, protect=_starts_twice)),
-    Defect("copies at once", "run is quiet", "merge interrupted", replace(MAINLINE, drain=_copies_at_once)),
-    Defect("writes into run", "run is quiet", "merge", replace(MAINLINE, map_merge=_writes_into_run)),
-    Defect("skips flush", "durable", "merge", replace(MAINLINE, flush_origin=_skips_flush)),
-    Defect("keeps queue", "nobody forgotten", "merge", replace(MAINLINE, release_run=_keeps_queue)),
-    Defect("fails silently", "nobody forgotten", "merge fails", replace(MAINLINE, fail_merge=_fails_silently)),
+    Defect(
+        "asks first only",
+        "origin waits",
+        "two snapshots",
+        _linux_but(origin_write=_asks_first_only),
+    ),
+    Defect("never waits", "origin waits", "copy-out", _linux_but(origin_write=_never_waits)),
+    Defect("ignores readers", "reads", "reads and flushes", _linux_but(publish=_ignores_readers)),
+    Defect("reads early", "reads", "reads and flushes", _linux_but(map_snapshot=_reads_early)),
+    Defect("forgets records", "on disk", "two snapshots", _linux_but(write_area=_forgets_records)),
+    Defect("volatile records", "durable", "copy-out", _linux_but(write_area=_volatile_records)),
+    Defect("reuses chunks", "one to one", "transient", _linux_but(publish=_reuses_chunks)),
+    Defect("ends in metadata", "usage", "full area", _linux_but(finish_load=_ends_in_metadata)),
+    Defect("source lives on", "one server", "merge", _linux_but(hand_over=_source_lives_on)),
+    Defect(
+        "leaves others alone",
+        "views",
+        "merge beside a snapshot",
+        _linux_but(protect=_leaves_others_alone),
+    ),
+    Defect("asks once", "merges go on", "merge beside a snapshot", _linux_but(protect=_asks_once)),
+    Defect(
+        "starts twice",
+        "one at a time",
+        "merge beside full snapshots",
+        _linux_but(protect=_starts_twice),
+    ),
+    Defect("copies at once", "run is quiet", "merge interrupted", _linux_but(drain=_copies_at_once)),
+    Defect("writes into run", "run is quiet", "merge", _linux_but(map_merge=_writes_into_run)),
+    Defect("skips flush", "durable", "merge", _linux_but(flush_origin=_skips_flush)),
+    Defect("keeps queue", "nobody forgotten", "merge", _linux_but(release_run=_keeps_queue)),
+    Defect("fails silently", "nobody forgotten", "merge fails", _linux_but(fail_merge=_fails_silently)),
     Defect("counts cleared", "merge reads data", "merge fails", _as_found("merge-repeats-cleared-records")),
-    Defect("leaks", "usage", "merge", replace(MAINLINE, commit_done=_leaks)),
+    Defect("leaks", "usage", "merge", _linux_but(commit_done=_leaks)),
     Defect("volatile invalidation", "durable", "overflow", _as_found("invalidation-is-volatile")),
-    Defect("silent invalidation", "durable", "overflow", replace(MAINLINE, drop_header=_silent_invalidation)),
+    Defect("silent invalidation", "durable", "overflow", _linux_but(drop_header=_silent_invalidation)),
 )
 """In each, one mistake."""

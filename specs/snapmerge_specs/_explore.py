@@ -5,15 +5,17 @@ what follows. Each state is a session, a place in the script, and the volumes th
 everything that the environment can do is tried.
 """
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Final
 
 from immutables import Map
 
 import snapmerge as sm
 from snapmerge import MAINLINE, Rules, Session, World
-from snapmerge.machinery import Task, begin, poll, tend
+from snapmerge._session import Task, begin, poll, tend
+from snapmerge.records import dataclass, replace
 
 from ._invariants import broken, step_broken
 from ._reach import reached
@@ -50,7 +52,7 @@ class Violation:
     depth: int
 
 
-@dataclass
+@dataclasses.dataclass
 class Exploration:
     """What a search has seen."""
 

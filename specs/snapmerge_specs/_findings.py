@@ -5,19 +5,15 @@ The model does not follow.  A check that meets one of these says which, and goes
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 from snapmerge import MAINLINE, Bio, Budget, Died, Draft, NotModelled, Op, Rules, Step
-from snapmerge.machinery import (
-    Persistent,
-    SnapshotTarget,
-    StoreStep,
-    Target,
-    area_read,
-    commit_done,
-    take,
-    write_header,
-)
+from snapmerge._store import Persistent
+from snapmerge.machine.snapshot.merge import area_read, commit_done
+from snapmerge.machine.snapshot.rules import SnapshotRules
+from snapmerge.machine.snapshot.snapshot import max_io_len
+from snapmerge.machine.snapshot.state import SnapshotTarget, StoreStep
+from snapmerge.machine.snapshot.store_io import write_header
+from snapmerge.records import dataclass, replace
 
 from ._lockstep import judge
 
@@ -40,11 +36,11 @@ class KnownFinding:
     death: str = ""
 
 
-def _take_from_start(target: Target, bio: Bio) -> int:
+def _cut_from_start(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
     """Discards are cut every chunk size sectors from their own start, not at the chunks' borders."""
-    if bio.op is Op.DISCARD and isinstance(target, SnapshotTarget) and target.merge is None and target.store.chunk_size:
-        return min(bio.count, target.store.chunk_size)
-    return take(target, bio)
+    if bio.op is Op.DISCARD and snap.merge is None and snap.store.chunk_size:
+        return min(bio.count, snap.store.chunk_size)
+    return max_io_len(d, snap, bio)
 
 
 def _commit_forgotten(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
@@ -73,28 +69,28 @@ FINDINGS: tuple[KnownFinding, ...] = (
         "a discard that begins inside a chunk zeroes sectors of another chunk",
         "SNAP-12",
         ("6.1.176", "6.12.101", "7.2.7"),
-        replace(MAINLINE, take=_take_from_start),
+        MAINLINE.changed(SnapshotRules, max_io_len=_cut_from_start),
     ),
     KnownFinding(
         "merge-repeats-cleared-records",
         "after a failed metadata write, a restarted merge takes cleared records for real ones and copies the header",
         "MERGE-17",
         ("6.1.176", "6.12.101", "7.2.7"),
-        replace(MAINLINE, commit_done=_commit_forgotten),
+        MAINLINE.changed(SnapshotRules, commit_done=_commit_forgotten),
     ),
     KnownFinding(
         "merge-skips-area",
         "after a failed read of an area, a restarted merge goes on with the area before it, or ends early",
         "MERGE-18",
         ("6.1.176", "6.12.101", "7.2.7"),
-        replace(MAINLINE, area_read=_area_skipped),
+        MAINLINE.changed(SnapshotRules, area_read=_area_skipped),
     ),
     KnownFinding(
         "invalidation-is-volatile",
         "a power cut can take back that a snapshot is invalid, while the origin has lost what it should have kept",
         "SNAP-13",
         ("6.1.176", "6.12.101", "7.2.7"),
-        replace(MAINLINE, drop_header=_plain_header),
+        MAINLINE.changed(SnapshotRules, drop_header=_plain_header),
     ),
     KnownFinding(
         "discards-divide-by-zero",

@@ -8,19 +8,11 @@ from collections.abc import Iterator
 
 import snapmerge as sm
 from snapmerge import Io, Op, World
-from snapmerge.machinery import (
-    CopyJob,
-    Merge,
-    MergeFlush,
-    Persistent,
-    Phase,
-    Purpose,
-    SnapshotTarget,
-    StoreIo,
-    StoreStep,
-    is_metadata,
-    pairs,
-)
+from snapmerge._exceptions import pairs
+from snapmerge._layout import is_metadata
+from snapmerge._store import Persistent
+from snapmerge.machine.core.state import CopyJob
+from snapmerge.machine.snapshot.state import Copy, Merge, MergeFlush, Phase, SnapshotTarget, StoreIo, StoreStep
 
 from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant, StepInvariant
 from ._views import reader
@@ -30,7 +22,7 @@ __all__ = ["INVARIANTS", "broken", "step_broken"]
 
 def broken(world: World) -> tuple[Invariant, str] | None:
     """The first invariant that does not hold, and why."""
-    more = CONCEPT_INVARIANTS if world.stack.generation is sm.Generation.CONCEPT else ()
+    more = CONCEPT_INVARIANTS if world.rules.has(sm.ConceptRules) else ()
     for invariant in (*more, *INVARIANTS):
         problem = invariant.holds(world)
         if problem is not None:
@@ -40,7 +32,7 @@ def broken(world: World) -> tuple[Invariant, str] | None:
 
 def step_broken(before: World, after: World) -> tuple[StepInvariant, str] | None:
     """The first invariant of two worlds, one move apart, that does not hold, and why."""
-    if after.stack.generation is sm.Generation.CONCEPT:
+    if after.rules.has(sm.ConceptRules):
         for invariant in CONCEPT_STEPS:
             problem = invariant.holds(before, after)
             if problem is not None:
@@ -127,7 +119,7 @@ def _writes(world: World) -> Iterator[tuple[int, sm.Bio]]:
 
 def _is_merge_copy(world: World, id: int) -> bool:
     work = world.stack.work.get(id)
-    return isinstance(work, CopyJob) and work.purpose is Purpose.MERGE
+    return isinstance(work, CopyJob) and work.purpose is Copy.MERGE
 
 
 def _one_at_a_time(world: World) -> str | None:
@@ -145,7 +137,7 @@ def _one_at_a_time(world: World) -> str | None:
 def _done_for(work: object) -> tuple[int, Phase] | None:
     """The merge that this work is for, and the phase of it; None: it is for none."""
     match work:
-        case CopyJob(target, Purpose.MERGE):
+        case CopyJob(target, Copy.MERGE):
             return target, Phase.COPYING
         case MergeFlush(target):
             return target, Phase.FLUSHING
@@ -180,7 +172,7 @@ def _origin_waits(world: World) -> str | None:
                 continue
             chunks = range(bio.sector // size, (bio.sector + bio.count - 1) // size + 1)
             missing = set(chunks) - {old for old, _ in pairs(snap.completed)}
-            if missing and snap.id in world.stack.registered.get(snap.origin, ()):
+            if missing and snap.id in world.stack.shared.get(snap.origin, ()):
                 return (
                     f"{bio.where} is written at {bio.sector} and {snap.device} has no exception for {sorted(missing)}"
                 )

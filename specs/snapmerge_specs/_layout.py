@@ -5,10 +5,10 @@ full, chunk sizes that differ between the snapshots of one origin.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from snapmerge import Capabilities
+from snapmerge.records import dataclass, replace
 
 from ._within import FAULTS, has_kind
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import snapmerge as sm
 from snapmerge import Operation, Plain, Sector, Sectors
+from snapmerge.records import dataclass, replace
 
 __all__ = ["Number", "Operations", "Role", "fitted", "numbers", "with_numbers"]
 

@@ -23,7 +23,9 @@ from snapmerge import (
     World,
     Write,
 )
-from snapmerge.machinery import ConceptMerge, Persistent, Phase, SnapshotTarget
+from snapmerge._store import Persistent
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.snapshot.state import Phase, SnapshotTarget
 
 __all__ = ["NAMES", "reached"]
 

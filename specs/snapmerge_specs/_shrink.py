@@ -5,11 +5,11 @@ other together; both again until nothing helps.  Whether something helps is aske
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import combinations, pairwise
 
 import snapmerge as sm
 from snapmerge import Operation, Step
+from snapmerge.records import replace
 
 from ._numbers import Number, Operations, Role, fitted, numbers, with_numbers
 

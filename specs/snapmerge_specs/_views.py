@@ -7,14 +7,17 @@ allow.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import assert_never
 
 from immutables import Map
 
 import snapmerge as sm
 from snapmerge import Content, World
-from snapmerge.machinery import ConceptMerge, Exceptions, LinearTarget, OriginTarget, SnapshotTarget, Target, lookup
+from snapmerge._exceptions import Exceptions, lookup
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.core.state import Target
+from snapmerge.machine.linear import LinearTarget
+from snapmerge.machine.snapshot.state import OriginTarget, SnapshotTarget
+from snapmerge.records import dataclass, replace
 
 __all__ = ["NOTHING", "Volume", "Volumes", "begun", "ended", "misread", "reader", "view", "views_wrong"]
 
@@ -66,7 +69,7 @@ def _below(target: Target, sector: int) -> tuple[str, int] | None:
         case ConceptMerge():
             return _below_concept(target, sector)
         case _:
-            assert_never(target)
+            return None
 
 
 def _below_concept(merge: ConceptMerge, sector: int) -> tuple[str, int] | None:

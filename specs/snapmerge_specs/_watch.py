@@ -6,11 +6,12 @@ was not flushed.
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import replace
 
 import snapmerge as sm
 from snapmerge import CONCEPT, Rules, Session, Step
-from snapmerge.machinery import ConceptMerge, Task, begin, poll, tend
+from snapmerge._session import Task, begin, poll, tend
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.records import replace
 
 from ._concept_properties import is_held
 from ._invariants import broken, step_broken
@@ -51,8 +52,7 @@ class Watch:
     @property
     def capabilities(self) -> sm.Capabilities:
         """Everything that the model can do."""
-        targets = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
-        return sm.Capabilities(sm.OPERATION_WORDS, targets, FAULTS, FEATURES)
+        return sm.Capabilities(sm.OPERATION_WORDS, sm.TARGETS, FAULTS, FEATURES)
 
     @property
     def world(self) -> sm.World:

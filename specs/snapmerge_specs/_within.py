@@ -13,6 +13,8 @@ __all__ = ["FAULTS", "FEATURES", "has_kind", "is_within", "left_out", "may_be_re
 
 FAULTS: Final = frozenset({"read", "write", "flush"})
 _TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
+"""The targets that scenarios have."""
+
 _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin"})
 FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
 

@@ -54,21 +54,21 @@ def test_judge_goes_on_behind_a_file_that_it_can_not_judge(capsys: pytest.Captur
 
 @pytest.mark.spec("ORACLE-20")
 def test_what_is_not_modelled_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("zero.trace").write_text('create x "0 8 zero" -> ok\n')
-    said = 'zero.trace: not modelled at line 1: create x "0 8 zero": the target zero is not modelled\n'
-    assert main(["judge", "zero.trace"]) == 2
+    Path("raid.trace").write_text('create x "0 8 raid" -> ok\n')
+    said = 'raid.trace: not modelled at line 1: create x "0 8 raid": the target raid is not modelled\n'
+    assert main(["judge", "raid.trace"]) == 2
     assert capsys.readouterr() == (said, "")
-    assert main(["judge", "zero.trace", "bad.trace"]) == 1
+    assert main(["judge", "raid.trace", "bad.trace"]) == 1
     capsys.readouterr()
-    assert main(["judge", "--json", "zero.trace"]) == 2
+    assert main(["judge", "--json", "raid.trace"]) == 2
     assert json.loads(capsys.readouterr().out)["files"] == [
         {
-            "file": "zero.trace",
+            "file": "raid.trace",
             "line": 1,
             "result": "not modelled",
-            "operation": 'create x "0 8 zero"',
+            "operation": 'create x "0 8 raid"',
             "seen": "ok",
-            "reason": "the target zero is not modelled",
+            "reason": "the target raid is not modelled",
         }
     ]
 
@@ -170,7 +170,7 @@ def test_replay_says_who_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 class Zeroes(Memory):
-    """Has the target zero."""
+    """Has the target raid."""
 
     def apply(self, operation: object) -> object:  # type: ignore[override]
         return Done() if isinstance(operation, Load) else super().apply(operation)  # type: ignore[arg-type]
@@ -180,8 +180,8 @@ def test_replay_of_what_is_not_modelled_is_one_line_and_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("snapmerge_adapters._cli_adapters.Memory", Zeroes)
-    Path("x.trace").write_text('create x\nload x "0 8 zero"\nstatus x\n')
-    said = 'x.trace:2: load x "0 8 zero": the target zero is not modelled'
+    Path("x.trace").write_text('create x\nload x "0 8 raid"\nstatus x\n')
+    said = 'x.trace:2: load x "0 8 raid": the target raid is not modelled'
     assert main(["replay", "x.trace", "--adapter", "memory"]) == 2
     assert capsys.readouterr() == ("    1  ok         create x -> ok\n", f"snapmerge: {said}\n")
     assert main(["replay", "x.trace", "--adapter", "memory", "--json"]) == 2

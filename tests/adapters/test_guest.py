@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import immutables
+import msgspec
 import pytest
 
 import snapmerge
@@ -179,7 +180,7 @@ def test_an_ordinary_user_can_boot_it(guest: Guest) -> None:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as packages:
         Path(folder).chmod(0o777)
         Path(packages).chmod(0o755)
-        for module in (snapmerge, snapmerge_adapters, immutables):  # the user may not be let into the checkout
+        for module in (snapmerge, snapmerge_adapters, immutables, msgspec):  # the user may not be let into the checkout
             shutil.copytree(Path(str(module.__file__)).parent, Path(packages, module.__name__))
         script = "from snapmerge_adapters import Guest; g = Guest(); print(g.capabilities.about); g.close()"
         done = subprocess.run(

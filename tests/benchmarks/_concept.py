@@ -2,11 +2,13 @@
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TypeGuard
 
 import snapmerge as sm
-from snapmerge.machinery import CopyJob, Purpose, begin, poll, tend
+from snapmerge._session import begin, poll, tend
+from snapmerge.machine.core.state import CopyJob
+from snapmerge.machine.snapshot.state import Copy
+from snapmerge.records import replace
 from snapmerge_specs import AS_POSTED
 
 from ._figures import Figure, Sizes
@@ -19,7 +21,7 @@ class _Run:
 
     def __init__(self, rules: sm.Rules, chunks: int) -> None:
         size = 2 * chunks
-        self.mainline = rules.generation is sm.Generation.MAINLINE
+        self.mainline = not rules.has(sm.ConceptRules)
         self.device = "origin" if self.mainline else "merge"
         self.origin = f"0 {size} snapshot-origin base"
         self.table = f"0 {size} snapshot-merge {'base' if self.mainline else 'origin'} cow P 1"
@@ -100,7 +102,7 @@ class _Run:
 
 
 def _is_copy(work: object) -> TypeGuard[CopyJob]:
-    return isinstance(work, CopyJob) and work.purpose is not Purpose.COPY_OUT
+    return isinstance(work, CopyJob) and work.purpose is not Copy.OUT
 
 
 def concept(sizes: Sizes) -> Iterator[Figure]:

@@ -6,7 +6,6 @@ The two stores live in processes of their own, so that neither pays for the othe
 import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -30,6 +29,7 @@ from snapmerge import (
 )
 from snapmerge._codec import MAGIC, VERSION, Header, encode_header, encode_records
 from snapmerge._layout import area_location, exceptions_per_area, free_after, new_chunk
+from snapmerge.records import replace
 
 from ._figures import Figure, Sizes, in_turns, ratio, seconds
 

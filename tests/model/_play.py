@@ -1,10 +1,9 @@
 """Plays traces in the model, and lets a test choose what happens next; for the tests beside this file."""
 
-from dataclasses import replace
-
 import snapmerge as sm
 from snapmerge._session import begin, poll, tend
 from snapmerge._world import Flight
+from snapmerge.records import replace
 
 __all__ = ["Bench", "allowed", "disk_with", "play", "setup", "verdict"]
 

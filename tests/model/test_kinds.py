@@ -3,11 +3,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from tests.model._play import setup
 
 import snapmerge as sm
 from snapmerge._kinds import KINDS, possible
-
-from ._play import setup
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 WORDS: dict[str, set[type[sm.Outcome]]] = {

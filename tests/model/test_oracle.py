@@ -1,19 +1,18 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.model._play import play, setup, verdict
 
 import snapmerge as sm
 from snapmerge._exceptions import pairs
 from snapmerge._kinds import possible
 from snapmerge._layout import is_metadata
-from snapmerge._state import SnapshotTarget
 from snapmerge._store import Persistent
-
-from ._play import play, setup, verdict
+from snapmerge.machine.snapshot.state import SnapshotTarget
+from snapmerge.records import replace
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 TRACES = sorted((*SPECS.glob("traces/*.trace"), *SPECS.glob("findings/*.trace")))

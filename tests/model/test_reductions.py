@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
+from tests.model._play import play
 
 import snapmerge as sm
 from snapmerge import _reductions, _schedules
 from snapmerge._calm import ANYTHING, Ahead, ahead
 from snapmerge._world import Flight, known
-
-from ._play import play
 
 Seen = frozenset[tuple[str, ...]]
 PLAIN_MAX = 1_200

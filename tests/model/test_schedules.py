@@ -1,13 +1,12 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.model._play import Bench, allowed, play, setup
 
 import snapmerge as sm
 from snapmerge import _schedules
 from snapmerge._calm import ANYTHING, Ahead, ahead, calm
 from snapmerge._world import known
-
-from ._play import Bench, allowed, play, setup
 
 OVERFLOW = setup(base=32, cow=32)
 """Room for two exceptions."""

@@ -1,8 +1,7 @@
 import pytest
+from tests.model._play import Bench, play, setup
 
 import snapmerge as sm
-
-from ._play import Bench, play, setup
 
 
 @pytest.mark.spec("WORLD-12")

@@ -3,11 +3,10 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.model._play import disk_with, play
 
 import snapmerge as sm
 from snapmerge import _codec as codec
-
-from ._play import disk_with, play
 
 HEAD = codec.Header(codec.MAGIC, valid=1, version=1, chunk_size=1)
 SMALL = 70  # sectors: the header, area 0 with 32 chunks of data, area 1 in chunk 34, and room for 32 more

@@ -1,10 +1,9 @@
 from random import Random
 
 import pytest
+from tests.model._play import Bench, play, setup
 
 import snapmerge as sm
-
-from ._play import Bench, play, setup
 
 DISK = 'disk d 4\ncreate dev "0 4 linear d 0"\n'
 

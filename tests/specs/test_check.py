@@ -18,7 +18,9 @@ from snapmerge import (
     WouldBlock,
     print_operation,
 )
-from snapmerge.machinery import SnapshotTarget, snapshot_status
+from snapmerge.machine.snapshot.rules import SnapshotRules
+from snapmerge.machine.snapshot.state import SnapshotTarget
+from snapmerge.machine.snapshot.status import snapshot_status
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, REACHED_NAMES, check
 
@@ -57,7 +59,7 @@ def test_the_scenarios_reach_everything_that_matters() -> None:
 
 
 def test_a_divergence_is_found_and_shrunk() -> None:
-    report = check(lambda: Memory(rules=replace(MAINLINE, status=_off_by_one)), runs=100, seed=0)
+    report = check(lambda: Memory(rules=MAINLINE.changed(SnapshotRules, status=_off_by_one)), runs=100, seed=0)
     assert report.found is not None
     assert report.found.known is None
     lines = [print_operation(step.operation) for step in report.found.trace]
@@ -148,7 +150,7 @@ def test_shrinking_is_bounded_by_tries_and_by_the_clock() -> None:
     heard: list[tuple[int, int]] = []
     clock = iter(range(10_000))
     report = check(
-        lambda: Memory(rules=replace(MAINLINE, status=_off_by_one)),
+        lambda: Memory(rules=MAINLINE.changed(SnapshotRules, status=_off_by_one)),
         runs=100,
         shrinking=lambda *now: heard.append(now),
         shrink_seconds=5,

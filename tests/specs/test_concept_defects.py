@@ -37,7 +37,8 @@ def test_each_defect_is_one_transition_and_no_two_are_the_same() -> None:
     assert set(names) == {
         field.name
         for field in fields(sm.ConceptRules)
-        if getattr(AS_POSTED.concept, field.name) is not getattr(sm.CONCEPT.concept, field.name)
+        if getattr(AS_POSTED.part(sm.ConceptRules), field.name)
+        is not getattr(sm.CONCEPT.part(sm.ConceptRules), field.name)
     }
     assert len(names) == len(fields(sm.ConceptRules)) == 22
 

@@ -1,0 +1,1 @@
+"""The core of device-mapper: bios, tables, devices, kcopyd.  It knows no target by name."""

@@ -1,0 +1,291 @@
+"""What a user asks of devices: create, load, suspend, resume, remove, message.
+
+Some of it takes time.  Such a request stays in the stack, and ``progress`` takes it a step further when it can.
+Requests of one device are served one at a time, in their order (the kernel's ``suspend_lock``); loads are not among
+them.
+
+Suspend: ask the targets to stop what they do by themselves (``presuspend``) and wait until they have (``at_rest``);
+hold back new I/O; wait until no bio is in the device; tell the targets (``postsuspend``).
+
+Resume: suspend the device if it is not; make the inactive table live; ask each target whether it can be resumed
+(``preresume``) before resuming any; resume them one after the other; let I/O flow; destroy the old table.  If a target
+refuses, the new table is live and the device stays suspended.
+
+Remove: destroy the inactive table, suspend, take the live table out, destroy it.
+
+Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_destroy`` in dm.c,
+``dm_table_resume_targets`` in dm-table.c (specs/devices.md).
+"""
+
+from typing import assert_never
+
+from snapmerge._errors import OperationError
+from snapmerge.machine.core import bios, tables
+from snapmerge.machine.core.draft import Draft, Progress
+from snapmerge.machine.core.events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
+from snapmerge.machine.core.state import (
+    SUBMITTER,
+    Device,
+    DeviceBio,
+    Load,
+    Removing,
+    Resuming,
+    Suspending,
+)
+from snapmerge.machine.core.table_line import parse_table
+from snapmerge.records import replace
+
+__all__ = ["create", "load", "message", "progress", "remove", "resume", "suspend"]
+
+_UNKNOWN = "ENXIO"
+
+
+def create(d: Draft, token: int, name: str) -> None:
+    """Makes a device without a table.  It is not suspended."""
+    if name in d.devices:
+        d.reply(token, "EBUSY")
+        return
+    d.add_device(Device(name))
+    d.reply(token)
+
+
+def load(d: Draft, event: LoadTable) -> None:
+    """Begins to construct an inactive table.  A loop of devices is refused: a kernel takes it, and hangs or dies."""
+    lines = parse_table(event.table)
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+        return
+    names = {word for line in lines for word in line.args} - {event.device}
+    if any(tables.is_above(d, name, event.device) for name in names):
+        raise OperationError(f"{event.device} would be below itself")
+    request = Load(event.token, event.device, lines)
+    d.requests = (*d.requests, request)
+    tables.advance_load(d, request)
+
+
+def suspend(d: Draft, event: SuspendDevice) -> None:
+    """Begins to suspend a device."""
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+    elif d.device(event.device).suspended:
+        d.reply(event.token)
+    else:
+        d.requests = (*d.requests, Suspending(event.token, event.device))
+
+
+def resume(d: Draft, event: ResumeDevice) -> None:
+    """Begins to resume a device, with the inactive table if there is one."""
+    device = d.devices.get(event.device)
+    if device is None:
+        d.reply(event.token, _UNKNOWN)
+    elif not device.inactive and not device.suspended:
+        d.reply(event.token)
+    elif not device.inactive and not device.live:
+        d.reply(event.token, "EINVAL")
+    else:
+        d.requests = (*d.requests, Resuming(event.token, event.device))
+
+
+def remove(d: Draft, event: RemoveDevice) -> None:
+    """Begins to remove a device, unless it is open."""
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+    elif _in_use(d, event.device):
+        d.reply(event.token, "EBUSY")
+    else:
+        nameless = _take_name(d, event.device, event.token)
+        d.requests = (*d.requests, Removing(event.token, nameless))
+
+
+def _take_name(d: Draft, name: str, token: int) -> str:
+    """Frees the name at once, however long the removal takes.  Source: ``__hash_remove``.
+
+    What is left of the device, and the requests that it has, go by a name that no user can write.
+    """
+    nameless = f"{name} {token}"
+    d.devices = d.devices.delete(name).set(nameless, replace(d.device(name), name=nameless))
+    for target in d.targets.values():
+        if target.device == name:
+            d.put(replace(target, device=nameless), over=target)
+    for request in d.requests:
+        renamed = replace(request, device=nameless) if request.device == name else request
+        if isinstance(renamed, Resuming) and renamed.state is not None:
+            renamed = replace(renamed, state=renamed.state.renamed(name, nameless))
+        d.change_request(renamed, over=request)
+    return nameless
+
+
+def _in_use(d: Draft, name: str) -> bool:
+    """Whether a table refers to the device, or a user's bio is in it."""
+    below = {n for t in d.targets.values() for n in tables.lower_names(d, t)}
+    user_bios = (w for w in d.work.values() if isinstance(w, DeviceBio))
+    return name in below or any(w.parent == SUBMITTER and w.bio.where == name for w in user_bios)
+
+
+def message(d: Draft, event: SendMessage) -> None:
+    """Gives a message to the first target of the live table; a device without one takes none."""
+    device = d.devices.get(event.device)
+    if device is None:
+        d.reply(event.token, _UNKNOWN)
+    elif not device.live:
+        d.reply(event.token, "EINVAL")
+    else:
+        first = d.targets[device.live[0]]
+        d.reply(event.token, d.type_of(first).message(d, first, event.text))
+
+
+# --- requests that take time -------------------------------------------------------------------------------------
+
+
+def progress(d: Draft) -> bool:
+    """Takes the first request that can come a step further that step; False: none can."""
+    return any(_advance(d, token) for token in [r.token for r in d.requests])
+
+
+def _advance(d: Draft, token: int) -> bool:
+    """Takes one step of a request; False: it has ended, or must wait."""
+    request = next((r for r in d.requests if r.token == token), None)
+    if request is None or isinstance(request, Load) or _first(d, request.device) != token:
+        return False
+    if request.device not in d.devices:
+        d.end_request(request, _UNKNOWN)
+        return True
+    match request:
+        case Suspending():
+            return _advance_suspending(d, request)
+        case Resuming():
+            return _advance_resuming(d, request)
+        case Removing():
+            return _advance_removing(d, request)
+        case _:
+            assert_never(request)
+
+
+def _first(d: Draft, device: str) -> int | None:
+    """The oldest request of a device, for which its others wait.  Source: ``suspend_lock``."""
+    return next((r.token for r in d.requests if r.device == device and not isinstance(r, Load)), None)
+
+
+# --- suspend -----------------------------------------------------------------------------------------------------
+
+
+def _advance_suspending(d: Draft, request: Suspending) -> bool:
+    """A suspension whose turn comes when another has suspended the device already fails.  Source: ``dm_suspend``."""
+    if not d.device(request.device).suspended:
+        d.change_request(replace(request, begun=True), over=request)
+        return _come_to_rest(d, request.device)
+    d.end_request(request, None if request.begun else "EINVAL")
+    return True
+
+
+def _come_to_rest(d: Draft, name: str) -> bool:
+    """Takes one step towards suspension; False: it must wait."""
+    device = d.device(name)
+    if not device.resting:
+        if not _stopped(d, device.live):
+            return False
+        device = d.device(name)
+        d.put_device(replace(device, resting=True, held=device.held + 1), over=device)
+        return True
+    if device.busy:
+        return False
+    d.put_device(replace(device, suspended=True, resting=False), over=device)
+    for id in device.live:
+        target = d.targets[id]
+        d.type_of(target).postsuspend(d, target)
+    return True
+
+
+def _stopped(d: Draft, ids: tuple[int, ...]) -> bool:
+    """Asks the targets to stop what they do by themselves; whether all have.  Source: ``dm_table_presuspend``."""
+    for id in ids:
+        d.type_of(d.targets[id]).presuspend(d, d.targets[id])
+    if not all(d.type_of(d.targets[id]).at_rest(d, d.targets[id]) for id in ids):
+        return False
+    for id in ids:
+        d.type_of(d.targets[id]).presuspended(d, d.targets[id])
+    return True
+
+
+# --- resume ------------------------------------------------------------------------------------------------------
+
+
+def _advance_resuming(d: Draft, request: Resuming) -> bool:
+    device = d.device(request.device)
+    if not request.swapped:
+        return _swap(d, request) if device.suspended else _come_to_rest(d, request.device)
+    if request.left:
+        return _resume_next(d, request)
+    if device.suspended and request.refused is None:
+        d.put_device(replace(device, suspended=False, held=device.held - 1), over=device)
+        bios.release_deferred(d, request.device)
+        return True
+    return _destroy_old(d, request)
+
+
+def _swap(d: Draft, request: Resuming) -> bool:
+    """Makes the inactive table live, and asks its targets whether they can be resumed."""
+    device = d.device(request.device)
+    old: tuple[int, ...] = ()
+    problem = tables.too_small(d, device.inactive)
+    if problem is not None:
+        d.put_device(replace(device, inactive=()), over=device)
+        for id in device.inactive:
+            tables.destroy(d, id)
+        d.end_request(request, "EINVAL", problem)
+        return True
+    if device.inactive:
+        old = device.live
+        device = d.put_device(replace(device, live=device.inactive, inactive=()), over=device)
+        tables.set_limits(d, device.live)
+    request = d.change_request(replace(request, swapped=True, old=old, left=device.live), over=request)
+    targets = [d.targets[id] for id in device.live]
+    problem = next(filter(None, (d.type_of(target).preresume(d, target) for target in targets)), None)
+    if problem is not None:
+        d.change_request(replace(request, left=(), refused=problem), over=request)
+        return True
+    for target in targets:
+        d.type_of(target).resuming(d, target)
+    return True
+
+
+def _resume_next(d: Draft, request: Resuming) -> bool:
+    """Takes the resume of the next target a step further."""
+    target = d.targets[request.left[0]]
+    came = d.type_of(target).resume(d, request, target)
+    if came is Progress.DONE:
+        newest = next(r for r in d.requests if isinstance(r, Resuming) and r.token == request.token)
+        d.change_request(replace(newest, left=newest.left[1:], state=None), over=newest)
+    return came is not Progress.WAITS
+
+
+# --- the end -----------------------------------------------------------------------------------------------------
+
+
+def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
+    """Destroys the targets that the request leaves; when all are gone it has ended."""
+    left = tuple(id for id in request.old if not tables.destroy(d, id))
+    if left:
+        d.change_request(replace(request, old=left), over=request)
+        return False
+    if isinstance(request, Removing):
+        d.devices = d.devices.delete(request.device)
+    refused = request.refused if isinstance(request, Resuming) else None
+    d.end_request(request, None if refused is None else "EINVAL", refused)
+    return True
+
+
+def _advance_removing(d: Draft, request: Removing) -> bool:
+    device = d.device(request.device)
+    if device.inactive:
+        d.put_device(replace(device, inactive=()), over=device)
+        for id in device.inactive:
+            tables.destroy(d, id)
+        return True
+    if not device.suspended:
+        return _come_to_rest(d, request.device)
+    if device.live:
+        d.change_request(replace(request, old=device.live), over=request)
+        d.put_device(replace(device, live=()), over=device)
+        return True
+    return _destroy_old(d, request)

@@ -1,0 +1,352 @@
+"""Target types, the rules that register them, and the draft of one step: three definitions that need each other.
+
+A ``TargetType`` is the kernel's ``struct target_type``: a record of functions.  The core calls a target through its
+record and never by name, so adding a target adds a record and changes nothing else.  The fields have no defaults: a
+target that forgets to answer a question is a type error.
+
+``Rules`` are the registered target types, and the transitions of their modules that may be replaced one by one (by
+seeded defects, and by what a real kernel does otherwise).
+
+The transitions read like the kernel's functions because they change a ``Draft``; the stack itself never changes.  A
+draft is thrown away when a step raises, so an illegal event leaves nothing behind.  Functions that only ask take a
+``View``, which is a stack or a draft.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from snapmerge._errors import MachineError
+from snapmerge.machine.core.bio import Bio, Buffer
+from snapmerge.machine.core.events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue, Zero
+from snapmerge.machine.core.state import (
+    CopyJob,
+    Device,
+    Load,
+    Piece,
+    Purpose,
+    Request,
+    Resuming,
+    Stack,
+    Target,
+    Work,
+)
+from snapmerge.machine.core.table_line import TableLine
+from snapmerge.records import replace
+
+__all__ = ["Draft", "Progress", "Rules", "TargetType", "View"]
+
+T = TypeVar("T", bound=Target)
+Part = TypeVar("Part")
+SomeWork = TypeVar("SomeWork", bound=Work)
+SomeRequest = TypeVar("SomeRequest", bound=Request)
+
+
+class Progress(Enum):
+    """How far the resume of a target has come: it waits, has come a step further, or is done."""
+
+    WAITS = "waits"
+    STEP = "step"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetType(Generic[T]):
+    """What a target does, as a record of functions.  ``target`` is the class of its targets.
+
+    Attributes:
+        names: the words of table lines that make such targets, each with the version that it answers to.
+        construct: makes a target and adds it to the draft; True: it still reads metadata.  Raises BadTable.  ``ctr``
+        destroy: whether the target is gone, so that its value may be dropped; False: it must be asked again.  ``dtr``
+        map: sends a piece where it belongs, ends it, or keeps it.
+        end_io: ends a piece whose I/O is done.
+        retry: does what is due for a piece that has waited for an exception which is done now.
+        done: what the end of its own kinds of work does.
+        copied: what the end of a copy does, by its purpose.
+        presuspend: asks for what the target does by itself to stop; may be asked again until it has.
+        at_rest: whether it has.
+        presuspended: all targets of the table are at rest; forgets the wish to stop.
+        postsuspend: no I/O of the device is in flight.
+        preresume: why the target can't be resumed; None: it can.
+        resuming: all targets of the table can be resumed; nothing has been yet.
+        resume: resumes it, in as many steps as it takes.
+        message: an errno, or None when the message was taken.
+        status: the words of the status line, after the target's name.
+        table: the arguments of the table line, as the kernel prints them.
+        lower: the names of the disks and devices on which it is made.
+        extent: the lower device whose size limits the target, and the sector of it at which the target begins.
+            None: none does.  ``iterate_devices``
+        set_limits: its table becomes live; decides what its device can do.  ``io_hints``
+        max_io_len: how many sectors from the bio's start one piece may have.
+        clones: how many pieces it wants of the same sectors; 0: it takes no such bio.  ``num_flush_bios``
+        works: whether it does something by itself, such as merging.
+        settled: whether a user who polls the status would say that it is done with that.
+        claims: whether it keeps others (all but the device named last) from writing to a device; None: it never does.
+    """
+
+    target: type[T]
+    names: Mapping[str, tuple[int, int, int]]
+    construct: "Callable[[Draft, int, Load, TableLine], bool]"
+    destroy: "Callable[[Draft, T], bool]"
+    map: "Callable[[Draft, int, T, Piece], None]"
+    end_io: "Callable[[Draft, int, T, Piece, str | None], None]"
+    retry: "Callable[[Draft, int, T, Piece], None]"
+    done: "Mapping[type[Work], Callable[[Draft, int, Any, str | None, bytes], None]]"
+    copied: "Mapping[Purpose, Callable[[Draft, CopyJob, str | None], None]]"
+    presuspend: "Callable[[Draft, T], None]"
+    at_rest: "Callable[[Draft, T], bool]"
+    presuspended: "Callable[[Draft, T], None]"
+    postsuspend: "Callable[[Draft, T], None]"
+    preresume: "Callable[[Draft, T], str | None]"
+    resuming: "Callable[[Draft, T], None]"
+    resume: "Callable[[Draft, Resuming, T], Progress]"
+    message: "Callable[[Draft, T, str], str | None]"
+    status: "Callable[[Stack, Rules, T], tuple[str, ...]]"
+    table: "Callable[[T], tuple[str, ...]]"
+    lower: "Callable[[T], tuple[str, ...]]"
+    extent: "Callable[[Draft, T], tuple[str, int] | None]"
+    set_limits: "Callable[[Draft, T], None]"
+    max_io_len: "Callable[[Draft, T, Bio], int]"
+    clones: "Callable[[T, Bio], int]"
+    works: "Callable[[T], bool]"
+    settled: "Callable[[T], bool]"
+    claims: "Callable[[Draft, T, str, str | None], bool] | None"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """The registered target types, and what goes with them.
+
+    ``core``: what the end of the core's own kinds of work does.  ``parts``: for each module the transitions of it that
+    may be replaced.  Two rules are equal only if they are the same object.
+    """
+
+    core: "Mapping[type[Work], Callable[[Draft, int, Any, str | None, bytes], None]]"
+    types: tuple[TargetType[Any], ...]
+    parts: tuple[object, ...] = ()
+    by_name: Mapping[str, TargetType[Any]] = field(init=False, repr=False)
+    by_class: Mapping[type[Target], TargetType[Any]] = field(init=False, repr=False)
+    done: Mapping[type[Work], Callable[["Draft", int, Any, str | None, bytes], None]] = field(init=False, repr=False)
+    copied: Mapping[Purpose, Callable[["Draft", CopyJob, str | None], None]] = field(init=False, repr=False)
+    claiming: frozenset[type[Target]] = field(init=False, repr=False)
+    _parts: Mapping[type[object], Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "by_name", {name: kind for kind in self.types for name in kind.names})
+        put(self, "by_class", {kind.target: kind for kind in self.types})
+        put(
+            self,
+            "done",
+            dict(self.core) | {work: function for kind in self.types for work, function in kind.done.items()},
+        )
+        put(self, "copied", {purpose: function for kind in self.types for purpose, function in kind.copied.items()})
+        put(self, "claiming", frozenset(kind.target for kind in self.types if kind.claims is not None))
+        put(self, "_parts", {type(part): part for part in self.parts})
+
+    def part(self, kind: type[Part]) -> Part:
+        """The replaceable transitions of one module.  Raises KeyError if it is not among the rules."""
+        part: Part = self._parts[kind]
+        return part
+
+    def has(self, kind: type[object]) -> bool:
+        """Whether a module is among the rules."""
+        return kind in self._parts
+
+    def changed(self, kind: type[object], **changes: object) -> "Rules":
+        """The rules with some transitions of one module replaced, by their names."""
+        part: Any = self.part(kind)
+        changed = replace_fields(part, **changes)
+        return Rules(self.core, self.types, tuple(changed if p is part else p for p in self.parts))
+
+
+class Draft:
+    """A stack being changed.  One lives for one step.
+
+    A transition is never called back by what it calls.  What comes to its end meanwhile is queued in ``ended`` (the
+    ids of work, with errors), and what is to look again at the state, once, in ``deferred``.  ``step`` sees to both
+    when the transition is over, as a kernel wakes a thread that runs later.
+
+    Transitions hold values, and call others that may change the same thing.  So every change says from which value
+    the new one was made (``over``): a value that is not the newest would undo what happened meanwhile, and is a
+    MachineError.
+    """
+
+    __slots__ = (
+        "deferred",
+        "devices",
+        "disks",
+        "effects",
+        "ended",
+        "requests",
+        "rules",
+        "shared",
+        "targets",
+        "work",
+    )
+
+    def __init__(self, stack: Stack, rules: Rules) -> None:
+        self.disks = stack.disks
+        self.devices = stack.devices
+        self.targets = stack.targets
+        self.shared = stack.shared
+        self.work = stack.work
+        self.requests = stack.requests
+        self.rules = rules
+        self.effects: list[Effect] = []
+        self.ended: deque[tuple[int, str | None]] = deque()
+        self.deferred: dict[Callable[[Draft], None], None] = {}
+
+    def frozen(self) -> Stack:
+        """The stack that came out."""
+        return Stack(self.disks, self.devices, self.targets, self.shared, self.work, self.requests)
+
+    # --- effects ---
+
+    def log(self, text: str) -> None:
+        """Writes a line to the kernel's log."""
+        self.effects.append(Log(text))
+
+    def reply(self, token: int, errno: str | None = None, text: str | None = None) -> None:
+        """Answers a request."""
+        self.effects.append(Reply(token, errno, text))
+
+    def fetch(self, id: int) -> None:
+        """Asks for the bytes that a metadata read has put into its buffer."""
+        self.effects.append(Fetch(id))
+
+    def requeue(self, id: int, *, later: bool = False) -> None:
+        """Continues with this work after what was begun before it; ``later``: on another thread."""
+        self.effects.append(Requeue(id, later))
+
+    def io(self, id: int, bio: Bio) -> None:
+        """Sends a bio to a disk."""
+        self.effects.append(Io(id, bio))
+
+    def zero(self, bio: Bio) -> None:
+        """Zeroes the buffer into which a bio reads."""
+        if isinstance(bio.payload, Buffer):
+            self.effects.append(Zero(bio.payload, bio.count))
+
+    def end_bio(self, token: int, error: str | None) -> None:
+        """Tells the submitter that its bio has ended."""
+        self.effects.append(EndBio(token, error))
+
+    # --- what follows this transition ---
+
+    def end_later(self, id: int, error: str | None) -> None:
+        """Work has ended; ``bios.complete`` hears of it after the transition."""
+        self.ended.append((id, error))
+
+    def defer(self, transition: Callable[["Draft"], None]) -> None:
+        """Has this transition made after the present one, once, however often it was asked for."""
+        self.deferred[transition] = None
+
+    # --- devices and targets ---
+
+    def device(self, name: str) -> Device:
+        """The device of this name, which must exist."""
+        return self.devices[name]
+
+    def add_device(self, device: Device) -> None:
+        """Enters a new device."""
+        self.devices = self.devices.set(device.name, device)
+
+    def put_device(self, device: Device, *, over: Device) -> Device:
+        """Puts a changed device in its place, and returns it."""
+        _check_newest(over, self.devices.get(device.name))
+        self.devices = self.devices.set(device.name, device)
+        return device
+
+    def size(self, name: str) -> int:
+        """The size in sectors of a disk, or of a device by its live table."""
+        if name in self.disks:
+            return self.disks[name]
+        live = self.devices[name].live
+        if not live:
+            return 0
+        line = self.targets[live[-1]].line
+        return line.start + line.length
+
+    def add(self, target: Target) -> None:
+        """Enters a new target."""
+        self.targets = self.targets.set(target.id, target)
+
+    def put(self, target: T, *, over: Target) -> T:
+        """Puts a changed target in its place, and returns it."""
+        _check_newest(over, self.targets.get(target.id))
+        self.targets = self.targets.set(target.id, target)
+        return target
+
+    def type_of(self, target: Target) -> TargetType[Any]:
+        """The record of the target's type."""
+        return self.rules.by_class[type(target)]
+
+    def new_target(self) -> int:
+        """A free target id."""
+        return _free(self.targets)
+
+    def raise_event(self, name: str) -> None:
+        """Counts an event of a device.  Source: ``dm_table_event``."""
+        device = self.devices.get(name)
+        if device is not None:
+            self.put_device(replace(device, events=device.events + 1), over=device)
+
+    # --- work ---
+
+    def begin(self, work: Work) -> int:
+        """Enters work; its id."""
+        id = _free(self.work)
+        self.work = self.work.set(id, work)
+        return id
+
+    def change(self, id: int, work: SomeWork, *, over: Work) -> SomeWork:
+        """Replaces the work with this id, and returns it."""
+        _check_newest(over, self.work.get(id))
+        self.work = self.work.set(id, work)
+        return work
+
+    def end(self, id: int) -> Work:
+        """Takes work out."""
+        work = self.work[id]
+        self.work = self.work.delete(id)
+        return work
+
+    def piece(self, id: int) -> Piece:
+        """The piece with this id."""
+        work = self.work[id]
+        if not isinstance(work, Piece):
+            raise MachineError(f"work {id} is no piece: {work}")
+        return work
+
+    # --- requests ---
+
+    def change_request(self, request: SomeRequest, *, over: Request) -> SomeRequest:
+        """Replaces the request with the same token, and returns it."""
+        _check_newest(over, next((r for r in self.requests if r.token == request.token), None))
+        self.requests = tuple(request if r is over or r == over else r for r in self.requests)
+        return request
+
+    def end_request(self, request: Request, errno: str | None = None, text: str | None = None) -> None:
+        """Takes out a request, and answers it."""
+        self.requests = tuple(r for r in self.requests if r.token != request.token)
+        self.reply(request.token, errno, text)
+
+
+View = Stack | Draft
+
+
+def _check_newest(value: object, newest: object) -> None:
+    if value is not newest and value != newest:
+        raise MachineError(f"a stale value was changed: {value}; meanwhile it is {newest}")
+
+
+def _free(table: object) -> int:
+    """The smallest number that is not a key."""
+    id = 0
+    while id in table:  # type: ignore[operator]
+        id += 1
+    return id

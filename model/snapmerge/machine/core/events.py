@@ -1,0 +1,175 @@
+"""What the machine is told, and what it asks for and says in return."""
+
+from snapmerge.machine.core.bio import Bio, Buffer
+from snapmerge.records import dataclass
+
+__all__ = [
+    "AddDisk",
+    "CreateDevice",
+    "Effect",
+    "EndBio",
+    "Event",
+    "Fetch",
+    "Finished",
+    "Io",
+    "LoadTable",
+    "Log",
+    "RemoveDevice",
+    "Reply",
+    "Requeue",
+    "ResumeDevice",
+    "SendMessage",
+    "SubmitBio",
+    "SuspendDevice",
+    "Zero",
+]
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddDisk:
+    """A disk of ``size`` sectors is there."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitBio:
+    """Somebody submits a bio to a device; ``EndBio`` with the same token answers it."""
+
+    token: int
+    bio: Bio
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An effect that has an id is done; ``error`` is an errno's name.  ``data`` answers ``Fetch``."""
+
+    id: int
+    error: str | None = None
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDevice:
+    """Make a device without a table.  This and the following are answered by ``Reply`` with the same token."""
+
+    token: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTable:
+    """Construct the inactive table of a device."""
+
+    token: int
+    device: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeDevice:
+    """Make the inactive table live, if there is one, and let I/O flow."""
+
+    token: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendDevice:
+    """Wait for the I/O in flight, and hold back all that follows."""
+
+    token: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDevice:
+    """Remove a device with its tables."""
+
+    token: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """Send a message to the first target of a device."""
+
+    token: int
+    device: str
+    text: str
+
+
+Event = (
+    AddDisk
+    | SubmitBio
+    | Finished
+    | CreateDevice
+    | LoadTable
+    | ResumeDevice
+    | SuspendDevice
+    | RemoveDevice
+    | SendMessage
+)
+
+# --- effects -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Io:
+    """Send this bio to this disk (``bio.where``); ``Finished`` with the same id answers it."""
+
+    id: int
+    bio: Bio
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Hand over the bytes that were read into the buffer of this owner; ``Finished`` with data answers it."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: of another thread."""
+
+    id: int
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndBio:
+    """A bio of the submitter's has ended."""
+
+    token: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A request has ended; ``errno`` None: it succeeded.  ``text``: the kernel's message."""
+
+    token: int
+    errno: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the kernel's log, as behind ``device-mapper:``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """Zeroes ``count`` sectors of a buffer, at once."""
+
+    buffer: Buffer
+    count: int
+
+
+Effect = Io | Fetch | Requeue | EndBio | Reply | Log | Zero

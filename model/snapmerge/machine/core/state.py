@@ -1,0 +1,266 @@
+"""The state of device-mapper as one value: the ``Stack``.
+
+Everything here is frozen and hashable.  The other modules change it; this one only defines it.  Devices and disks have
+names.  Targets and work have small numbers (ids), which are reused when they are free, so that equal situations are
+equal values.
+
+Three kinds of values belong to the targets' own packages, which derive them from the bases here: ``Target`` (a target
+of a table), ``Work`` (something of a target that is in flight) and ``ResumeState`` (how far a target's resume has
+come).
+"""
+
+from enum import Enum
+from typing import Final
+
+from immutables import Map
+
+from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.table_line import TableLine
+from snapmerge.records import dataclass
+
+__all__ = [
+    "EMPTY",
+    "SUBMITTER",
+    "CopyJob",
+    "Device",
+    "DeviceBio",
+    "Load",
+    "Piece",
+    "Purpose",
+    "Removing",
+    "Request",
+    "Rest",
+    "ResumeState",
+    "Resuming",
+    "Shared",
+    "Stack",
+    "Suspending",
+    "Target",
+    "Wake",
+    "Work",
+]
+
+SUBMITTER: Final = -1
+"""The parent of a bio that came from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A mapped device.  ``live`` and ``inactive`` are the ids of its tables' targets, in the order of the sectors.
+
+    ``suspended``: by the user, or about to be (``resting``).  ``held`` counts the reasons to hold back new I/O: that,
+    and handovers under way.  ``busy`` counts bios that were let in and have not ended; ``deferred`` are the ids of
+    those held back.  ``typed``: it has had a table, so that it is a block device on which others may be made.
+    """
+
+    name: str
+    live: tuple[int, ...] = ()
+    inactive: tuple[int, ...] = ()
+    suspended: bool = False
+    resting: bool = False
+    held: int = 0
+    busy: int = 0
+    deferred: tuple[int, ...] = ()
+    events: int = 0
+    typed: bool = False
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it is being removed, so that no user can name it any more."""
+        return " " in self.name
+
+    @property
+    def called(self) -> str:
+        """Its name, or what that was until its removal began."""
+        return self.name.split(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target of a table.  Each target type derives a class of its own, which selects its ``TargetType``.
+
+    ``device``: the device in whose table it is.  ``line``: the table line from which it was made.
+    """
+
+    id: int
+    device: str
+    line: TableLine
+
+
+# --- work: what is in flight -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something in flight, which an effect with the same id will finish, or other work.
+
+    The core's kinds are here; targets derive others, and their ``TargetType.done`` says what their end does.
+    """
+
+    @property
+    def keeps_buffer(self) -> bool:
+        """Whether the work still needs what has been read into its buffer."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBio(Work):
+    """A bio in a mapped device.  ``remaining`` pieces of it have not ended.  ``parent``: the id of the work that waits.
+
+    ``token`` is the submitter's own name for it when the parent is ``SUBMITTER``.
+    """
+
+    bio: Bio
+    parent: int
+    token: int = 0
+    remaining: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wake(Work):
+    """A device that was resumed, whose deferred bios are still to be let in."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest(Work):
+    """The rest of a split bio, still to be mapped."""
+
+    parent: int
+    bio: Bio
+
+
+@dataclass(frozen=True, slots=True)
+class Piece(Work):
+    """A part of a bio, mapped by one target: a clone, in the kernel's words.
+
+    ``number`` tells clones of the same sectors apart.  ``chunk``, ``full`` and ``then`` are the target's own (its
+    ``per_io_data``): a chunk under which the piece is tracked; whether it fills that chunk by itself; where it is sent
+    next, once it has been where it is sent first.
+    """
+
+    parent: int
+    target: int
+    bio: Bio
+    number: int = 0
+    chunk: int | None = None
+    full: bool = False
+    then: Bio | None = None
+
+
+class Purpose(Enum):
+    """What a copy by kcopyd is for.  Targets derive enumerations of their own, as an empty one may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyJob(Work):
+    """A copy by kcopyd for a target: first a read, then a write.  ``old``: the first chunk that it copies."""
+
+    target: int
+    purpose: Purpose
+    old: int
+    destination: Bio
+    reading: bool = True
+
+    @property
+    def keeps_buffer(self) -> bool:
+        """What was read is to be written."""
+        return not self.reading
+
+
+# --- requests: what a user has asked of a device, and may take time ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A table under construction: the targets ``built`` of ``lines`` are done; ``loading`` still reads its metadata."""
+
+    token: int
+    device: str
+    lines: tuple[TableLine, ...]
+    built: tuple[int, ...] = ()
+    loading: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspending:
+    """A suspension under way.  ``begun``: the requests before it have ended, and it is this one's turn."""
+
+    token: int
+    device: str
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeState:
+    """How far the resume of one target has come; targets whose resume waits for something derive their own."""
+
+    def renamed(self, old: str, new: str) -> "ResumeState":
+        """With the new name of a device, if it has the old one."""
+        _ = old, new
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Resuming:
+    """A resume under way.  ``swapped``: the inactive table is live.  ``left``: the targets not yet resumed, of which
+    the first is at ``state``.  ``old``: the targets of the table before, to be destroyed.  ``refused``: why a target
+    could not be resumed; the device stays suspended then.
+    """
+
+    token: int
+    device: str
+    old: tuple[int, ...] = ()
+    swapped: bool = False
+    left: tuple[int, ...] = ()
+    state: ResumeState | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removing:
+    """A removal under way.  ``old``: the targets that are still to be destroyed."""
+
+    token: int
+    device: str
+    old: tuple[int, ...] = ()
+
+
+Request = Load | Suspending | Resuming | Removing
+
+
+# --- everything --------------------------------------------------------------------------------------------------
+
+
+Shared = Map[str, tuple[int, ...]]
+"""A target module's lists of target ids, by a name of its own (the kernel's ``_origins`` is one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """All of device-mapper: disks (name to sectors), devices, targets, work in flight, requests under way.
+
+    ``shared``: what target modules know beside their targets.
+    """
+
+    disks: Map[str, int] = Map()
+    devices: Map[str, Device] = Map()
+    targets: Map[int, Target] = Map()
+    shared: Shared = Map()
+    work: Map[int, Work] = Map()
+    requests: tuple[Request, ...] = ()
+
+    def size(self, name: str) -> int:
+        """The size in sectors of a disk, or of a device by its live table."""
+        if name in self.disks:
+            return self.disks[name]
+        live = self.devices[name].live
+        if not live:
+            return 0
+        line = self.targets[live[-1]].line
+        return line.start + line.length
+
+
+EMPTY: Final = Stack()

@@ -1,0 +1,34 @@
+"""The registered target types: which words of a table line make which targets, under which rules."""
+
+from typing import Final
+
+from snapmerge.machine.concept.types import concept
+from snapmerge.machine.core import step as core
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.core.events import Effect, Event
+from snapmerge.machine.core.state import Stack
+from snapmerge.machine.error import ERROR
+from snapmerge.machine.linear import LINEAR
+from snapmerge.machine.snapshot.types import ORIGIN, SNAPSHOT, SNAPSHOT_RULES
+from snapmerge.machine.zero import ZERO
+
+__all__ = ["CONCEPT", "MAINLINE", "TARGETS", "step"]
+
+MAINLINE: Final = Rules(core.CORE, (LINEAR, ZERO, ERROR, ORIGIN, SNAPSHOT), (SNAPSHOT_RULES,))
+"""The rules of Linux."""
+
+TARGETS: Final = frozenset(MAINLINE.by_name)
+"""The words of table lines that make targets."""
+
+CONCEPT: Final = concept(MAINLINE)
+"""The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""
+
+
+def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tuple[Effect, ...]]:
+    """What the stack becomes when this happens, and what it asks for and says, in this order.
+
+    Raises:
+        EventError: the event can't happen now; the driver is at fault.
+        OperationError: a table line is not in the form START LENGTH TARGET ARGS.
+    """
+    return core.step(stack, event, rules)

@@ -1,0 +1,54 @@
+"""The transitions of snapshots that may be replaced, one by one.
+
+Seeded defects replace them, findings (what a real kernel does otherwise), and another generation of ``snapshot-merge``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.draft import Draft
+from snapmerge.machine.core.state import Piece
+from snapmerge.machine.snapshot.state import SnapshotTarget
+
+__all__ = ["SnapshotRules", "rules_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SnapshotRules:
+    """Each field is a transition, or a question, by the name of the function that makes it in Linux.
+
+    ``admit``: why a snapshot can't be constructed, beyond what its own module knows. ``exception_done``: listeners,
+    called after an exception somewhere is done or given up (``pending_exceptions_done``). ``sibling_resumed``:
+    listeners, called with the origin when one of its snapshots has been resumed.
+    """
+
+    max_io_len: Callable[[Draft, SnapshotTarget, Bio], int]
+    map_snapshot: Callable[[Draft, int, SnapshotTarget, Piece], None]
+    map_merge: Callable[[Draft, int, SnapshotTarget, Piece], None]
+    origin_write: Callable[[Draft, str, int, int | None], bool]
+    write_area: Callable[[Draft, SnapshotTarget], None]
+    publish: Callable[[Draft, SnapshotTarget], None]
+    invalidate: Callable[[Draft, SnapshotTarget, str], None]
+    drop_header: Callable[[Draft, SnapshotTarget], None]
+    finish_load: Callable[[Draft, SnapshotTarget], None]
+    hand_over: Callable[[Draft, SnapshotTarget, SnapshotTarget], None]
+    stop_merge: Callable[[Draft, int], None]
+    next_run: Callable[[Draft, int], None]
+    protect: Callable[[Draft, SnapshotTarget], None]
+    drain: Callable[[Draft, SnapshotTarget], None]
+    flush_origin: Callable[[Draft, SnapshotTarget], None]
+    commit_merge: Callable[[Draft, SnapshotTarget], None]
+    release_run: Callable[[Draft, SnapshotTarget], None]
+    fail_merge: Callable[[Draft, SnapshotTarget, str], None]
+    area_read: Callable[[Draft, SnapshotTarget, str | None, bytes], None]
+    commit_done: Callable[[Draft, SnapshotTarget, str | None], None]
+    status: Callable[[SnapshotTarget, int], str]
+    admit: Callable[[Draft, SnapshotTarget], str | None]
+    exception_done: tuple[Callable[[Draft], None], ...]
+    sibling_resumed: tuple[Callable[[Draft, str], None], ...]
+
+
+def rules_of(d: Draft) -> SnapshotRules:
+    """The rules for snapshots in force."""
+    return d.rules.part(SnapshotRules)

@@ -1,0 +1,134 @@
+"""The ``snapshot`` target: where its bios go.
+
+A read goes to the COW device if its chunk has a completed exception, else to the origin, where it is *tracked*: a
+write to the origin must not overtake it once the exception is there.  A write goes to the COW device, and first makes
+an exception if there is none: it waits for the copy, or is the copy if it fills the chunk.  No room left means that
+the snapshot has overflowed: it is invalid from then on, or, with ``PO``, only refuses writes.
+
+Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md).
+"""
+
+from snapmerge._exceptions import lookup
+from snapmerge._units import Chunk, chunk_of, chunk_start, offset_in_chunk
+from snapmerge.machine.core import bios
+from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.draft import Draft
+from snapmerge.machine.core.state import Piece
+from snapmerge.machine.snapshot import copy_out
+from snapmerge.machine.snapshot.registry import snapshot
+from snapmerge.machine.snapshot.rules import rules_of
+from snapmerge.machine.snapshot.state import Pending, SnapshotTarget
+from snapmerge.records import replace
+
+__all__ = ["in_cow", "map_snapshot", "max_io_len", "track", "untrack"]
+
+
+def max_io_len(_d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
+    """No piece crosses a border of chunks, counted from the target's start.  Source: ``max_io_len`` in dm.c."""
+    return snap.io_max - (bio.sector - snap.line.start) % snap.io_max if snap.io_max else bio.count
+
+
+def map_snapshot(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """Decides where a piece goes, in the kernel's order of questions."""
+    bio = piece.bio
+    if bio.op is Op.FLUSH:
+        bios.send(d, id, bio.to(snap.cow, 0))
+    elif snap.dropping:
+        copy_out.lock_out(d, snap.id, id)
+    elif not snap.valid or (snap.overflowed and bio.is_write):
+        bios.piece_ended(d, id, "EIO")
+    elif bio.op is Op.DISCARD:
+        _map_discard(d, id, snap, piece)
+    else:
+        _map_data(d, id, snap, piece)
+
+
+def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    bio = piece.bio
+    chunk = chunk_of(bio.sector, snap.store.chunk_size)
+    new = lookup(snap.completed, chunk)
+    if new is not None:
+        bios.send(d, id, in_cow(snap, bio, new))
+    elif bio.op is Op.READ:
+        track(d, id, snap.id, chunk)
+        bios.send(d, id, bio.to(snap.origin, bio.sector))
+    else:
+        _write_new(d, id, snap, chunk)
+
+
+def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
+    """A write to a chunk without a completed exception waits for one, or makes it by itself if it fills the chunk."""
+    if chunk not in snap.pending and not copy_out.prepare(d, snap.id, chunk):
+        _overflow(d, id, snap)
+        return
+    pending = snapshot(d, snap.id).pending[chunk]
+    piece = d.piece(id)
+    bio = in_cow(snap, piece.bio, Chunk(pending.new))
+    fills = bio.count == snap.store.chunk_size and not pending.started
+    d.change(id, replace(piece, bio=bio, chunk=chunk if fills else None, full=fills), over=piece)
+    if fills:
+        _put_pending(d, snap.id, replace(pending, started=True, full=id))
+        bios.send(d, id, bio)
+    else:
+        _put_pending(d, snap.id, replace(pending, waiting=(*pending.waiting, id)))
+        copy_out.start_copy(d, snap.id, chunk)
+
+
+def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
+    """No room for an exception: the write fails, and with ``PO`` that is all."""
+    if snap.store.overflow:
+        d.put(replace(snap, overflowed=True), over=snap)
+        d.log("snapshots: Snapshot overflowed: Unable to allocate exception.")
+    else:
+        rules_of(d).invalidate(d, snap, "ENOMEM")
+    if snapshot(d, snap.id).dropping:
+        copy_out.lock_out(d, snap.id, id)
+    else:
+        bios.piece_ended(d, id, "EIO")
+
+
+def _map_discard(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """A discard makes no exception, and changes only chunks that have one; a second clone goes to the origin."""
+    bio = piece.bio
+    chunk = chunk_of(bio.sector, snap.store.chunk_size)
+    if piece.number == 1:
+        track(d, id, snap.id, chunk)
+        bios.send(d, id, bio.to(snap.origin, bio.sector))
+        return
+    new = lookup(snap.completed, chunk)
+    if new is None:
+        bios.piece_ended(d, id, None)
+        return
+    remapped = in_cow(snap, bio, new)
+    whole = bio.count == snap.store.chunk_size
+    bios.send(d, id, replace(remapped, op=Op.ZERO) if whole else remapped)
+
+
+def in_cow(snap: SnapshotTarget, bio: Bio, new: Chunk) -> Bio:
+    """The bio, remapped to its exception.  Source: ``remap_exception``."""
+    size = snap.store.chunk_size
+    return bio.to(snap.cow, chunk_start(new, size) + offset_in_chunk(bio.sector, size))
+
+
+def _put_pending(d: Draft, snap_id: int, pending: Pending) -> None:
+    snap = snapshot(d, snap_id)
+    d.put(replace(snap, pending=snap.pending.set(pending.old, pending)), over=snap)
+
+
+# --- tracked I/O -------------------------------------------------------------------------------------------------
+
+
+def track(d: Draft, id: int, snap_id: int, chunk: int) -> None:
+    """Counts a piece in flight under its chunk until it ends.  Source: ``track_chunk``."""
+    piece = d.piece(id)
+    d.change(id, replace(piece, chunk=chunk), over=piece)
+    snap = snapshot(d, snap_id)
+    d.put(replace(snap, tracked=snap.tracked.set(chunk, snap.tracked.get(chunk, 0) + 1)), over=snap)
+
+
+def untrack(d: Draft, snap_id: int, chunk: int) -> bool:
+    """One piece less is in flight for the chunk; True: none is left.  Source: ``stop_tracking_chunk``."""
+    snap = snapshot(d, snap_id)
+    left = snap.tracked[chunk] - 1
+    d.put(replace(snap, tracked=snap.tracked.set(chunk, left) if left else snap.tracked.delete(chunk)), over=snap)
+    return left == 0

@@ -1,0 +1,185 @@
+"""The state of ``snapshot``, ``snapshot-origin`` and ``snapshot-merge`` targets, and of what is in flight for them."""
+
+from enum import Enum
+
+from immutables import Map
+
+from snapmerge._exceptions import NO_EXCEPTIONS, Exceptions
+from snapmerge._store import Run, Store
+from snapmerge.machine.core.state import Purpose, ResumeState, Target, Work
+from snapmerge.machine.snapshot.args import Features
+from snapmerge.records import dataclass, replace
+
+__all__ = [
+    "Copy",
+    "Merge",
+    "MergeFlush",
+    "OriginTarget",
+    "Pending",
+    "Phase",
+    "SnapshotResume",
+    "SnapshotTarget",
+    "StoreIo",
+    "StoreStep",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OriginTarget(Target):
+    """A ``snapshot-origin`` on ``lower``.
+
+    ``boundary``: no write crosses a multiple of so many sectors.  ``acting``: it has been resumed, so its device is the
+    one that must be quiet during a handover (``dm_internal_suspend_fast``).
+    """
+
+    lower: str
+    boundary: int = 0
+    acting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A pending exception: chunk ``old`` of the origin is to live in chunk ``new`` of the COW device.
+
+    ``started``: its copy has begun, or the write that fills the whole chunk (the piece ``full``) in place of a copy.
+    ``copied``: None until that has ended, then whether it went well.  ``waiting`` are the ids of pieces of the
+    snapshot's own that wait for the exception, ``origin_waiting`` those of writes to the origin.
+    """
+
+    old: int
+    new: int
+    started: bool = False
+    full: int | None = None
+    copied: bool | None = None
+    waiting: tuple[int, ...] = ()
+    origin_waiting: tuple[int, ...] = ()
+
+
+class Phase(Enum):
+    """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters)."""
+
+    IDLE = "idle"
+    READING = "reading the area before"  # A, B
+    PROTECTING = "waiting for copies in other snapshots"  # D
+    DRAINING = "waiting for writers of the run"  # E, F
+    COPYING = "copying the run"  # G, H
+    FLUSHING = "flushing the origin"  # I
+    COMMITTING = "clearing the records"  # J, K
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The merge of a ``snapshot-merge`` target.  ``run`` is set from DRAINING on; writes to it are ``queued`` (ids).
+
+    ``stopping``: it shall be IDLE before it takes another run.  ``failed``: it has ended, and says ``Merge failed``.
+    """
+
+    phase: Phase = Phase.IDLE
+    run: Run | None = None
+    queued: tuple[int, ...] = ()
+    stopping: bool = False
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTarget(Target):
+    """A ``snapshot`` or, when ``merge`` is set, a ``snapshot-merge``.
+
+    ``table_size``: the size of its whole table in sectors.  ``discards``: its device takes them, which is decided when
+    the table becomes live.  ``io_max``: no piece crosses a multiple of so many sectors; 0: no limit.
+
+    ``completed`` are the exceptions that reads follow.  ``pending`` are those in the making, by old chunk; ``order``
+    their old chunks in the order of allocation, as far as they are not committed.  ``recorded``: committed in memory,
+    waiting for the area to be written.  ``publishing``: the rest of a batch whose area has been written, with
+    ``success`` or not.
+
+    ``tracked`` counts bios in flight by chunk: in a snapshot reads of the origin, in a merge writes to the COW device.
+    ``writing``: the area is being written.  ``dropping``: the header is, with the snapshot's lock held; ``locked_out``
+    are the ids of pieces that wait for that lock.
+    """
+
+    origin: str
+    cow: str
+    features: Features
+    store: Store
+    table_size: int
+    merge: Merge | None = None
+    valid: bool = True
+    active: bool = False
+    overflowed: bool = False
+    io_max: int = 0
+    discards: bool = False
+    completed: Exceptions = NO_EXCEPTIONS
+    pending: Map[int, Pending] = Map()
+    order: tuple[int, ...] = ()
+    recorded: tuple[int, ...] = ()
+    publishing: tuple[int, ...] = ()
+    success: bool = True
+    tracked: Map[int, int] = Map()
+    writing: bool = False
+    dropping: bool = False
+    locked_out: tuple[int, ...] = ()
+
+
+# --- in flight ---------------------------------------------------------------------------------------------------
+
+
+class Copy(Purpose):
+    """What a copy of a snapshot's is for."""
+
+    OUT = "an exception"
+    MERGE = "a run of a merge"
+
+
+class StoreStep(Enum):
+    """A metadata I/O of a store, by what it is for."""
+
+    READ_HEADER = "read header"
+    READ_AREA = "read area"
+    NEW_HEADER = "write the first header"
+    NEW_AREA = "zero the first area"
+    ZERO_NEXT = "zero the next area"
+    WRITE_AREA = "write the area"
+    DROP = "invalidate the header"
+    MERGE_READ = "read the area before"
+    MERGE_COMMIT = "clear merged records"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreIo(Work):
+    """A metadata I/O in flight.  ``fetching``: the read is done, and its bytes have been asked for."""
+
+    target: int
+    step: StoreStep
+    area: int = 0
+    fetching: bool = False
+
+    @property
+    def keeps_buffer(self) -> bool:
+        """What was read is to be fetched."""
+        return self.fetching
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFlush(Work):
+    """The flush of the origin after a run was copied."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotResume(ResumeState):
+    """How far the resume of a snapshot has come.
+
+    ``quiet``: the device that acts as the origin's, whose I/O is held back; ``restart``: the id of its merge, which
+    is to be started again afterwards.  ``started``: the target has been resumed, and its merge is on the way to its
+    first copy.
+    """
+
+    quiet: str | None = None
+    restart: int | None = None
+    started: bool = False
+
+    def renamed(self, old: str, new: str) -> "SnapshotResume":
+        """With the new name of the device that is held back, if it has the old one."""
+        return replace(self, quiet=new) if self.quiet == old else self

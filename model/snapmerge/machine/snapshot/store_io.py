@@ -1,0 +1,47 @@
+"""The metadata I/O of persistent stores: sends it.  ``types`` says which transition each one's end belongs to.
+
+Source: ``chunk_io``, ``area_io``, ``write_header`` in dm-snap-persistent.c (specs/store.md).
+"""
+
+from snapmerge._codec import encode_header
+from snapmerge._store import Persistent
+from snapmerge._units import SECTOR_BYTES
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bios import send
+from snapmerge.machine.core.draft import Draft
+from snapmerge.machine.snapshot.state import SnapshotTarget, StoreIo, StoreStep
+
+__all__ = ["drop_header", "read", "write", "write_header"]
+
+
+def write(
+    d: Draft,
+    snap: SnapshotTarget,
+    step: StoreStep,
+    sector: int,
+    data: bytes,
+    *,
+    preflush: bool = False,
+    fua: bool = False,
+) -> None:
+    """Writes metadata.  ``preflush``: after a flush of the COW device; ``fua``: durably."""
+    bio = Bio(Op.WRITE, snap.cow, sector, len(data) // SECTOR_BYTES, data, preflush=preflush, fua=fua)
+    send(d, d.begin(StoreIo(snap.id, step)), bio)
+
+
+def write_header(d: Draft, snap: SnapshotTarget, step: StoreStep, *, fua: bool = False) -> None:
+    """Writes chunk 0."""
+    if isinstance(snap.store, Persistent):
+        header = encode_header(snap.store.header, snap.store.chunk_size)
+        write(d, snap, step, 0, header, fua=fua)
+
+
+def drop_header(d: Draft, snap: SnapshotTarget) -> None:
+    """Writes the header of an invalid store, durably: what the origin is given next must not outlast it."""
+    write_header(d, snap, StoreStep.DROP, fua=True)
+
+
+def read(d: Draft, snap: SnapshotTarget, step: StoreStep, sector: int, area: int = 0, count: int = 0) -> None:
+    """Reads ``count`` sectors of metadata; 0: a chunk."""
+    id = d.begin(StoreIo(snap.id, step, area))
+    send(d, id, Bio(Op.READ, snap.cow, sector, count or snap.store.chunk_size, Buffer(id)))
