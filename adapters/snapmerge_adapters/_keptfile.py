@@ -24,7 +24,7 @@ def keep(path: Path, text: str) -> None:
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
         return
-    real = Path(os.path.realpath(path))
+    real = _replaceable(path)
     _beside(real, text, lambda made: made.replace(real))
 
 
@@ -37,15 +37,22 @@ def keep_new(path: Path, text: str) -> None:
 
 def can_keep(path: Path) -> None:
     """Raises the OSError of a file that can't be made there, and leaves everything as it is."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not _is_special(path):
-        _beside(Path(os.path.realpath(path)), "", Path.unlink)
+        _beside(_replaceable(path), "", Path.unlink)
+
+
+def _replaceable(path: Path) -> Path:
+    """What the name leads to.  A file that can't be written to is not replaced, though its folder would allow it."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return Path(os.path.realpath(path))
 
 
 def _is_special(path: Path) -> bool:
     """Whether it is written to in place; as /dev/stdout is, whatever that leads to."""
     folder = str(path.absolute().parent)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.exists() and (not path.is_file() or folder in ("/dev", "/dev/fd") or folder.startswith("/proc/"))
 
 

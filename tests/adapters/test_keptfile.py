@@ -120,6 +120,18 @@ def test_whatever_fails_leaves_the_file_that_was_there(
     assert (path.read_text(), names(tmp_path)) == ("old", ["a.trace"])
 
 
+@pytest.mark.parametrize("write", [lambda path: keep(path, "new"), can_keep])
+def test_a_file_that_is_read_only_stays(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.trace"
+    path.write_text("old")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as it is for a file without w, but not to root
+    with pytest.raises(PermissionError, match="Permission denied"):
+        write(path)
+    assert (path.read_text(), names(tmp_path)) == ("old", ["a.trace"])
+
+
 def test_whether_a_file_can_be_made_is_found_without_making_it(tmp_path: Path) -> None:
     path = tmp_path / "a.trace"
     can_keep(path)
@@ -129,5 +141,7 @@ def test_whether_a_file_can_be_made_is_found_without_making_it(tmp_path: Path) -
     can_keep(Path("/dev/full"))
     assert (path.read_text(), names(tmp_path)) == ("old", ["a.trace"])
     for no in (tmp_path, tmp_path / "no" / "a.trace", path / "a.trace"):
-        with pytest.raises(OSError, match="directory"):
-            can_keep(no)
+        for write in (can_keep, lambda place: keep(place, "new")):
+            with pytest.raises(OSError, match="directory"):
+                write(no)
+    assert names(tmp_path) == ["a.trace"]
