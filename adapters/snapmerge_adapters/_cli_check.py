@@ -165,8 +165,9 @@ def _summary(report: Report) -> str:
         ("kinds", _counts(report.kinds)),
         ("states reached", _counts(report.reached)),
         ("divergences", "none" if report.found is None else "1"),
-        ("known findings", "none met" if not report.known else ""),
+        ("known findings", "" if report.known or report.avoided else "none met"),
         *((f"  {one.name}", f"met {counted(one.met, 'time')}: {one.summary}") for one in report.known),
+        *((f"  {name}", f"avoided {counted(number, 'time')}: the kernel would die") for name, number in report.avoided),
         ("undecided", str(len(report.undecided)) if report.undecided else "none"),
         *(
             ("", f"{print_operation(one.step.operation)} after {counted(one.worlds, 'world')}")
@@ -196,6 +197,7 @@ def _as_object(options: Namespace, report: Report, path: Path | None) -> dict[st
         "reached": dict(report.reached),
         "divergence": None if found is None or path is None else _found_object(options, found, path),
         "known": [{"name": one.name, "summary": one.summary, "met": one.met} for one in report.known],
+        "avoided": dict(report.avoided),
         "undecided": [
             {"operation": print_operation(one.step.operation), "seen": seen_text(one.step), "worlds": one.worlds}
             for one in report.undecided

@@ -4,10 +4,11 @@ The model does not follow.  A check that meets one of these says which, and goes
 ``specs/findings`` shows it in as few lines as possible.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
-from snapmerge import MAINLINE, Bio, Budget, Died, Draft, NotModelled, Op, Rules, Step
-from snapmerge._store import Persistent
+from snapmerge import MAINLINE, Bio, Budget, Create, Died, Draft, Load, NotModelled, Op, Operation, Rules, Start, Step
+from snapmerge._store import Persistent, Store
 from snapmerge.machine.snapshot.merge import area_read, commit_done
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.snapshot import max_io_len
@@ -20,12 +21,34 @@ from ._lockstep import judge
 __all__ = ["FINDINGS", "KnownFinding", "explanation"]
 
 
+def _nothing(_operation: Operation) -> bool:
+    return False
+
+
+def _lines(operation: Operation) -> list[list[str]]:
+    """The words of the table lines that an operation has."""
+    operation = operation.operation if isinstance(operation, Start) else operation
+    table = operation.table if isinstance(operation, Create | Load) else None
+    return [line.split() for line in table.split(";")] if table is not None else []
+
+
+def _zeroes_small_chunks(operation: Operation) -> bool:
+    """Makes a snapshot with ``discard_zeroes_cow`` whose table line says chunks below 512 sectors."""
+    lines = [words for words in _lines(operation) if "discard_zeroes_cow" in words[7:]]
+    return any(words[6].isdecimal() and int(words[6]) < 512 for words in lines)
+
+
+def _merges_transient(operation: Operation) -> bool:
+    return any(words[2] == "snapshot-merge" and words[5:6] and words[5][0] in "Nn" for words in _lines(operation))
+
+
 @dataclass(frozen=True, slots=True)
 class KnownFinding:
     """A misbehaviour: ``rules`` are the model's with the one transition that a kernel makes otherwise.
 
     ``releases``: those that it was seen on.  ``statement``: the statement of ``specs`` that it violates.
-    ``death``: what stands in a kernel's last words when it dies of it; ``rules`` are the model's own then.
+    ``death``: what stands in a kernel's last words when it dies of it; ``rules`` are then those of the kernel until it
+    does.  ``leads_there``: whether an operation is one of which a kernel may die so.
     """
 
     name: str
@@ -34,6 +57,12 @@ class KnownFinding:
     releases: tuple[str, ...]
     rules: Rules
     death: str = ""
+    leads_there: Callable[[Operation], bool] = _nothing
+
+    def concerns(self, about: str) -> bool:
+        """Whether the kernel that says this of itself is of a series in which the finding was seen."""
+        found = re.search(r"Linux (\d+\.\d+)\b", about)
+        return found is not None and any(release.startswith(f"{found[1]}.") for release in self.releases)
 
 
 def _cut_from_start(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
@@ -61,6 +90,11 @@ def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes
 def _plain_header(d: Draft, snap: SnapshotTarget) -> None:
     """The header of an invalid store is written like any data, without a flush."""
     write_header(d, snap, StoreStep.DROP)
+
+
+def _takes_all(_store: Store) -> bool:
+    """Every kind of store may be merged."""
+    return True
 
 
 FINDINGS: tuple[KnownFinding, ...] = (
@@ -99,6 +133,16 @@ FINDINGS: tuple[KnownFinding, ...] = (
         ("7.2.7",),
         MAINLINE,
         death="blk_stack_limits",
+        leads_there=_zeroes_small_chunks,
+    ),
+    KnownFinding(
+        "merge-without-operations",
+        "a merge of a store that has no merge operations is accepted, and its resume calls them: a null pointer",
+        "MERGE-31",
+        ("6.1.176", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, can_merge=_takes_all),
+        death="snapshot_merge_next_chunks",
+        leads_there=_merges_transient,
     ),
 )
 
@@ -112,7 +156,8 @@ def explanation(trace: Iterable[Step]) -> KnownFinding | None:
     steps = tuple(trace)
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):
-        return next((finding for finding in FINDINGS if finding.death and finding.death in last.text), None)
+        deadly = (finding for finding in FINDINGS if finding.death and finding.death in last.text)
+        return next((finding for finding in deadly if _explains(finding, steps[:-1])), None)
     return next((finding for finding in FINDINGS if _explains(finding, steps)), None)
 
 

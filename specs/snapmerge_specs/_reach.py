@@ -121,6 +121,33 @@ def _siblings(before: World, _step: Step, _after: World) -> bool:
     return any(active.count(origin) > 1 for origin in active)
 
 
+def _written_before_resume(before: World, step: Step, _after: World) -> bool:
+    """A device is written to while a snapshot of what it lies on is constructed and not yet resumed."""
+    operation = _plain(step)
+    if not isinstance(operation, Write) or operation.where not in before.stack.devices or _failed(step):
+        return False
+    here = {lower for id in before.stack.devices[operation.where].live for lower in _lower(before, id)}
+    return any(not s.active and s.store.chunk_size and s.origin in here for s in _snapshots(before))
+
+
+def _lower(world: World, id: int) -> tuple[str, ...]:
+    target = world.stack.targets[id]
+    return world.rules.by_class[type(target)].lower(target)
+
+
+def _discarded_on_merge(before: World, step: Step, _after: World) -> bool:
+    operation = _plain(step)
+    if not isinstance(operation, Discard) or _failed(step):
+        return False
+    return any(s.device == operation.where and s.active and s.merge is not None for s in _snapshots(before))
+
+
+def _shorter(_before: World, _step: Step, after: World) -> bool:
+    stack = after.stack
+    here = {*stack.disks, *stack.devices}
+    return any(s.active and s.origin in here and s.table_size < stack.size(s.origin) for s in _snapshots(after))
+
+
 _mainline_failed = _changed(lambda s: s.merge is not None and s.merge.failed)
 
 _REACHES: Final[dict[str, Reach]] = {
@@ -144,6 +171,9 @@ _REACHES: Final[dict[str, Reach]] = {
     "I/O error": lambda _b, step, _a: isinstance(step.operation, Write | Read | Finish) and _failed(step),
     "discard": lambda _b, step, _a: isinstance(step.operation, Discard) and not _failed(step),
     "I/O waiting": lambda _b, step, _a: isinstance(step.operation, Start),
+    "written before a resume": _written_before_resume,
+    "discard on a merge": _discarded_on_merge,
+    "shorter than the origin": _shorter,
     "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
 }
 

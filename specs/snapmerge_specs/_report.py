@@ -33,6 +33,7 @@ class Finding:
 class Report:
     """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name.
 
+    ``avoided`` counts, by finding, the operations that were left out as the kernel is known to die of them.
     ``refused`` counts the operations that make sense and that the implementation refused all the same, ``refusal`` is
     the first of them and why; ``left_out`` what was never asked for, as its capabilities lack it.
     """
@@ -46,6 +47,7 @@ class Report:
     seconds: float
     found: Found | None = None
     known: tuple[Finding, ...] = ()
+    avoided: tuple[tuple[str, int], ...] = ()
     undecided: tuple[Undecided, ...] = ()
     refused: tuple[tuple[str, int], ...] = ()
     refusal: tuple[Operation, str] | None = None

@@ -36,6 +36,9 @@ class Scenario(Sketched):
         self.do(sm.Disk("base", Sectors(layout.size)))
         for i, cow in enumerate(layout.cows):
             self.do(sm.Disk(cow_name(i), Sectors(cow.size)))
+            if cow.size > cow.chunk_size and draw(0, 3) == 0:  # what an earlier owner has left, but for the header
+                left = Sectors(cow.size - cow.chunk_size)
+                self.do(sm.Write(cow_name(i), Sector(cow.chunk_size), left, self.tags(left)))
         self.do(sm.Write("base", Sector(0), Sectors(layout.size), self.tags(layout.size)))
         if layout.gated:
             self.do(sm.Create("lower", f"0 {layout.size} linear base 0"))
@@ -52,7 +55,7 @@ class Scenario(Sketched):
         if kind == "flush":
             self.do(sm.Flush(device))
             return
-        sector, count = self._range(draw, self._size(device))
+        sector, count = self._range(draw, self.size_of(device))
         match kind:
             case "write":
                 self.do(sm.Write(device, sector, count, self.tags(count)))
@@ -60,10 +63,6 @@ class Scenario(Sketched):
                 self.do(sm.Read(device, sector, count))
             case _:
                 self.do(sm.Discard(device, sector, Sectors(min(count, 2 * max(self.layout.chunk_sizes)))))
-
-    def _size(self, device: str) -> int:
-        line = self.stack.targets[self.stack.devices[device].live[-1]].line
-        return line.start + line.length
 
     def _discards(self, device: str) -> bool:
         """Whether discards of the device are worth trying: some targets take them only with a feature."""
@@ -92,6 +91,15 @@ class Scenario(Sketched):
         self.do(sm.Create(snapshot_name(i), self.layout.snapshot_table(draw, i)))
         if proper:
             self.do(sm.Resume("origin"))
+
+    def prepare(self, draw: Draw) -> None:
+        """Constructs a snapshot, and writes to the origin before it is resumed."""
+        name = snapshot_name(i := pick(draw, self.free))
+        self.do(sm.Create(name))
+        self.do(sm.Load(name, self.layout.snapshot_table(draw, i)))
+        for _ in range(draw(1, 3)):
+            self.io(draw) if self.live else None
+        self.do(sm.Resume(name))
 
     def merge(self, draw: Draw) -> None:
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
@@ -128,7 +136,7 @@ class Scenario(Sketched):
 
     def _begin_in_run(self, draw: Draw) -> int | None:
         """Starts a write to a chunk that the merge may come to only after others."""
-        sector, count = pick(draw, self._scattered(self._size("origin"))[:2])
+        sector, count = pick(draw, self._scattered(self.size_of("origin"))[:2])
         return self._started(sm.Write("origin", sector, count, self.tags(count)))
 
     def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
@@ -139,7 +147,7 @@ class Scenario(Sketched):
     def overlap(self, draw: Draw) -> None:
         """Begins I/O, and before it is asked for does something else: to the same sectors of another device, mostly."""
         device = pick(draw, self.running)
-        sector, count = self._range(draw, self._size(device))
+        sector, count = self._range(draw, self.size_of(device))
         count = Sectors(min(count, *self.layout.chunk_sizes))
         key = self._begin(draw, device, (sector, count))
         others = [name for name in self.running if name != device]
@@ -152,12 +160,12 @@ class Scenario(Sketched):
 
     def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
         """Writes these sectors, or reads them, if the device has them."""
-        if sector + count <= self._size(device):
+        if sector + count <= self.size_of(device):
             self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
 
     def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
         """Starts a write or a read; its key, if it was started."""
-        sector, count = where or self._range(draw, self._size(device))
+        sector, count = where or self._range(draw, self.size_of(device))
         count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
         if draw(0, 1):
             return self._started(sm.Write(device, sector, count, self.tags(count)))
@@ -181,7 +189,7 @@ class Scenario(Sketched):
         """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""
         i = pick(draw, self._fillable)
         name = snapshot_name(i)
-        size = self._size(name)
+        size = self.size_of(name)
         count = Sectors(min(size, pick(draw, (31, 32, 32, 33))))
         self.do(sm.Write(name, Sector(0), count, self.tags(count)))
         self.do(sm.Remove(name))
@@ -193,9 +201,10 @@ class Scenario(Sketched):
 
     def _write_much(self, draw: Draw, device: str) -> None:
         """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
-        size = self._size(device)
+        size = self.size_of(device)
         if draw(0, 1):
-            for begin, length in self._scattered(size):
+            chunks = self._scattered(size) + ([(Sector(0), self._scattered(size)[0][1])] if draw(0, 1) else [])
+            for begin, length in chunks[:: pick(draw, (1, -1))]:
                 self.do(sm.Write(device, begin, length, self.tags(length)))
             return
         sector = draw(0, min(size - 1, 2))
@@ -251,7 +260,7 @@ class Scenario(Sketched):
 
     def control(self, draw: Draw) -> None:
         """Changes what a device is, or whether it runs."""
-        moves = [self.switch, self.wake, self.settle, self.restore]
+        moves = [self.switch, self.wake, self.settle, self.restore] + [self.prepare] * bool(self.free)
         if self.free:
             moves.append(self.merge_directly)
         pick(draw, moves)(draw)
@@ -294,21 +303,6 @@ class Scenario(Sketched):
         """Compares everything that can be seen of one device."""
         self.see(pick(draw, self.devices))
 
-    def see(self, device: str) -> None:
-        """Compares a device's data, status, table and events."""
-        self.do(sm.Status(device))
-        self.do(sm.Table(device))
-        self.do(sm.Events(device))
-        state = self.stack.devices.get(device)
-        if state is not None and state.live and not state.suspended:
-            self.do(sm.Read(device, Sector(0), Sectors(self._size(device))))
-
-    def see_disks(self) -> None:
-        """Compares what is on the disks, and the stores as they are there."""
-        self.do(sm.Read("base", Sector(0), Sectors(self.layout.size)))
-        for i in range(len(self.layout.cows)):
-            self.do(sm.Metadata(cow_name(i)))
-
     def around(self, draw: Draw) -> None:
         """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
         i = draw(0, len(self.layout.cows))
@@ -347,7 +341,7 @@ class Scenario(Sketched):
     def crash(self, draw: Draw) -> None:
         """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
         if "origin" in self.running and draw(0, 2) == 0:
-            size = Sectors(self._size("origin"))
+            size = Sectors(self.size_of("origin"))
             self.do(sm.Write("origin", Sector(0), size, self.tags(size)))
         self.do(sm.Crash())
         self.see_disks()

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import snapmerge as sm
 
-from ._layout import Draw, Layout, snapshot_name
+from ._layout import Draw, Layout, cow_name, snapshot_name
 from ._lockstep import Disagreement
 from ._reach import reached
 from ._within import is_within, may_be_refused
@@ -43,6 +43,10 @@ class Driver(Protocol):
         """Does it.  Raises OperationError when it makes no sense now."""
 
 
+def _nothing(_operation: sm.Operation) -> bool:
+    return False
+
+
 def _raise(disagreement: Disagreement) -> None:
     raise disagreement
 
@@ -52,16 +56,24 @@ class Sketched:
 
     After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on.
 
+    ``avoids`` says which operations are left out.
+
     Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
     """
 
-    def __init__(self, lockstep: Driver, disagreed: Callable[[Disagreement], None] = _raise) -> None:
+    def __init__(
+        self,
+        lockstep: Driver,
+        disagreed: Callable[[Disagreement], None] = _raise,
+        avoids: Callable[[sm.Operation], bool] = _nothing,
+    ) -> None:
         self.lockstep = lockstep
         self.over = False
         self.reached: Counter[str] = Counter()
         self.can = lockstep.capabilities
         self.layout = Layout()
         self._disagreed = disagreed
+        self._avoids = avoids
         self._sketch = sm.Session.new(lockstep.rules)
         self._tag = 0
         self._key = 0
@@ -115,6 +127,25 @@ class Sketched:
 
     # --- doing ---
 
+    def size_of(self, device: str) -> int:
+        line = self.stack.targets[self.stack.devices[device].live[-1]].line
+        return line.start + line.length
+
+    def see(self, device: str) -> None:
+        """Compares a device's data, status, table and events."""
+        self.do(sm.Status(device))
+        self.do(sm.Table(device))
+        self.do(sm.Events(device))
+        state = self.stack.devices.get(device)
+        if state is not None and state.live and not state.suspended:
+            self.do(sm.Read(device, sm.Sector(0), sm.Sectors(self.size_of(device))))
+
+    def see_disks(self) -> None:
+        """Compares what is on the disks, and the stores as they are there."""
+        self.do(sm.Read("base", sm.Sector(0), sm.Sectors(self.layout.size)))
+        for i in range(len(self.layout.cows)):
+            self.do(sm.Metadata(cow_name(i)))
+
     def do(self, operation: sm.Plain) -> None:
         """Does it if it makes sense; starts it if it would block."""
         try:
@@ -125,12 +156,12 @@ class Sketched:
     def _do(self, operation: sm.Operation) -> None:
         """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
 
-        What is not within the implementation's capabilities is done in neither.
+        What is not within the implementation's capabilities, or avoided, is done in neither.
 
         Raises:
             WouldBlock: it would never end in the sketch; it has not been done.
         """
-        if not is_within(operation, self.can):
+        if not is_within(operation, self.can) or self._avoids(operation):
             return
         try:
             outcome, sketch = sm.operate(self._sketch, operation)

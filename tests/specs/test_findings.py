@@ -1,10 +1,21 @@
 """What real kernels do otherwise: each has a trace, which the model plays as it should be and its rules as it is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from snapmerge import Died, Divergence, Implementation, Oracle, Step, parse_trace
+from snapmerge import (
+    Capabilities,
+    Died,
+    Divergence,
+    Implementation,
+    Operation,
+    Oracle,
+    Outcome,
+    Step,
+    parse_trace,
+)
 from snapmerge_adapters import Guest, Memory
 from snapmerge_specs import FINDINGS, KnownFinding, check, explanation, replay
 
@@ -52,6 +63,33 @@ def test_a_check_finds_one_without_being_told_where() -> None:
     report = check(lambda: Memory(rules=finding.rules), runs=150, seed=0)
     assert finding.name in [known.name for known in report.known]
     assert report.found is None
+
+
+def test_what_ends_a_scenario_is_avoided_where_it_is_known_and_counted() -> None:
+    """A kernel that dies of every table that can kill it gets through nearly all scenarios."""
+    deadly = [finding for finding in FINDINGS if finding.death]
+
+    class Mortal(Memory):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, about="Linux 7.2.99, snapshot 1.16.0")
+
+        def apply(self, operation: Operation) -> Outcome:
+            for finding in deadly:
+                if finding.leads_there(operation):
+                    return Died(f"panic in {finding.death}+0x47")
+            return super().apply(operation)
+
+    report = check(Mortal, runs=60, seed=2)
+    assert report.found is None
+    assert {name for name, _ in report.avoided} == {finding.name for finding in deadly}
+    assert 0 < sum(finding.met for finding in report.known) < 20
+
+
+def test_nothing_is_avoided_where_it_is_not_known() -> None:
+    assert check(Memory, runs=30, seed=2).avoided == ()
+    assert not any(f.concerns("Linux 7.25.1") or f.concerns("Linux 17.2.7") for f in FINDINGS)
+    assert all(any(f.concerns(f"Linux {release}, snapshot 1.16.0") for release in f.releases) for f in FINDINGS)
 
 
 def test_a_kernel_that_dies_of_a_finding_is_recognised_by_its_last_words() -> None:

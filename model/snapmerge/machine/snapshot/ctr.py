@@ -11,7 +11,7 @@ dm-snap-persistent.c (specs/devices.md, specs/store.md).
 from snapmerge._codec import MAGIC, VERSION, Header, decode_header, decode_records
 from snapmerge._exceptions import insert
 from snapmerge._layout import area_location
-from snapmerge._store import DEFAULT_CHUNK_SIZE, Persistent
+from snapmerge._store import DEFAULT_CHUNK_SIZE, Persistent, Store
 from snapmerge._units import is_chunk_size
 from snapmerge.machine.core import tables
 from snapmerge.machine.core.draft import Draft
@@ -25,7 +25,7 @@ from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.state import Merge, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.records import replace
 
-__all__ = ["construct_snapshot", "finish_load", "load_step"]
+__all__ = ["can_merge", "construct_snapshot", "finish_load", "load_step"]
 
 _NOT_READ = "Failed to read snapshot metadata"
 
@@ -67,10 +67,15 @@ def _checked(d: Draft, id: int, request: Load, line: TableLine) -> SnapshotTarge
     if store is None:
         raise BadTable("Couldn't create exception store")
     merge = Merge() if line.target == "snapshot-merge" else None
-    if merge is not None and not isinstance(store, Persistent):
+    if merge is not None and not rules_of(d).can_merge(store):
         raise BadTable(NO_MERGE)
     table_size = request.lines[-1].start + request.lines[-1].length
     return SnapshotTarget(id, request.device, line, origin, cow, features, store, table_size, merge)
+
+
+def can_merge(store: Store) -> bool:
+    """Whether a store has merge operations: a transient one has not (MERGE-31)."""
+    return isinstance(store, Persistent)
 
 
 def _forget(d: Draft, snap: SnapshotTarget) -> None:

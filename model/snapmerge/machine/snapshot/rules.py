@@ -6,6 +6,7 @@ Seeded defects replace them, findings (what a real kernel does otherwise), and a
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from snapmerge._store import Store
 from snapmerge.machine.core.bio import Bio
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece
@@ -18,6 +19,7 @@ __all__ = ["SnapshotRules", "rules_of"]
 class SnapshotRules:
     """Each field is a transition, or a question, by the name of the function that makes it in Linux.
 
+    ``can_merge``: whether a ``snapshot-merge`` may have a store of this kind.
     ``admit``: why a snapshot can't be constructed, beyond what its own module knows. ``exception_done``: listeners,
     called after an exception somewhere is done or given up (``pending_exceptions_done``). ``sibling_resumed``:
     listeners, called with the origin when one of its snapshots has been resumed.
@@ -44,6 +46,7 @@ class SnapshotRules:
     area_read: Callable[[Draft, SnapshotTarget, str | None, bytes], None]
     commit_done: Callable[[Draft, SnapshotTarget, str | None], None]
     status: Callable[[SnapshotTarget, int], str]
+    can_merge: Callable[[Store], bool]
     admit: Callable[[Draft, SnapshotTarget], str | None]
     exception_done: tuple[Callable[[Draft], None], ...]
     sibling_resumed: tuple[Callable[[Draft, str], None], ...]

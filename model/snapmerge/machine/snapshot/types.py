@@ -224,6 +224,7 @@ SNAPSHOT_RULES: Final = SnapshotRules(
     area_read=merge.area_read,
     commit_done=merge.commit_done,
     status=status.snapshot_status,
+    can_merge=ctr.can_merge,
     admit=_admit,
     exception_done=(merge.retry_protection,),
     sibling_resumed=(),

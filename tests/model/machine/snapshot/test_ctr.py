@@ -368,3 +368,12 @@ metadata cow -> store valid=1 version=1 chunk_size=1 3>2 7>3 8>4
 """,
         session,
     )
+
+
+@pytest.mark.spec("MERGE-31")
+@pytest.mark.parametrize("before", ["", 'create snap "0 32 snapshot base cow P 8"\nsuspend snap'])
+def test_a_merge_of_a_store_without_merge_operations_is_refused(before: str) -> None:
+    session = play(f"disk base 32\ndisk cow 64\n{before}")
+    result, _ = sm.operate(session, sm.parse_operation('create merge "0 32 snapshot-merge base cow N 8"'))
+    text = "snapshot-merge: Snapshot exception store does not support snapshot-merge."
+    assert result == sm.Failed("EINVAL", text)
