@@ -5,17 +5,18 @@ import secrets
 import shlex
 import tempfile
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from snapmerge import NotModelled, OperationError, counted, print_operation, print_outcome, print_trace
+from snapmerge import NotModelled, OperationError, Oracle, counted, print_operation, print_outcome, print_trace
 from snapmerge_specs._check import SHRINK_TRIES, check
 from snapmerge_specs._report import Found, Report
 from snapmerge_specs._told import allowed_text, seen_text
 
 from ._cli_adapters import RefusedError, check_options, maker, options_again
 from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
-from ._cli_generation import rules_of
+from ._cli_generation import budget_of, rules_of
 from ._cli_judge import last_words_text, seen_briefly
 from ._cli_show import Bar, coloured, complain, one_line, table
 from ._keptfile import keep_new
@@ -58,6 +59,7 @@ def _run(options: Namespace, seed: int) -> Report:
                 seed=seed,
                 rules=rules,
                 progress=bar,
+                make_oracle=partial(Oracle, budget=budget_of(options)),
                 shrinking=lambda tries, _left: shrinking(tries, SHRINK_TRIES),
             )
         except RefusedError as error:

@@ -1,10 +1,16 @@
-"""Which ``snapshot-merge`` a command is about: the kernel's, or the one that was proposed in 2009."""
+"""What a command's oracle is like: which ``snapshot-merge`` it knows, and how long it may search."""
 
+import time
 from argparse import Namespace
 
-from snapmerge import CONCEPT, MAINLINE, Rules
+from snapmerge import CONCEPT, MAINLINE, Budget, Rules
 
-__all__ = ["rules_of"]
+__all__ = ["budget_of", "rules_of"]
+
+
+def budget_of(options: Namespace) -> Budget:
+    """What ``--budget`` allows for one operation, by this machine's clock."""
+    return Budget(seconds=options.budget, clock=time.monotonic)
 
 
 def rules_of(options: Namespace) -> Rules:

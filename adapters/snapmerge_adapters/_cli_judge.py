@@ -1,7 +1,6 @@
 """``judge`` and ``replay``: recorded traces against the model, without and with an implementation."""
 
 import json
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from snapmerge_specs._told import OUTCOME_MAX, allowed_text, seen_text, some_tex
 
 from ._cli_adapters import RefusedError, check_options, implementation
 from ._cli_errors import AGREES, DIVERGED, UNABLE, CommandError
-from ._cli_generation import rules_of
+from ._cli_generation import budget_of, rules_of
 from ._cli_show import coloured, complain
 from ._cli_traces import Trace, check_capabilities, read_trace, same_outcome
 from ._texts import cut, last_words
@@ -91,7 +90,7 @@ def run_judge(options: Namespace) -> int:
     codes, results = [], []
     for path in options.traces:
         try:
-            code, result = _judge_file(path, rules_of(options), Budget(seconds=options.budget, clock=time.monotonic))
+            code, result = _judge_file(path, rules_of(options), budget_of(options))
         except CommandError as error:
             code, result = UNABLE, {"file": path, "result": "error", "error": str(error)}
             complain(str(error))
@@ -195,7 +194,7 @@ def run_replay(options: Namespace) -> int:
     with implementation(options, rules) as made:
         about = made.capabilities.about
         check_capabilities(trace, made.capabilities)
-        for one in _play(trace, made, rules):
+        for one in _play(trace, made, rules, budget_of(options)):
             played.append(one)
             if not options.json:
                 print(_replay_line(trace, one), flush=True)
@@ -213,10 +212,10 @@ def _make_crash_possible(options: Namespace, trace: Trace) -> None:
         options.volatile = True
 
 
-def _play(trace: Trace, made: Implementation, rules: Rules) -> Iterator[_Played]:
+def _play(trace: Trace, made: Implementation, rules: Rules, budget: Budget) -> Iterator[_Played]:
     index = 0
     try:
-        for step, verdict in replay(trace.steps, made, rules):
+        for step, verdict in replay(trace.steps, made, rules, budget=budget):
             yield _Played(index, step, verdict, _differs(trace.steps[index], step))
             index += 1
     except OperationError as error:

@@ -149,6 +149,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     save = option("--save", metavar="DIR", help="where the trace of a divergence goes (default: the current directory)")
     _complete(save, _FOLDER)
     option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")
+    _budget(parser, 5)
     _json(parser)
     _implementation(parser)
 
@@ -158,19 +159,14 @@ def _replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="what differs from the record has diverged, even if the model allows it"
     )
+    _budget(parser, 30)
     _json(parser)
     _implementation(parser)
 
 
 def _judge(parser: argparse.ArgumentParser) -> None:
     _complete(parser.add_argument("traces", nargs="+", metavar="TRACE", help=_TRACE_HELP))
-    parser.add_argument(
-        "--budget",
-        type=_number(1, 10**6),
-        default=30,
-        metavar="SECONDS",
-        help="how long one line may take before it is undecided (default: 30); memory is bounded, too",
-    )
+    _budget(parser, 30)
     _generation(parser.add_argument)
     _json(parser)
 
@@ -243,6 +239,17 @@ def _implementation(parser: argparse.ArgumentParser) -> None:
     option("--nbd", action="append", metavar="DEVICE", help="devicemapper: a free nbd device, for faults; repeatable")
     option("--volatile", action="store_true", help="guest, devicemapper: volatile caches, for power cuts (slower)")
     option("--timeout", type=_number(1, 10**6), metavar="SECONDS", help="how long one operation may take")
+
+
+def _budget(parser: argparse.ArgumentParser, seconds: int) -> None:
+    parser.add_argument(
+        "--budget",
+        type=_number(1, 10**6),
+        default=seconds,
+        metavar="SECONDS",
+        help=f"how long the model may search for an explanation of one operation before it is undecided "
+        f"(default: {seconds}); memory is bounded, too",
+    )
 
 
 def _generation(option: Callable[..., argparse.Action]) -> None:

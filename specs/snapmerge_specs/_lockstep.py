@@ -1,6 +1,7 @@
 """Lockstep: an implementation and the oracle do the same, and what is seen is judged at once."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from snapmerge import (
     MAINLINE,
@@ -137,13 +138,18 @@ def judge(
 
 
 def replay(
-    trace: Iterable[Step], implementation: Implementation, rules: Rules = MAINLINE
+    trace: Iterable[Step],
+    implementation: Implementation,
+    rules: Rules = MAINLINE,
+    *,
+    budget: Budget = Budget(),  # noqa: B008  # it is frozen
 ) -> Iterator[tuple[Step, Verdict]]:
     """Plays a trace's operations on an implementation; what was seen, and what the oracle says, up to the first No.
 
-    Recorded outcomes are not looked at: compare them with what is given.  Raises OperationError.
+    Recorded outcomes are not looked at: compare them with what is given.  ``budget``: what each step may cost of the
+    oracle.  Raises OperationError.
     """
-    lockstep = Lockstep(implementation, rules)
+    lockstep = Lockstep(implementation, rules, partial(Oracle, budget=budget))
     for step in trace:
         try:
             lockstep.do(step.operation)

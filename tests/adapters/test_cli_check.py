@@ -2,8 +2,10 @@ import json
 import shlex
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from snapmerge import (
     Implementation,
     NotModelled,
     OperationError,
+    Oracle,
     Reset,
     Step,
     Undecided,
@@ -50,6 +53,16 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Given:
     monkeypatch.setattr("snapmerge_adapters._cli_check.check", check)
     monkeypatch.chdir(tmp_path)
     return calls
+
+
+@pytest.mark.spec("ORACLE-6")
+@pytest.mark.parametrize(("words", "seconds"), [([], 5), (["--budget", "2"], 2)], ids=["default", "given"])
+def test_a_search_has_a_budget_of_seconds(given: Given, words: list[str], seconds: int) -> None:
+    assert main(["check", *words]) == 0
+    make_oracle = given["make_oracle"]
+    assert isinstance(make_oracle, partial)
+    budget = make_oracle.keywords["budget"]
+    assert (make_oracle.func, budget.seconds, budget.clock) == (Oracle, seconds, time.monotonic)
 
 
 def test_agreement_is_a_table_and_0(given: Given, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The conformance suite, written once against the port: every adapter passes it."""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import replace as replace_fields
@@ -28,6 +29,7 @@ from snapmerge import (
     Sector,
     Sectors,
     Step,
+    Undecided,
     WouldBlock,
     operation_word,
     parse_operation,
@@ -222,3 +224,22 @@ def test_an_outcome_after_a_power_cut_that_was_not_recorded_is_not_assumed() -> 
         assert [verdict for _, verdict in judge(parse_trace(text.format(*outcomes)))] == [None] * 6
     last = [verdict for _, verdict in judge(parse_trace(text.format("new", "#7")))][-1]
     assert isinstance(last, Divergence)
+
+
+class _Wrong(Memory):
+    """Reads of it never show what was written."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        outcome = super().apply(operation)
+        return Data((99,)) if isinstance(operation, Read) else outcome
+
+
+@pytest.mark.spec("ORACLE-6")
+def test_a_replay_gives_up_when_its_time_is_over() -> None:
+    steps = parse_trace('disk base 8\ndisk cow 32\ncreate s "0 8 snapshot base cow P 8"\nread s 0 1')
+    *_, (_, verdict) = replay(steps, _Wrong())
+    assert isinstance(verdict, Divergence)
+    now = itertools.count(0, 3)
+    *_, (step, verdict) = replay(steps, _Wrong(), budget=Budget(seconds=2, clock=lambda: next(now)))
+    assert step == Step(steps[-1].operation, Data((99,)))
+    assert isinstance(verdict, Undecided)
