@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sysconfig
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -22,7 +23,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure() -> None:
-    """With SNAPMERGE_TEST_INSTALLED=1, refuse to test the source tree in place of the installed wheel."""
+    """Sets up what the tests rely on: signals that reach a child, and with SNAPMERGE_TEST_INSTALLED=1 the wheel."""
+    # A shell ignores these for what it runs in the background, and what is ignored stays so in every child.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    _refuse_the_source_tree()
+
+
+def _refuse_the_source_tree() -> None:
     if os.environ.get("SNAPMERGE_TEST_INSTALLED") != "1":
         return
     site = Path(sysconfig.get_path("purelib")).resolve()
