@@ -176,9 +176,9 @@ def _run_recipe(options: Namespace) -> int:
 def _run_script(options: Namespace) -> int:
     trace = read_trace(options.trace)
     script = shell_script(trace.steps, lines=trace.lines, source=trace.name)
+    if script.problems:
+        raise CommandError(f"{trace.name}:{script.problems[0]}")
     print(script.text, end="")
-    for problem in script.problems:
-        complain(f"{trace.name}:{problem}; the script says so and does nothing")
     return AGREES
 
 

@@ -33,6 +33,7 @@ _FOR: Final = {
     "disk": ("devicemapper",),
     "nbd": ("devicemapper",),
     "volatile": ("guest", "devicemapper"),
+    "crash_seed": ("guest", "devicemapper"),
     "timeout": ("guest", "devicemapper", "command"),
 }
 _COMMAND: Final = "command"
@@ -134,6 +135,7 @@ def implementation(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Impl
 
 def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     seconds = 30.0 if options.timeout is None else float(options.timeout)
+    cut = options.crash_seed or 0
     match adapter_name(options):
         case "memory":
             return lambda: Memory(seed=options.schedule_seed, rules=rules)
@@ -141,10 +143,10 @@ def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Mak
             return _file_maker(options, stack, rules)
         case "guest":
             kernel, modules, volatile = options.kernel, options.modules, options.volatile
-            return lambda: Guest(kernel=kernel, modules=modules, volatile=volatile, timeout=seconds)
+            return lambda: Guest(kernel=kernel, modules=modules, volatile=volatile, seed=cut, timeout=seconds)
         case "devicemapper":
             nbd = options.nbd or ()
-            return lambda: DeviceMapper(options.disk, nbd=nbd, volatile=options.volatile, hang=seconds)
+            return lambda: DeviceMapper(options.disk, nbd=nbd, volatile=options.volatile, hang=seconds, seed=cut)
         case _:
             return lambda: Process(options.program, timeout=seconds)
 

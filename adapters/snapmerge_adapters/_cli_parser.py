@@ -238,6 +238,8 @@ def _implementation(parser: argparse.ArgumentParser) -> None:
     _complete(disk)
     option("--nbd", action="append", metavar="DEVICE", help="devicemapper: a free nbd device, for faults; repeatable")
     option("--volatile", action="store_true", help="guest, devicemapper: volatile caches, for power cuts (slower)")
+    cut = "guest, devicemapper: draw what a power cut keeps from this seed (default: 0)"
+    option("--crash-seed", type=_number(0), metavar="N", help=cut)
     option("--timeout", type=_number(1, 10**6), metavar="SECONDS", help="how long one operation may take")
 
 

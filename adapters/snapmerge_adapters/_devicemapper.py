@@ -90,6 +90,7 @@ class DeviceMapper:
         self._hang, self._patience = hang, patience
         self._worker = Worker()
         self._watch = KernelLog()
+        self._seed = seed
         self._random = random.Random(seed)
         self._died: Died | None = None
         self._closed = False
@@ -212,6 +213,7 @@ class DeviceMapper:
         outcome = self._remove_devices()
         if isinstance(outcome, Done):
             self._place.disks.forget()
+            self._random = random.Random(self._seed)  # so that a trace that is replayed meets the same power cuts
         return outcome
 
     def _remove_devices(self) -> Outcome:

@@ -107,6 +107,9 @@ def kernel_release(kernel: Path) -> str:
     """What the kernel calls itself, as in 6.1.176.  Raises Unavailable."""
     try:
         done = subprocess.run([kernel, "--version"], capture_output=True, timeout=10, check=True)
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).decode(errors="replace").strip()[-300:]
+        raise Unavailable(f"{kernel} can't be run: {said or f'it ended with status {error.returncode}'}") from None
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"{kernel} can't be run: {error}") from None
     release = done.stdout.decode(errors="replace").strip()
@@ -115,8 +118,8 @@ def kernel_release(kernel: Path) -> str:
     return release
 
 
-def find_modules(kernel: Path, modules: str | Path | None = None) -> Path:
-    """The kernel's module folder: the one with modules.dep in it.  Raises Unavailable."""
+def find_modules(kernel: Path, modules: str | Path | None = None) -> Path | None:
+    """The kernel's module folder: the one with modules.dep in it.  None: all may be built in.  Raises Unavailable."""
     release = kernel_release(kernel)
     if modules is None:
         beside = kernel.resolve().parent.parent / "lib"
@@ -126,11 +129,13 @@ def find_modules(kernel: Path, modules: str | Path | None = None) -> Path:
     for folder in [base / release for base in bases] + ([] if modules is None else bases):
         if (folder / "modules.dep").is_file():
             return folder
+    if modules is None and b"\0snapshot-merge\0" in kernel.read_bytes():
+        return None
     looked = ", ".join(map(str, bases))
     raise Unavailable(f"no modules of Linux {release} in {looked}: {_PACKAGE}")
 
 
-def _prepare(folder: Path, modules: Path, settings: dict[str, Any]) -> None:
+def _prepare(folder: Path, modules: Path | None, settings: dict[str, Any]) -> None:
     ordered = [(_plain(path, folder), options.format(**settings)) for path, options in _in_order(modules)]
     settings |= {"modules": ordered, "path": _python_path()}
     (folder / "settings.json").write_text(json.dumps(settings))
@@ -139,8 +144,10 @@ def _prepare(folder: Path, modules: Path, settings: dict[str, Any]) -> None:
     (folder / "python").symlink_to(Path(sys.executable).resolve())
 
 
-def _in_order(modules: Path) -> Iterator[tuple[Path, str]]:
+def _in_order(modules: Path | None) -> Iterator[tuple[Path, str]]:
     """The modules to load, each after those that it needs."""
+    if modules is None:
+        return
     needs: dict[str, list[str]] = {}
     paths: dict[str, str] = {}
     for line in (modules / "modules.dep").read_text().splitlines():

@@ -68,9 +68,9 @@ def test_every_adapter_is_given_its_options(monkeypatch: pytest.MonkeyPatch) -> 
             opened()
     assert given[0] == ((), {"seed": 3, "rules": MAINLINE})
     assert given[1][1] == {"keep": False, "rules": MAINLINE}
-    guest = {"kernel": "./my linux", "modules": "modules", "volatile": True, "timeout": 9.0}
+    guest = {"kernel": "./my linux", "modules": "modules", "volatile": True, "seed": 0, "timeout": 9.0}
     assert given[2] == ((), guest)
-    disks = {"nbd": ["/dev/nbd0", "/dev/nbd1"], "volatile": False, "hang": 30.0}
+    disks = {"nbd": ["/dev/nbd0", "/dev/nbd1"], "volatile": False, "hang": 30.0, "seed": 0}
     assert given[3] == (("/dev/loop7",), disks)
     assert given[4] == ((["./implementation", "--adapter", "file", "--", "a b"],), {"timeout": 5.0})
 

@@ -105,9 +105,11 @@ def test_what_no_script_can_do_fails_before_anything_is_touched(
 ) -> None:
     trace = tmp_path / "a.trace"
     trace.write_text(f"disk base 8\n\n{line}\n")
-    assert main(["script", str(trace)]) == 0
-    text, err = capsys.readouterr()
+    assert main(["script", str(trace)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
     assert f"a.trace:3: {line.split(maxsplit=1)[0]}: " in err
+    text = shell_script(parse_trace(trace.read_text()), lines=(1, 3), source="a.trace").text
     assert "THIS SCRIPT ONLY FAILS" in text
     done = subprocess.run(["sh"], input=text, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (2, "")
