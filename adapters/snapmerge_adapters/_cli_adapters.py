@@ -37,6 +37,7 @@ _FOR: Final = {
     "timeout": ("guest", "devicemapper", "command"),
 }
 _COMMAND: Final = "command"
+_CRASH_SEED: Final = 0
 
 
 class RefusedError(OperationError):
@@ -135,7 +136,7 @@ def implementation(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Impl
 
 def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     seconds = 30.0 if options.timeout is None else float(options.timeout)
-    cut = options.crash_seed or 0
+    cut = _CRASH_SEED if options.crash_seed is None else options.crash_seed
     match adapter_name(options):
         case "memory":
             return lambda: Memory(seed=options.schedule_seed, rules=rules)
@@ -165,7 +166,9 @@ def options_again(options: Namespace) -> str:
         words += ["--adapter", adapter_name(options)]
     for dest in _FOR:
         value = getattr(options, dest)
-        if dest == "directory" or not _given(options, dest):
+        if dest == "crash_seed" and options.volatile and value is None:
+            value = _CRASH_SEED  # always said, as the power cuts of a replay depend on it
+        elif dest == "directory" or not _given(options, dest):
             continue
         for one in value if isinstance(value, list) else [value]:
             words += [_flag(dest)] if one is True else [_flag(dest), str(one)]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from snapmerge import (
     Outcome,
     Plain,
     Reset,
+    Settle,
     Start,
     operation_word,
     print_operation,
@@ -39,7 +39,7 @@ from ._jobs import Job, Worker
 from ._kmsg import KernelLog, trouble
 from ._libdm import DmError, Libdm, Target, errno_name
 from ._operator import Operator, Place
-from ._stillness import Stillness, stuck_tasks
+from ._stillness import STILL_SAMPLES, Stillness, stuck_tasks
 from ._unavailable import Unavailable
 
 __all__ = ["DeviceMapper"]
@@ -54,7 +54,8 @@ class DeviceMapper:
 
     Disks are slices of ``backing``, a block device that nobody else uses; what is on it is lost.  ``nbd`` are nbd
     devices that may be used for faults.  With ``volatile`` every disk has a volatile write cache, which is what makes
-    ``crash`` possible, and slow; ``seed`` then decides what a crash keeps.  An operation that has not ended
+    ``crash`` possible, and slow; what a crash keeps is then drawn from ``seed`` and from what the caches hold, so that
+    a trace that is replayed meets the same power cuts.  An operation that has not ended
     after ``hang`` seconds is the implementation's death; ``finish`` waits ``patience`` seconds before it says Blocked.
     ``alone`` says that this kernel has one processor, disks in its memory and nothing else to do: an operation is
     then dead as soon as the kernel has nothing left to do for it.  Only devices whose names begin with ``prefix`` are
@@ -91,7 +92,6 @@ class DeviceMapper:
         self._worker = Worker()
         self._watch = KernelLog()
         self._seed = seed
-        self._random = random.Random(seed)
         self._died: Died | None = None
         self._closed = False
         self._capabilities = _capabilities(under, versions)
@@ -116,18 +116,18 @@ class DeviceMapper:
 
     def _within_bounds(self, operation: Operation) -> Outcome:
         job = self._worker.submit(lambda: self._do(operation))
-        if not self._ended(job):
+        samples = STILL_SAMPLES * 2 if isinstance(operation, Settle) else STILL_SAMPLES  # it has more to say itself
+        if not self._ended(job, Stillness(samples=samples)):
             return Died(f"hang: {shortened(print_operation(operation))} has not ended\n{stuck_tasks()}")
         outcome = job.result()
         bad = trouble(self._watch.lines())
         return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
 
-    def _ended(self, job: Job[Outcome]) -> bool:
+    def _ended(self, job: Job[Outcome], still: Stillness) -> bool:
         """Whether it has ended; until then it waits as long as that is possible, and ``hang`` seconds at most."""
         if job.ended(_SOON if self._place.alone else self._hang):
             return True
         deadline = time.monotonic() + self._hang
-        still = Stillness()
         while self._place.alone and time.monotonic() < deadline:
             if still.reached() or job.ended(0):
                 break
@@ -178,7 +178,7 @@ class DeviceMapper:
         if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
         self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
-        operator = Operator(self._place)
+        operator = Operator(self._place, started=True)
         job = Job(lambda: operator.do(operation)).start()
         if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
             operator.close()
@@ -201,19 +201,15 @@ class DeviceMapper:
     # --- the end of everything ---------------------------------------------------------------------------------
 
     def _crash(self) -> Outcome:
-        disks = self._place.disks.all_faulty()
-        for disk in disks:
-            disk.power_off(self._random)
+        self._place.disks.power_off(self._seed)
         outcome = self._remove_devices()
-        for disk in disks:
-            disk.power_on()
+        self._place.disks.power_on()
         return outcome
 
     def _reset(self) -> Outcome:
         outcome = self._remove_devices()
         if isinstance(outcome, Done):
             self._place.disks.forget()
-            self._random = random.Random(self._seed)  # so that a trace that is replayed meets the same power cuts
         return outcome
 
     def _remove_devices(self) -> Outcome:

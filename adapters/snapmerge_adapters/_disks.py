@@ -166,9 +166,17 @@ class Disks:
             self._load(disk, self._number, disk.start)
             disk.through_nbd = False
 
-    def all_faulty(self) -> list[FaultyDisk]:
-        """The means to fail of every disk in use that has them."""
-        return [disk.fault[0] for disk in self._used.values() if disk.fault]
+    def power_off(self, seed: int) -> None:
+        """Cuts the power of every disk in use; what each keeps of its cache is drawn from the seed."""
+        for name, disk in self._used.items():
+            if disk.fault:
+                disk.fault[0].power_off(f"{seed} {name} {disk.size}")
+
+    def power_on(self) -> None:
+        """Gives every disk its power again."""
+        for disk in self._used.values():
+            if disk.fault:
+                disk.fault[0].power_on()
 
     def forget(self) -> None:
         """Makes every disk idle: nothing may be mapped on them any more."""

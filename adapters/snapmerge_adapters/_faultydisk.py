@@ -4,6 +4,7 @@ It stands on any storage that can read and write bytes; ``_nbd`` puts it under t
 """
 
 import errno
+import hashlib
 import os
 import random
 import threading
@@ -127,12 +128,20 @@ class FaultyDisk:
             self._storage.write(at, data)
         self._cache, self._newest = [], {}
 
-    def power_off(self, choice: random.Random) -> None:
-        """Loses the power: keeps what was durable and a random part of what was not; requests fail from now on."""
+    def power_off(self, seed: str) -> None:
+        """Loses the power: keeps what was durable and a random part of what was not; requests fail from now on.
+
+        That part is drawn from ``seed`` and from what is in the cache, in whatever order that came in.  So a shorter
+        trace that leaves the same in the cache meets the same cut, and another one meets another.
+        """
         with self._lock:
             self._powered = False
+            entries = sorted(set(self._cache))
+            content = hashlib.sha256(b"".join(sector.to_bytes(8) + data for sector, data in entries))
+            choice = random.Random(f"{seed} {content.hexdigest()}")
             odds = choice.choice((0.0, 0.5, 1.0))
-            self._store([entry for entry in self._cache if choice.random() < odds])
+            kept = {entry for entry in entries if choice.random() < odds}
+            self._store([entry for entry in self._cache if entry in kept])
 
     def power_on(self) -> None:
         """Has power again."""

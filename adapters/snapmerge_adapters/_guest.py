@@ -68,7 +68,14 @@ class Guest(Process):
             _prepare(self._folder.path, folder, settings)
             command = _command(found, self._folder.path, memory)
             environment = _environment(self._folder.path)
-            super().__init__(command, timeout=timeout, start_timeout=_BOOT_SECONDS, env=environment, cpu=_cpu())
+            super().__init__(
+                command,
+                timeout=timeout,
+                start_timeout=_BOOT_SECONDS,
+                env=environment,
+                cpu=_cpu(),
+                name=str(found),
+            )
             self._err = b""  # what every boot says is no last word
         finally:
             # Once it has booted the guest needs nothing of this any more, so that nothing is left even after a SIGKILL.

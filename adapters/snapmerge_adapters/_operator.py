@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from snapmerge import (
-    Blocked,
     Count,
     Create,
     Data,
@@ -57,6 +56,7 @@ from ._tabletext import parse_table, print_targets
 __all__ = ["Operator", "Place"]
 
 _CALM, _CALM_MAX, _CALM_SECONDS = 3, 200, 0.01
+_NAP: Final = 0.005  # seconds between the polls of a merge that may take as long as it likes
 _SPINS: Final = 64  # polls of a merge that only let others run, before any that sleeps
 
 
@@ -90,10 +90,14 @@ class Place:
 
 
 class Operator:
-    """Does every operation but those about the whole place: disk, fault, heal, crash, reset, start, finish."""
+    """Does every operation but those about the whole place: disk, fault, heal, crash, reset, start, finish.
 
-    def __init__(self, place: Place) -> None:
+    What was ``started`` may wait for as long as it likes: another operation can still make it end.
+    """
+
+    def __init__(self, place: Place, *, started: bool = False) -> None:
         self._place: Final = place
+        self._started: Final = started
         self._libdm: Final = place.libdm
         self._log: Final = KernelLog()
         self._open: dict[str, tuple[int, int]] = {}  # name -> descriptor, sectors
@@ -193,23 +197,31 @@ class Operator:
             if not any(map(_merging, targets)):
                 self._calm(targets)
                 return Done()
-            if info.suspended:
-                return Blocked()
             if (now := print_targets(targets, self._place.name_of)) != before:
                 changed, before = time.monotonic(), now
             if poll < _SPINS:
                 time.sleep(0)
+            elif self._started:
+                time.sleep(_NAP)
+            elif info.suspended:
+                raise OperationError(
+                    f"{self._device(name)} is suspended: its merge would never end; begin it with start"
+                )
             elif not self._place.alone:
                 time.sleep(0.001)
             elif still.reached(now):
                 return self._hung(name, now, "and the kernel has nothing left to do")
-            if time.monotonic() - changed > self._place.settle_seconds:
+            if not self._started and time.monotonic() - changed > self._place.settle_seconds:
                 break
         return self._hung(name, before, f"and has not changed for {self._place.settle_seconds:g} s")
 
+    def _device(self, name: str) -> str:
+        return name.removeprefix(self._place.prefix)
+
     def _hung(self, name: str, status: str, why: str) -> Died:
-        device = name.removeprefix(self._place.prefix)
-        return Died(f'hang: the merge has not ended: the status of {device} is "{status}" {why}\n{stuck_tasks()}')
+        return Died(
+            f'hang: the merge has not ended: the status of {self._device(name)} is "{status}" {why}\n{stuck_tasks()}'
+        )
 
     def _calm(self, targets: tuple[Target, ...]) -> None:
         """Waits until the disks are at rest when a merge has failed: its status stays, even if it has started again."""

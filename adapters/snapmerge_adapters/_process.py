@@ -42,6 +42,7 @@ class Process:
     its first line.  What it says before that line, and on its standard error, is kept: the end of it is the last
     word when it dies.  It runs below a supervisor (``_supervise.py``): with ``close``, with its own end, and with the
     end of this process, all processes end that it has started.  ``cpu`` keeps it on one processor.
+    ``name`` is what messages call it, by default the name of the command's file.
 
     Raises:
         Unavailable: it can't be run, or does not greet.
@@ -56,9 +57,10 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
         cpu: int | None = None,
+        name: str | None = None,
     ) -> None:
         self._timeout = timeout
-        self._name: Final = cut(Path(command[0]).name)
+        self._name: Final = cut(name or Path(command[0]).name)
         self._out, self._err = bytearray(), b""
         self._seen = 0
         self._decoder = Decoder()

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Stillness", "stuck_tasks"]
+__all__ = ["STILL_SAMPLES", "Stillness", "stuck_tasks"]
 
-_SAMPLES: Final = 20
+STILL_SAMPLES: Final = 20
 _APART: Final = 0.05
 _TASKS_MAX: Final = 12
 _CALLS_MAX: Final = 8
@@ -25,7 +25,7 @@ class Stillness:
     run, and what the caller has seen stayed the same.
     """
 
-    def __init__(self, loadavg: str = "/proc/loadavg", *, samples: int = _SAMPLES, apart: float = _APART) -> None:
+    def __init__(self, loadavg: str = "/proc/loadavg", *, samples: int = STILL_SAMPLES, apart: float = _APART) -> None:
         self._loadavg: Final = Path(loadavg)
         self._samples, self._apart = samples, apart
         self._count = 0
@@ -65,8 +65,8 @@ def _stuck(task: Path) -> str:
 
 
 def _calls(stack: str) -> Iterator[str]:
-    """The names in lines such as ``[<0>] dm_suspend+0x9a/0xc0``, without what every wait begins with."""
+    """The names in lines such as ``[<0>] dm_suspend+0x9a/0xc0 [dm_mod]``, without what every wait begins with."""
     for line in stack.splitlines():
-        name = line.split()[-1].partition("+")[0].removeprefix("[<0>]")
+        name = line.removeprefix("[<0>]").strip().partition("+")[0]
         if name not in ("__schedule", "schedule", "io_schedule", "__switch_to", ""):
             yield name

@@ -163,17 +163,23 @@ class _Check:
         return True
 
     def _lockstep(self) -> Lockstep | None:
-        """An implementation that can't be reset has left the model, too; a new one is ready then."""
+        """For the next scenario; None when something unexplained was found before it could begin.
+
+        An implementation that can't be reset has left the model, too: that trace ends in the reset.
+        """
+        try:
+            return self._fresh()
+        except Disagreement as disagreement:
+            self._renew()
+            self._disagreed(Disagreement((*self._last, *disagreement.trace), disagreement.verdict))
+        return self._fresh() if self._found is None else None
+
+    def _fresh(self) -> Lockstep:
+        """An implementation without a ``reset`` is made anew each time.  Raises Disagreement."""
         if self._used and "reset" not in self._implementation.capabilities.operations:
             self._renew()
         self._used = True
-        try:
-            return Lockstep(self._implementation, self._rules, self._make_oracle)
-        except Disagreement as disagreement:
-            if self._found is None and isinstance(disagreement.verdict, Divergence):
-                self._found = Found((*self._last, *disagreement.trace), disagreement.verdict)
-            self._renew()
-            return None
+        return Lockstep(self._implementation, self._rules, self._make_oracle)
 
     def _ended(self, scenario: Sketched, lockstep: Lockstep) -> None:
         """Counts what a scenario did."""
@@ -198,8 +204,14 @@ class _Check:
             self._found = shrunk(trace, verdict, self._again, self._effort.shrink)
 
     def _again(self, steps: Steps) -> Disagreement | None:
-        lockstep = self._lockstep()
-        return None if lockstep is None else again(steps, lockstep, self._renew)
+        try:
+            return again(steps, self._fresh(), self._renew)
+        except Disagreement:  # it can't be reset after what was played before
+            self._renew()
+        try:
+            return again(steps, self._fresh(), self._renew)
+        except Disagreement as disagreement:  # nor when it is new
+            return disagreement
 
     def _renew(self) -> None:
         self._implementation.close()

@@ -14,7 +14,7 @@ from snapmerge_adapters._memory import Memory
 GOOD = [
     "--adapter memory --schedule-seed 3",
     "--adapter file",
-    "--adapter guest --kernel './my linux' --modules modules --volatile --timeout 9",
+    "--adapter guest --kernel './my linux' --modules modules --volatile --crash-seed 5 --timeout 9",
     "--adapter devicemapper --disk /dev/loop7 --nbd /dev/nbd0 --nbd /dev/nbd1",
     "--timeout 5 -- ./implementation --adapter file -- 'a b'",
 ]
@@ -28,6 +28,11 @@ def options(text: str, command: str = "check") -> Namespace:
 def test_options_can_be_written_again(text: str) -> None:
     check_options(options(text))
     assert options_again(options(text)) == text
+
+
+def test_the_seed_of_the_power_cuts_is_always_named() -> None:
+    assert options_again(options("--adapter guest --volatile")) == "--adapter guest --volatile --crash-seed 0"
+    assert options_again(options("--adapter guest")) == "--adapter guest"
 
 
 def test_the_directory_is_not_named_again() -> None:
@@ -68,7 +73,7 @@ def test_every_adapter_is_given_its_options(monkeypatch: pytest.MonkeyPatch) -> 
             opened()
     assert given[0] == ((), {"seed": 3, "rules": MAINLINE})
     assert given[1][1] == {"keep": False, "rules": MAINLINE}
-    guest = {"kernel": "./my linux", "modules": "modules", "volatile": True, "seed": 0, "timeout": 9.0}
+    guest = {"kernel": "./my linux", "modules": "modules", "volatile": True, "seed": 5, "timeout": 9.0}
     assert given[2] == ((), guest)
     disks = {"nbd": ["/dev/nbd0", "/dev/nbd1"], "volatile": False, "hang": 30.0, "seed": 0}
     assert given[3] == (("/dev/loop7",), disks)

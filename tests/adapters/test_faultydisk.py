@@ -1,5 +1,3 @@
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +92,7 @@ def test_a_power_cut_keeps_the_durable_and_any_of_the_rest(writes: list[tuple[in
         newest[sector] = tag
         allowed[sector] = {tag} if how == "fua" else allowed[sector] | {tag}
         assert tags(disk.read(0, SECTORS)) == newest
-    disk.power_off(random.Random(seed))
+    disk.power_off(str(seed))
     with pytest.raises(OSError, match="Input/output error"):
         disk.read(0, 1)
     with pytest.raises(OSError, match="Input/output error"):
@@ -102,3 +100,27 @@ def test_a_power_cut_keeps_the_durable_and_any_of_the_rest(writes: list[tuple[in
     disk.power_on()
     assert all(tag in choice for tag, choice in zip(store.tags, allowed, strict=True))
     assert tags(disk.read(0, SECTORS)) == store.tags
+
+
+def _after_a_cut(writes: list[tuple[int, int]], seed: str) -> list[int]:
+    store = Store()
+    disk = FaultyDisk(store.storage(), volatile=True)
+    for sector, tag in writes:
+        disk.write(sector, data_bytes([tag]))
+    disk.power_off(seed)
+    return store.tags
+
+
+WRITES = [(sector, sector + 1) for sector in range(8)]
+
+
+def test_a_power_cut_depends_on_its_seed_and_on_what_is_cached_alone() -> None:
+    cuts = [_after_a_cut(WRITES, f"{seed}") for seed in range(30)]
+    assert len(set(map(tuple, cuts))) > 8
+    assert [_after_a_cut(WRITES[::-1], f"{seed}") for seed in range(30)] == cuts
+
+
+def test_power_cuts_with_one_seed_vary_with_what_is_cached() -> None:
+    cuts = [_after_a_cut([(sector, tag + first) for sector, tag in WRITES], "0") for first in range(30)]
+    kept = {tuple(tag > 0 for tag in cut) for cut in cuts}
+    assert len(kept) > 8

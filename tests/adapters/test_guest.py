@@ -15,7 +15,7 @@ import pytest
 
 import snapmerge
 import snapmerge_adapters
-from snapmerge import Died, Implementation, parse_operation, print_outcome
+from snapmerge import Died, Implementation, OperationError, parse_operation, print_outcome
 from snapmerge_adapters import Guest, Unavailable
 
 pytestmark = pytest.mark.kernel
@@ -91,6 +91,41 @@ def test_a_hang_is_told_in_time() -> None:
         assert time.monotonic() - before < 15  # far from the 30 s that an operation may take
     finally:
         guest.close()
+
+
+WAITING_MERGE = """
+    disk base 64 -> ok
+    disk cow0 64 -> ok
+    disk cow1 64 -> ok
+    create lower "0 64 linear cow1 0" -> ok
+    create origin "0 64 snapshot-origin base" -> ok
+    create merging "0 64 snapshot base cow0 P 8" -> ok
+    create other "0 64 snapshot base lower P 8" -> ok
+    write merging 32 1 #1 -> ok
+    write merging 16 1 #2 -> ok
+    write merging 0 1 #3 -> ok
+    write other 0 8 #20 -> ok
+    remove merging -> ok
+    load origin "0 64 snapshot-merge base cow0 P 8" -> ok
+    suspend origin -> ok
+    suspend lower -> ok
+    resume origin -> ok
+    status origin -> "0 64 snapshot-merge 32/64 16"
+"""
+
+
+def test_a_started_settle_may_wait_longer_than_the_kernel_has_anything_to_do(guest: Guest, replay: Replay) -> None:
+    waits = ["finish 1 -> blocked"] * 40  # more than two seconds, in which nothing runs
+    tail = ["resume lower -> ok", "finish 1 -> ok", 'status origin -> "0 64 snapshot-merge 16/64 16"']
+    replay(guest, "\n".join(["reset -> ok", WAITING_MERGE, "start 1 settle origin -> ok", *waits, *tail]))
+
+
+def test_a_merge_that_a_suspend_has_stopped_is_settled_by_start_only(guest: Guest, replay: Replay) -> None:
+    stop = ["start 2 suspend origin -> ok", "finish 2 -> blocked", "resume lower -> ok", "finish 2 -> ok"]
+    replay(guest, "\n".join(["reset -> ok", WAITING_MERGE, *stop, 'status origin -> "0 64 snapshot-merge 24/64 16"']))
+    with pytest.raises(OperationError, match="origin is suspended: its merge would never end; begin it with start"):
+        guest.apply(parse_operation("settle origin"))
+    replay(guest, "start 1 settle origin -> ok\nfinish 1 -> blocked\nresume origin -> ok\nfinish 1 -> ok")
 
 
 def test_a_missing_kernel_is_said_in_a_line() -> None:

@@ -26,5 +26,5 @@ def test_stuck_tasks_are_named_with_their_functions(tmp_path: Path) -> None:
         task = tmp_path / f"{number}/task/{number}"
         task.mkdir(parents=True)
         (task / "stat").write_text(f"{number} (a (b) c) {state} 1 1\n")
-        (task / "stack").write_text("[<0>] io_schedule+0x1/0x2\n[<0>] dm_suspend+0x9a/0xc0\n")
+        (task / "stack").write_text("[<0>] io_schedule+0x1/0x2\n[<0>] dm_suspend+0x9a/0xc0 [dm_mod]\n")
     assert stuck_tasks(tmp_path) == "stuck: a (b) c in dm_suspend"

@@ -11,11 +11,15 @@ from snapmerge import (
     Blocked,
     Capabilities,
     Died,
+    Disk,
     Operation,
     OperationError,
     Outcome,
+    Reset,
     Status,
+    Step,
     WouldBlock,
+    Write,
     print_operation,
 )
 from snapmerge.machine.snapshot.rules import SnapshotRules
@@ -90,6 +94,35 @@ def test_an_implementation_that_dies_is_a_divergence_and_is_made_anew() -> None:
     report = check(make, runs=20, seed=0)
     assert report.found is not None
     assert len(made) > 1
+
+
+class Sticky(Memory):
+    """Can't be reset any more after a write; with ``always`` not even when it is new."""
+
+    always = False
+    written = False
+
+    def apply(self, operation: Operation) -> Outcome:
+        if isinstance(operation, Reset) and (self.written or self.always):
+            return Died("it sticks")
+        self.written = self.written or isinstance(operation, Write)
+        return super().apply(operation)
+
+
+def test_a_death_in_the_reset_between_two_scenarios_is_shrunk() -> None:
+    report = check(Sticky, runs=10, seed=0)
+    assert report.found is not None
+    assert [type(step.operation) for step in report.found.trace] == [Disk, Write, Reset]
+    assert report.found.divergence.step == Step(Reset(), Died("it sticks"))
+
+
+def test_what_can_never_be_reset_is_a_divergence() -> None:
+    class Stuck(Sticky):
+        always = True
+
+    report = check(Stuck, runs=10, seed=0)
+    assert report.found is not None
+    assert [step.operation for step in report.found.trace] == [Reset()]
 
 
 class Small(Memory):
