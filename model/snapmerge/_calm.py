@@ -114,27 +114,36 @@ def calm(world: World) -> bool:
     return all(_room(world, snap) >= _needed(snap, writes) for snap in snaps)
 
 
-def _writes(world: World) -> list[tuple[int, bool]]:
-    """For each piece of a write that may still need exceptions its sectors, and whether it is all in one chunk."""
-    found: list[tuple[int, bool]] = []
-    for work in world.stack.work.values():
+def _writes(world: World) -> list[tuple[int, int, bool]]:
+    """For each piece of a write that may still need exceptions its id, its sectors, and whether it is all in one chunk.
+
+    A piece that a disk has been given is beyond all snapshots, unless it is sent on from there.
+    """
+    sent = {flight.effect.id for flight in world.flights if isinstance(flight.effect, Io)}
+    found: list[tuple[int, int, bool]] = []
+    for id, work in world.stack.work.items():
         match work:
             case Rest(bio=bio) | DeviceBio(bio=bio, remaining=0) if bio.is_write:
-                found.append((bio.count, False))
-            case Piece(bio=bio) if bio.is_write:
-                found.append((1, True))
+                found.append((id, bio.count, False))
+            case Piece(bio=bio, then=then) if bio.is_write and (id not in sent or then is not None):
+                found.append((id, 1, True))
             case _:
                 pass
     return found
 
 
-def _needed(snap: SnapshotTarget, writes: list[tuple[int, bool]] | None) -> int:
-    """How many exceptions a snapshot may need for what is under way, at most; ``writes`` None: a merge is."""
+def _needed(snap: SnapshotTarget, writes: list[tuple[int, int, bool]] | None) -> int:
+    """How many exceptions a snapshot may need for what is under way, at most; ``writes`` None: a merge is.
+
+    A write to the snapshot that waits for its exception needs no other.
+    """
     chunk_size = snap.store.chunk_size or 1
     most = chunk_count(snap.table_size, chunk_size)
     if writes is None:
         return most
-    return min(most, sum(1 if whole else min(count, count // chunk_size + 2) for count, whole in writes))
+    served = {id for pending in snap.pending.values() for id in pending.waiting}
+    left = ((count, whole) for id, count, whole in writes if id not in served)
+    return min(most, sum(1 if whole else min(count, count // chunk_size + 2) for count, whole in left))
 
 
 def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:
@@ -146,13 +155,22 @@ def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:
 
 
 def _room(world: World, snap: SnapshotTarget) -> int:
-    """How many exceptions a store has room for, at least."""
-    total = size(world.stack, snap.cow)
-    if not snap.store.chunk_size or places(world.stack, snap.cow, 0, total) is None:
+    """How many more exceptions a store has room for: chunks to allocate, and records to commit.
+
+    An area that fills up needs room for the one behind it, or the last record fails.
+    """
+    store, total = snap.store, size(world.stack, snap.cow)
+    if not store.chunk_size or places(world.stack, snap.cow, 0, total) is None:
         return 0
-    allocated, _, metadata = snap.store.usage(total)
-    chunks = (total - allocated) // snap.store.chunk_size
-    return chunks - chunks // 32 - 2 if metadata else chunks
+    allocated, _, _ = store.usage(total)
+    chunks, free = total // store.chunk_size, allocated // store.chunk_size
+    if not isinstance(store, Persistent):
+        return chunks - free
+    stride = store.per_area + 1
+    areas = max(0, (chunks - 2) // stride + 1)
+    areas_allocated = max(0, (free - 2) // stride + 1)
+    recorded = store.area * store.per_area + store.committed + store.prepared
+    return min(chunks - free - (areas - areas_allocated), areas * store.per_area - 1 - recorded)
 
 
 # --- what a copy reads -------------------------------------------------------------------------------------------

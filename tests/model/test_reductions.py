@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from random import Random
+from types import ModuleType
 
 import pytest
 from tests.model._play import play
 
 import snapmerge as sm
-from snapmerge import _reductions, _schedules
+from snapmerge import _calm, _reductions, _schedules
 from snapmerge._calm import ANYTHING, Ahead, ahead
 from snapmerge._world import Flight, known
+from snapmerge.machine.snapshot.state import SnapshotTarget
 
 Seen = frozenset[tuple[str, ...]]
 PLAIN_MAX = 1_200
@@ -163,10 +165,25 @@ def _always(_session: sm.Session, _key: int | None, flight: Flight, _after: Ahea
     return isinstance(flight.effect, sm.Io)
 
 
+def _one_more(world: sm.World, snap: SnapshotTarget) -> int:
+    """A reduction that is wrong: a store has room for an exception more than it has."""
+    return _ROOM(world, snap) + 1
+
+
+_ROOM = _calm._room
+
+
 @pytest.mark.spec("WORLD-14")
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("_out_of_turn", _first_only), ("_commutes", _always)], ids=["order", "at once"]
+    ("where", "name", "wrong"),
+    [
+        (_reductions, "_out_of_turn", _first_only),
+        (_reductions, "_commutes", _always),
+        (_calm, "_room", _one_more),
+        (_calm, "_needed", lambda _snap, _writes: 0),
+    ],
+    ids=["order", "at once", "room", "needs"],
 )
-def test_a_wrong_reduction_is_met(name: str, wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_reductions, name, wrong)
+def test_a_wrong_reduction_is_met(where: ModuleType, name: str, wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(where, name, wrong)
     assert any(compare(seed, monkeypatch) is False for seed in range(120))
