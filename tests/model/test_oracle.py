@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.model._mutants import mutated
 from tests.model._play import play, setup, verdict
 
 import snapmerge as sm
@@ -155,6 +156,32 @@ def test_a_search_ends_when_too_much_is_remembered() -> None:
     assert oracle.observe(sm.parse_operation("write snap 4 24 #1"), sm.Failed("EIO")) is None
     seen = oracle.observe(sm.parse_operation("read cow 16 8"), sm.Data((7,) * 8))
     assert isinstance(seen, sm.Undecided)
+
+
+MUTANTS_STEP = 9
+"""Of so many mutants one is judged: all take a minute and a half."""
+
+
+def _judged(steps: list[sm.Step]) -> str:
+    oracle = sm.Oracle(budget=sm.Budget(work=5_000))
+    for step in steps:
+        found = oracle.observe(step.operation, step.outcome)
+        if found is not None:
+            return "diverged" if isinstance(found, sm.Divergence) else "undecided"
+    return "allowed"
+
+
+@pytest.mark.spec("ORACLE-1")
+@pytest.mark.parametrize("path", sorted(SPECS.glob("traces/*.trace")), ids=lambda path: path.stem)
+def test_an_outcome_that_is_slightly_wrong_is_a_divergence(path: Path) -> None:
+    steps = list(sm.parse_trace(path.read_text()))
+    missed = {}
+    for at, outcome in itertools.islice(mutated(steps), 0, None, MUTANTS_STEP):
+        mutant = sm.Step(steps[at].operation, outcome)
+        judged = _judged([*steps[:at], mutant, *steps[at + 1 :]])
+        if judged != "diverged":
+            missed[sm.print_trace([mutant]).strip()] = judged
+    assert missed == {}
 
 
 LONG = 200
