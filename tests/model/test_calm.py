@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from tests.model._play import play
 
 import snapmerge as sm
 from snapmerge import _calm
 from snapmerge._calm import calm
 from snapmerge._session import perform
 from snapmerge._store import Persistent
-
-from tests.model._play import play
 
 
 def _filled(store: Persistent, total: int) -> Iterator[Persistent]:
