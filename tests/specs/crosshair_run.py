@@ -21,7 +21,7 @@ import snapmerge
 MODULES = ("_units", "_layout", "_codec")
 CONTRACT_SECONDS = 4
 MISTAKE_SECONDS = 6
-PROCESS_SECONDS = 50
+PROCESS_SECONDS = 200
 _VERDICT = re.compile(r"(_\w+)\.py:(\d+): (\w+): (.*)")
 
 
