@@ -1,8 +1,9 @@
 """``judge`` and ``replay``: recorded traces against the model, without and with an implementation."""
 
+import contextlib
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from snapmerge import (
     Implementation,
     NotModelled,
     OperationError,
+    Outcome,
     Rules,
     Step,
     Undecided,
@@ -90,7 +92,7 @@ def run_judge(options: Namespace) -> int:
     codes, results = [], []
     for path in options.traces:
         try:
-            code, result = _judge_file(path, rules_of(options), budget_of(options))
+            code, result = _judge_file(path, rules_of(options), budget_of(options), promises=options.promises)
         except CommandError as error:
             code, result = UNABLE, {"file": path, "result": "error", "error": str(error)}
             complain(str(error))
@@ -103,15 +105,22 @@ def run_judge(options: Namespace) -> int:
     return DIVERGED if DIVERGED in codes else max(codes)
 
 
-def _judge_file(path: str, rules: Rules, budget: Budget) -> tuple[int, dict[str, Any]]:
+def _judge_file(path: str, rules: Rules, budget: Budget, *, promises: bool) -> tuple[int, dict[str, Any]]:
     """The oracle's verdict, and which promise is broken, if one is; that is looked for to the end of the trace."""
     trace = read_trace(path)
     code, result = _conformance(trace, rules, budget)
-    broken = broken_promise(trace.steps) if not rules.has(ConceptRules) else None
-    if broken is None:
-        return code, result
-    fields = {"line": trace.lines[broken.index], "statement": broken.statement, "text": str(broken)}
+    fields = _broken_fields(trace, trace.steps, rules)
+    if fields is None:
+        return (AGREES if promises and code == DIVERGED else code), result
     return DIVERGED, {**result, "broken": fields}
+
+
+def _broken_fields(trace: Trace, steps: Sequence[Step], rules: Rules) -> dict[str, Any] | None:
+    """Which promise is broken by these steps, the first of the trace; promises are those of Linux."""
+    broken = None if rules.has(ConceptRules) else broken_promise(steps)
+    if broken is None:
+        return None
+    return {"line": trace.lines[broken.index], "statement": broken.statement, "text": str(broken)}
 
 
 def _conformance(trace: Trace, rules: Rules, budget: Budget) -> tuple[int, dict[str, Any]]:
@@ -143,11 +152,15 @@ def _verdict_fields(step: Step, verdict: Divergence | Undecided) -> dict[str, An
 
 
 def _judge_line(result: dict[str, Any]) -> str:
-    line, broken = _conformance_line(result), result.get("broken")
-    if broken is None:
-        kept = f"\n{'':4}no promise to a user is seen broken" if result["result"] == "diverged" else ""
-        return line + kept
-    return f"{line}\n{'':4}{coloured('promise broken', 'red')} at line {broken['line']}: {shortened(broken['text'])}"
+    said = _promise_text(result.get("broken"), diverged=result["result"] == "diverged")
+    return _conformance_line(result) + (f"\n{'':4}{said}" if said else "")
+
+
+def _promise_text(broken: dict[str, Any] | None, *, diverged: bool) -> str:
+    """The answer to the second question, where there is something to say."""
+    if broken is not None:
+        return f"{coloured('promise broken', 'red')} at line {broken['line']}: {shortened(broken['text'])}"
+    return "it differs from Linux, but no promise to a user is seen broken" if diverged else ""
 
 
 def _conformance_line(result: dict[str, Any]) -> str:
@@ -198,12 +211,29 @@ def run_replay(options: Namespace) -> int:
             played.append(one)
             if not options.json:
                 print(_replay_line(trace, one), flush=True)
-    code = _replay_code(played, strict=options.strict)
+        rest = _go_on(trace, made, len(played)) if played[-1].verdict is not None else []
+    broken = _broken_fields(trace, [*(one.step for one in played), *rest], rules)
+    code = _replay_code(played, broken, strict=options.strict, promises=options.promises)
     if options.json:
-        print(json.dumps(_replay_object(trace, played, about, code)))
+        print(json.dumps({**_replay_object(trace, played, about, code), "broken": broken}))
     else:
         print(_replay_summary(trace, played, about))
+        if said := _promise_text(broken, diverged=isinstance(played[-1].verdict, Divergence)):
+            print(f"{'':4}{said}")
     return code
+
+
+def _go_on(trace: Trace, made: Implementation, index: int) -> list[Step]:
+    """Plays the rest of a trace where the oracle can't follow: what a user may count on is looked for to its end."""
+    steps: list[Step] = []
+    for step in trace.steps[index:]:
+        outcome: Outcome | None = None  # of what makes no sense, or would block, nothing is known
+        with contextlib.suppress(OperationError):
+            outcome = made.apply(step.operation)
+        steps.append(Step(step.operation, outcome))
+        if isinstance(outcome, Died):
+            break
+    return steps
 
 
 def _make_crash_possible(options: Namespace, trace: Trace) -> None:
@@ -226,8 +256,10 @@ def _differs(recorded: Step, seen: Step) -> bool:
     return seen.outcome is not None and not same_outcome(recorded.outcome, seen.outcome)
 
 
-def _replay_code(played: list[_Played], *, strict: bool) -> int:
+def _replay_code(played: list[_Played], broken: dict[str, Any] | None, *, strict: bool, promises: bool) -> int:
     code = _code(played[-1].verdict)
+    if promises or broken is not None:
+        return DIVERGED if broken is not None else AGREES
     return DIVERGED if code == AGREES and strict and any(one.differs for one in played) else code
 
 

@@ -29,7 +29,8 @@ _TRACE_HELP: Final = "a file of trace lines; - is standard input"
 _CODES: Final = """\
 exit codes:
   0    it agrees with the model (or simply: done); check: but for known findings, unless --strict
-  1    it diverged: something was seen that the model does not allow; or (judge) a promise to a user is broken
+  1    it diverged: something was seen that the model does not allow (unless --promises); or (judge, replay) a
+       promise to a user is broken
   2    it could not be run: bad arguments, no kernel, an unreadable trace; or not be decided, or is not
        modelled
   130  interrupted; devices, processes and temporary files are given back all the same"""
@@ -160,6 +161,7 @@ def _replay(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="what differs from the record has diverged, even if the model allows it"
     )
     _budget(parser, 30)
+    _promises(parser)
     _json(parser)
     _implementation(parser)
 
@@ -167,8 +169,17 @@ def _replay(parser: argparse.ArgumentParser) -> None:
 def _judge(parser: argparse.ArgumentParser) -> None:
     _complete(parser.add_argument("traces", nargs="+", metavar="TRACE", help=_TRACE_HELP))
     _budget(parser, 30)
+    _promises(parser)
     _generation(parser.add_argument)
     _json(parser)
+
+
+def _promises(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--promises",
+        action="store_true",
+        help="ask only whether a user may count on it: what differs from Linux is said, and ends with 0",
+    )
 
 
 def _script(parser: argparse.ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -151,9 +152,11 @@ def test_replay_shows_a_divergence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:4] == ["    3  diverged   read base 0 3 -> #0x3", " " * 18 + "allowed:  #1+3"]
     assert lines[4] == "x.trace: the model in memory: diverged at line 3: allowed #1+3, seen #0x3"
-    assert len(lines) == 5
+    assert lines[5].startswith("    promise broken at line 3: a disk does not hold what was written to it (PROMISE-1)")
+    assert len(lines) == 6
     assert main(["replay", "x.trace", "--adapter", "memory", "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
+    assert result["broken"]["statement"] == "PROMISE-1"
     assert result["agrees"] is False
     assert [one["result"] for one in result["steps"]] == ["ok", "ok", "diverged"]
     assert result["steps"][-1]["allowed"] == ["#1+3"]
@@ -216,3 +219,62 @@ def test_judge_says_which_promise_is_broken_behind_a_divergence(capsys: pytest.C
     (both,) = json.loads(capsys.readouterr().out)["files"]
     assert (both["result"], both["line"]) == ("diverged", 3)
     assert (both["broken"]["statement"], both["broken"]["line"]) == ("PROMISE-1", 4)
+
+
+SAFE = """\
+disk base 32 -> ok
+disk cow 64 -> ok
+write base 0 32 #1 -> ok
+create snap "0 32 snapshot base cow P 8" -> ok
+write snap 0 8 #101 -> ok
+write snap 8 8 #201 -> ok
+suspend snap -> ok
+create merge "0 32 snapshot-merge base cow P 8" -> ok
+metadata cow -> store valid=1 version=1 chunk_size=8 0>2 1>4
+read merge 0 16 -> #101+8 #201+8
+"""
+"""A store that is laid out as no kernel would, and shows what it should."""
+
+
+def test_what_differs_from_linux_and_breaks_no_promise_is_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "safe.trace"
+    path.write_text(SAFE)
+    assert main(["judge", str(path)]) == 1
+    assert "it differs from Linux, but no promise to a user is seen broken" in capsys.readouterr().out
+    assert main(["judge", "--promises", str(path)]) == 0
+    path.write_text(SAFE.replace("#201+8\n", "#9+8\n"))
+    assert main(["judge", "--promises", str(path)]) == 1
+    assert "promise broken at line 10" in capsys.readouterr().out
+
+
+def test_a_replay_goes_on_to_its_end_for_what_a_user_may_count_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever answers a status in its own words differs from Linux; whoever loses data breaks a promise."""
+    program = tmp_path / "own.py"
+    program.write_text(OWN)
+    path = tmp_path / "short.trace"
+    path.write_text("disk base 8\nwrite base 0 8 #1\nmetadata base\nread base 0 8\n")
+    command = ["--", sys.executable, str(program)]
+    assert main(["replay", str(path), *command]) == 1
+    assert "it differs from Linux, but no promise" in capsys.readouterr().out
+    assert main(["replay", "--promises", str(path), *command]) == 0
+    assert main(["replay", "--promises", str(path), *command, "lossy"]) == 1
+    assert "promise broken at line 4" in capsys.readouterr().out
+
+
+OWN = """\
+import json, sys
+names = ["disk", "write", "read", "metadata", "reset"]
+print(json.dumps({"snapmerge": 1, "capabilities": {"operations": names, "about": "own"}}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if "close" in request:
+        break
+    word = request["do"].split()[0]
+    data = "#1+8" if "lossy" not in sys.argv else "#1+7 #0"
+    saw = {"read": data, "metadata": "new"}.get(word, "ok")
+    print(json.dumps({"saw": saw}), flush=True)
+"""
