@@ -71,6 +71,7 @@ def _run(settings: dict[str, Any]) -> None:
         _load_module(path, options)
     stdin, stdout = _serial()
     from snapmerge_adapters import DeviceMapper, serve
+    from snapmerge_adapters._serve import say_died
 
     nbd = [f"/dev/nbd{number}" for number in range(settings["nbd"])]
     implementation = DeviceMapper(
@@ -78,7 +79,7 @@ def _run(settings: dict[str, Any]) -> None:
         nbd=nbd,
         volatile=settings["volatile"],
         hang=settings["hang"],
-        alone=True,
+        alone=lambda died: say_died(stdout, died),
         patience=settings["patience"],
         seed=settings["seed"],
     )

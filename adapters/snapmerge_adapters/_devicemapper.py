@@ -25,7 +25,6 @@ from snapmerge import (
     Outcome,
     Plain,
     Reset,
-    Settle,
     Start,
     operation_word,
     print_operation,
@@ -35,18 +34,18 @@ from snapmerge import (
 from ._blockio import Buffers, block_size, is_free
 from ._cleanup import close_at_exit
 from ._disks import Backing, Disks, backing_sectors
+from ._guard import Guard
 from ._jobs import Job, Worker
 from ._kmsg import KernelLog, trouble
 from ._libdm import DmError, Libdm, Target, errno_name
 from ._operator import Operator, Place
-from ._stillness import STILL_SAMPLES, Stillness, stuck_tasks
+from ._stillness import Stillness, stuck_tasks
 from ._unavailable import Unavailable
 
 __all__ = ["DeviceMapper"]
 
 _RESET_SECONDS: Final = 10.0
 _NAPS: Final = 10
-_SOON: Final = 0.1  # within that nearly everything ends
 
 
 class DeviceMapper:
@@ -58,8 +57,8 @@ class DeviceMapper:
     a trace that is replayed meets the same power cuts.  An operation that has not ended
     after ``hang`` seconds is the implementation's death; ``finish`` waits ``patience`` seconds before it says Blocked.
     ``alone`` says that this kernel has one processor, disks in its memory and nothing else to do: an operation is
-    then dead as soon as the kernel has nothing left to do for it.  Only devices whose names begin with ``prefix`` are
-    ever touched.
+    then dead as soon as the kernel has nothing left to do for it.  ``apply`` does not return from such a one: ``alone``
+    is called with the outcome, from another thread.  Only devices whose names begin with ``prefix`` are ever touched.
 
     Raises:
         Unavailable: no device-mapper, no libdevmapper, or the backing device is missing or in use.
@@ -73,7 +72,7 @@ class DeviceMapper:
         volatile: bool = False,
         prefix: str | None = None,
         hang: float = 20.0,
-        alone: bool = False,
+        alone: Callable[[Died], None] | None = None,
         patience: float = 0.1,
         seed: int = 0,
     ) -> None:
@@ -85,11 +84,11 @@ class DeviceMapper:
         under = Backing(backing, backing_sectors(backing), tuple(nbd), volatile)
         buffers = Buffers()
         disks = Disks(libdm, under, prefix, buffers)
-        self._place: Final = Place(libdm, disks, buffers, prefix, hang, alone)
+        self._place: Final = Place(libdm, disks, buffers, prefix, hang, alone is not None)
         self._operator: Final = Operator(self._place)
         self._started: dict[int, tuple[Plain, Operator, Job[Outcome]]] = {}
         self._hang, self._patience = hang, patience
-        self._worker = Worker()
+        self._bound = Worker() if alone is None else Guard(lambda operation: alone(_hang_of(operation)), hang)
         self._watch = KernelLog()
         self._seed = seed
         self._died: Died | None = None
@@ -115,23 +114,16 @@ class DeviceMapper:
         return outcome
 
     def _within_bounds(self, operation: Operation) -> Outcome:
-        job = self._worker.submit(lambda: self._do(operation))
-        samples = STILL_SAMPLES * 2 if isinstance(operation, Settle) else STILL_SAMPLES  # it has more to say itself
-        if not self._ended(job, Stillness(samples=samples)):
-            return Died(f"hang: {shortened(print_operation(operation))} has not ended\n{stuck_tasks()}")
-        outcome = job.result()
+        if isinstance(self._bound, Guard):
+            with self._bound.watching(operation):
+                outcome = self._do(operation)
+        else:
+            job = self._bound.submit(lambda: self._do(operation))
+            if not job.ended(self._hang):
+                return _hang_of(operation)
+            outcome = job.result()
         bad = trouble(self._watch.lines())
         return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
-
-    def _ended(self, job: Job[Outcome], still: Stillness) -> bool:
-        """Whether it has ended; until then it waits as long as that is possible, and ``hang`` seconds at most."""
-        if job.ended(_SOON if self._place.alone else self._hang):
-            return True
-        deadline = time.monotonic() + self._hang
-        while self._place.alone and time.monotonic() < deadline:
-            if still.reached() or job.ended(0):
-                break
-        return job.ended(0)
 
     def _do(self, operation: Operation) -> Outcome:
         match operation:
@@ -268,13 +260,17 @@ class DeviceMapper:
             with contextlib.suppress(OSError):
                 self._place.disks.close()
         self._operator.close()
-        self._worker.close()
+        self._bound.close()
         self._watch.close()
 
     def _ending(self, call: Callable[[], Outcome]) -> Outcome:
         """Even the end may hang when a kernel is broken."""
         job = Job(call).start()
         return job.result() if job.ended(self._hang) else Died("hang: reset")
+
+
+def _hang_of(operation: Operation) -> Died:
+    return Died(f"hang: {shortened(print_operation(operation))} has not ended\n{stuck_tasks()}")
 
 
 def _check(backing: str) -> None:

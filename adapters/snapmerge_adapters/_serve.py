@@ -8,7 +8,7 @@ from snapmerge import Died, Implementation, OperationError, TraceError, parse_op
 
 from ._protocol import MESSAGE_MAX, Decoder, Message, ProtocolError, encode, hello
 
-__all__ = ["serve"]
+__all__ = ["say_died", "serve"]
 
 
 def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> None:
@@ -32,6 +32,11 @@ def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> 
         _say(stdout, reply)
         if "died" in reply:
             return
+
+
+def say_died(stdout: BinaryIO, died: Died) -> None:
+    """Answers in place of ``serve`` while that is stuck in an operation."""
+    _say(stdout, {"died": died.text})
 
 
 def _lines(stdin: BinaryIO) -> Iterator[bytes]:

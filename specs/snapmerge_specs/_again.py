@@ -46,15 +46,18 @@ def shrunk(
     smaller: Callable[[Steps, Callable[[Steps], Steps | None]], Steps] = shrink,
 ) -> Found:
     """What was found, as small as ``smaller`` makes it; ``replayed`` plays a trace as ``again`` does."""
+    verdicts = {trace: divergence}
 
     def still_fails(steps: Steps) -> Steps | None:
         disagreement = replayed(steps)
-        return None if disagreement is None else disagreement.trace
+        if disagreement is None:
+            return None
+        if isinstance(disagreement.verdict, Divergence):
+            verdicts[disagreement.trace] = disagreement.verdict
+        return disagreement.trace
 
     trace = smaller(trace, still_fails)
-    last = replayed(trace)
-    verdict = divergence if last is None else last.verdict
-    return Found(trace, verdict if isinstance(verdict, Divergence) else divergence)
+    return Found(trace, verdicts.get(trace, divergence))
 
 
 def assert_agrees(trace: str | Steps, implementation: Implementation, rules: Rules = MAINLINE) -> None:
