@@ -109,7 +109,7 @@ class Disks:
         disk = Slice(name, f"{info.major}:{info.minor}", start, size, -1)
         self._idle.append(disk)  # whatever happens next, it is known and will be removed
         self._load(disk, self._number, start)
-        disk.fd = open_direct(f"/dev/mapper/{name}")
+        disk.fd = open_direct(f"/dev/dm-{info.minor}")
         self._idle.remove(disk)
         return disk
 

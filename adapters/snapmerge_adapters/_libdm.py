@@ -6,11 +6,14 @@ kernel's errno.  Source: ``libdevmapper.h`` of LVM2.
 
 import ctypes
 import errno
+import fcntl
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ._unavailable import Unavailable
@@ -19,8 +22,15 @@ __all__ = ["DmError", "Info", "Libdm", "Target", "errno_name"]
 
 _LIBRARY: Final = "libdevmapper.so.1.02.1"
 
-_CREATE, _RELOAD, _REMOVE, _SUSPEND, _RESUME, _INFO = 0, 1, 2, 4, 5, 6
+_CREATE, _RELOAD, _INFO = 0, 1, 6
 _STATUS, _TABLE, _LIST_VERSIONS, _MESSAGE, _TARGET_VERSION = 10, 11, 16, 17, 20
+
+# From linux/dm-ioctl.h: struct dm_ioctl, and what is asked of the kernel with it.
+_CONTROL: Final = Path("/dev/mapper/control")
+_HEADER: Final = struct.Struct("=3IIIIiIIIQ128s136s")
+_VERSION: Final = (4, 0, 0)
+_DEV_REMOVE, _DEV_SUSPEND = 0xC138FD04, 0xC138FD06
+_SUSPEND_FLAG, _NOFLUSH_FLAG = 1 << 1, 1 << 11
 
 
 class DmError(OSError):
@@ -90,19 +100,17 @@ _PROTOTYPES: Final[dict[str, tuple[object, ...]]] = {
     "dm_task_set_message": (c_int, c_void_p, c_char_p),
     "dm_task_set_sector": (c_int, c_void_p, c_uint64),
     "dm_task_add_target": (c_int, c_void_p, c_uint64, c_uint64, c_char_p, c_char_p),
-    "dm_task_no_flush": (c_int, c_void_p),
     "dm_task_run": (c_int, c_void_p),
     "dm_task_get_errno": (c_int, c_void_p),
     "dm_task_get_info": (c_int, c_void_p, POINTER(_DmInfo)),
     "dm_task_get_versions": (c_void_p, c_void_p),
-    "dm_task_update_nodes": (None,),
     "dm_get_next_target": (c_void_p, c_void_p, c_void_p, _NUMBER, _NUMBER, _TEXT, _TEXT),
     "dm_log_with_errno_init": (None, c_void_p),
 }
 
 
 def _load_library() -> ctypes.CDLL:
-    # There may be no udev to make the nodes, and we wait for none: the library makes them itself.
+    # There may be no udev, and we wait for none.
     os.environ["DM_DISABLE_UDEV"] = "1"
     try:
         library = ctypes.CDLL(_LIBRARY)
@@ -115,6 +123,21 @@ def _load_library() -> ctypes.CDLL:
     # it is given keeps the library silent without a call into Python.
     library.dm_log_with_errno_init(ctypes.cast(ctypes.CDLL(None).abs, c_void_p))
     return library
+
+
+def _control(request: int, name: str, flags: int = 0) -> None:
+    """One ioctl without the library, as several threads may be in one at a time.
+
+    After a resume and a remove the library keeps what it has to do for the device's node in a list of the whole
+    process, which no lock guards.  The nodes used here are the kernel's own, and need none of that.
+    """
+    head = _HEADER.pack(*_VERSION, _HEADER.size, 0, 0, 0, flags, 0, 0, 0, name.encode(), b"")
+    try:
+        with _CONTROL.open("rb", buffering=0) as control:
+            fcntl.ioctl(control, request, bytearray(head))
+    except OSError as error:
+        number = error.errno or errno.EINVAL
+        raise DmError(number, os.strerror(number)) from None
 
 
 class Libdm:
@@ -171,23 +194,16 @@ class Libdm:
             self._run(task)
 
     def resume(self, name: str) -> None:
-        """Makes the inactive table live, if there is one, lets I/O flow, and makes the device's node."""
-        with self._task(_RESUME, name) as task:
-            self._run(task)
-        self._library.dm_task_update_nodes()
+        """Makes the inactive table live, if there is one, and lets I/O flow."""
+        _control(_DEV_SUSPEND, name)
 
     def suspend(self, name: str, *, noflush: bool = False) -> None:
         """Waits for the I/O in flight and holds back what follows."""
-        with self._task(_SUSPEND, name) as task:
-            if noflush:
-                self._library.dm_task_no_flush(task)
-            self._run(task)
+        _control(_DEV_SUSPEND, name, _SUSPEND_FLAG | (_NOFLUSH_FLAG if noflush else 0))
 
     def remove(self, name: str) -> None:
-        """Removes the device and its node."""
-        with self._task(_REMOVE, name) as task:
-            self._run(task)
-        self._library.dm_task_update_nodes()
+        """Removes the device."""
+        _control(_DEV_REMOVE, name)
 
     def message(self, name: str, text: str) -> None:
         """Sends a message to the target at sector 0."""
