@@ -230,3 +230,19 @@ def test_an_ordinary_user_can_boot_it(guest: Guest) -> None:
             pytest.skip(f"no Python that an ordinary user may run with these packages: {done.stderr[-200:]}")
         assert done.stdout.startswith("Linux "), done.stderr
         assert list(Path(folder).iterdir()) == []
+
+
+def test_a_replay_meets_the_same_power_cuts() -> None:
+    lines = ("disk d 64", "write d 0 64 #1", "crash", "read d 0 64")
+    seen = []
+    for seed in (4, 4, 5):
+        try:
+            guest = Guest(volatile=True, seed=seed)
+        except Unavailable as error:
+            pytest.skip(str(error))
+        with contextlib.closing(guest):
+            for _ in range(2):
+                guest.apply(parse_operation("reset"))
+                seen.append([print_outcome(guest.apply(parse_operation(line))) for line in lines][-1])
+    assert seen[0] == seen[1] == seen[2] == seen[3]
+    assert seen[4] == seen[5] != seen[0]
