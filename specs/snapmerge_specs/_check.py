@@ -39,9 +39,6 @@ __all__ = ["SHRINK_TRIES", "check"]
 SHRINK_TRIES: Final = 1000
 """How often a trace is replayed to shrink it, at most."""
 
-_MET_ONCE_IN: Final = 20
-"""How rarely an operation is tried of which the kernel is known to die."""
-
 Steps = tuple[Step, ...]
 
 
@@ -58,6 +55,7 @@ def check(
     shrink_seconds: float = 60,
     clock: Callable[[], float] = time.monotonic,
     make_oracle: Callable[[Rules], Oracle] = Oracle,
+    deadly_once_in: int = 20,
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
@@ -68,11 +66,13 @@ def check(
     What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the
     ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many operations are left.
 
+    An operation of which the kernel is known to die is tried once in ``deadly_once_in`` times, and else avoided.
+
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
     effort = _Effort(shrink_tries, shrink_seconds, clock, shrinking)
-    checking = _Check(make, rules, runs, progress, effort, make_oracle)
+    checking = _Check(make, rules, runs, progress, effort, make_oracle, deadly_once_in=deadly_once_in)
     try:
         checking.run(steps, seed)
         return checking.report(seed)
@@ -106,7 +106,10 @@ class _Check:
         progress: Callable[[int, int], None] | None,
         effort: _Effort,
         make_oracle: Callable[[Rules], Oracle],
+        *,
+        deadly_once_in: int,
     ) -> None:
+        self._deadly_once_in = deadly_once_in
         self._make_oracle = make_oracle
         self._effort = effort
         self._make = make
@@ -157,7 +160,7 @@ class _Check:
         """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
         about = self._implementation.capabilities.about
         deadly = next((f for f in FINDINGS if f.death and f.leads_there(operation) and f.concerns(about)), None)
-        if deadly is None or random.randrange(_MET_ONCE_IN) == 0:
+        if deadly is None or random.randrange(self._deadly_once_in) == 0:
             return False
         self._avoided[deadly.name] += 1
         return True
