@@ -69,10 +69,10 @@ class Cow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The disk ``base`` of ``size`` sectors and those for exceptions, and what else a scenario has in it.
+    """The disk ``base`` and those for exceptions, and what else a scenario has in it.
 
-    ``gated``: a linear device lies between, to hold I/O back with; ``discards``: snapshots have features;
-    ``faults`` and ``crashes`` may happen.
+    ``size``: the origin's sectors, of a disk that has ``beyond`` more.  ``gated``: a linear device lies between, to
+    hold I/O back with; ``discards``: snapshots have features; ``faults`` and ``crashes`` may happen.
     """
 
     size: int = 1
@@ -81,6 +81,12 @@ class Layout:
     discards: bool = False
     faults: bool = False
     crashes: bool = False
+    beyond: int = 0
+
+    @property
+    def disk(self) -> int:
+        """The sectors of the disk ``base``."""
+        return self.size + self.beyond
 
     @property
     def chunk_sizes(self) -> tuple[int, ...]:
@@ -91,6 +97,11 @@ class Layout:
     def lower(self) -> str:
         """What the origin and its snapshots lie on."""
         return "lower" if self.gated else "base"
+
+    @property
+    def lower_table(self) -> str:
+        """What may lie between: all of the disk."""
+        return f"0 {self.disk} linear base 0"
 
     @property
     def origin_table(self) -> str:
@@ -105,10 +116,11 @@ class Layout:
         return words + (FEATURES[draw(1, 2)] if self.discards else "")
 
     def merge_table(self, draw: Draw, i: int) -> str:
-        """The merge of snapshot ``i``, now and then of a store that can't be merged."""
+        """The merge of snapshot ``i``, now and then of a store that can't be merged, or shorter than the origin."""
         cow = self.cows[i]
         kind = "P" if cow.kind == "N" and draw(0, 3) else cow.kind
-        words = f"0 {self.size} snapshot-merge {self.lower} {cow_name(i)} {kind} {self._chunk_size(draw, cow)}"
+        length = self.size if draw(0, 9) else draw(1, self.size)
+        words = f"0 {length} snapshot-merge {self.lower} {cow_name(i)} {kind} {self._chunk_size(draw, cow)}"
         return words + (FEATURES[draw(0, 2)] if self.discards else "")
 
     @staticmethod
@@ -161,7 +173,8 @@ def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     discards = {"discard", "discard_zeroes_cow"} <= can.features and draw(0, 2) == 0
     faults = bool(can.faults & FAULTS) and draw(0, 1) == 0
     crashes = "crash" in can.operations and draw(0, 2) == 0
-    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes)
+    beyond = draw(1, 2 * largest) if draw(0, 4) == 0 else 0
+    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes, beyond)
     return _within(layout, can.sectors_max)
 
 
@@ -171,6 +184,7 @@ def _within(layout: Layout, most: int) -> Layout:
         layout = replace(layout, cows=layout.cows[:-1])
     if _sectors(layout) <= most:
         return layout
+    layout = replace(layout, beyond=0)
     size = min(layout.size, most // 2)
     cow = layout.cows[0]
     room = min(cow.size, most - size)
@@ -181,7 +195,7 @@ def _within(layout: Layout, most: int) -> Layout:
 
 
 def _sectors(layout: Layout) -> int:
-    return layout.size + sum(cow.size for cow in layout.cows)
+    return layout.disk + sum(cow.size for cow in layout.cows)
 
 
 def _draw_cow(draw: Draw) -> Cow:

@@ -4,6 +4,8 @@ A suite that never gets to them is silently empty; so a check counts them, and t
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 from snapmerge import (
@@ -23,6 +25,7 @@ from snapmerge import (
     World,
     Write,
 )
+from snapmerge._exceptions import pairs
 from snapmerge._store import Persistent
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.snapshot.state import Phase, SnapshotTarget
@@ -148,6 +151,55 @@ def _shorter(_before: World, _step: Step, after: World) -> bool:
     return any(s.active and s.origin in here and s.table_size < stack.size(s.origin) for s in _snapshots(after))
 
 
+def _apart(at: int) -> Reach:
+    """A step has made chunks that are side by side on one device, the origin (0) or the COW device, and only there."""
+
+    def apart(snap: SnapshotTarget) -> bool:
+        exceptions = sorted(pairs(snap.completed), key=itemgetter(at))
+        return any(two[at] - one[at] == 1 != two[1 - at] - one[1 - at] for one, two in pairwise(exceptions))
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        targets = before.stack.targets
+        changed = (s for s in _snapshots(after) if getattr(targets.get(s.id), "completed", None) is not s.completed)
+        return any(apart(s) for s in changed)
+
+    return reach
+
+
+def _holds(world: World, disk: str, sector: int) -> bool:
+    """Whether the sector of the disk, if there is one, is not zero."""
+    return disk in world.disks and world.disks[disk].sector(sector) != 0
+
+
+def _made_anew(before: World, step: Step, after: World) -> bool:
+    """A store has been made on a disk that holds something where its first area goes."""
+    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    return any(
+        s.device == here and not _holds(before, s.cow, 0) and _holds(before, s.cow, s.store.chunk_size)
+        for s in _snapshots(after)
+        if s.id not in before.stack.targets and isinstance(s.store, Persistent) and s.store.chunk_size
+    )
+
+
+def _area_begun(before: World, _step: Step, after: World) -> bool:
+    """A store has gone on to an area that holds something, which is to be zeroed."""
+    for snap in _snapshots(after):
+        was = before.stack.targets.get(snap.id)
+        if isinstance(was, SnapshotTarget) and isinstance(was.store, Persistent) and isinstance(snap.store, Persistent):
+            further = snap.store.area > was.store.area
+            if further and was.store.chunk_size and _holds(before, snap.cow, snap.store.area_sector):
+                return True
+    return False
+
+
+def _joined(before: World, _step: Step, after: World) -> bool:
+    """A snapshot is there that was not before, beside a merge that was under way."""
+    under_way = {s.origin for s in _snapshots(before) if s.merge is not None and s.merge.phase is not Phase.IDLE}
+    return any(
+        s.id not in before.stack.targets and s.merge is None and s.origin in under_way for s in _snapshots(after)
+    )
+
+
 _mainline_failed = _changed(lambda s: s.merge is not None and s.merge.failed)
 
 _REACHES: Final[dict[str, Reach]] = {
@@ -174,6 +226,11 @@ _REACHES: Final[dict[str, Reach]] = {
     "written before a resume": _written_before_resume,
     "discard on a merge": _discarded_on_merge,
     "shorter than the origin": _shorter,
+    "old side by side, new not": _apart(0),
+    "new side by side, old not": _apart(1),
+    "store over old contents": _made_anew,
+    "area over old contents": _area_begun,
+    "snapshot joined a merge": _joined,
     "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
 }
 

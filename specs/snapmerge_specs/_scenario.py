@@ -10,13 +10,14 @@ import snapmerge as sm
 from snapmerge import Sector, Sectors
 
 from ._layout import BARE, cow_name, draw_layout, snapshot_name
-from ._sketch import Draw, Sketched, pick
+from ._shapes import Shapes
+from ._sketch import Draw, pick
 from ._within import FAULTS
 
 __all__ = ["Scenario"]
 
 
-class Scenario(Sketched):
+class Scenario(Shapes):
     """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
 
     def move(self, draw: Draw) -> None:
@@ -26,22 +27,23 @@ class Scenario(Sketched):
         moves += [self.merge, self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
         moves += [self.wait] * bool(self.suspended or self.pending_keys)
         moves += [self.overlap, self.overlap] * bool("start" in self.can.operations and self.running)
-        moves += [self.fill, self.fill] * bool(self._fillable)
+        moves += [self.fill, self.fill] * bool(self._fillable) + [self.reuse] * bool(self._kept)
+        moves += [self.shuffle] * bool(self.taken)
         pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
         """Draws the layout, makes the disks and fills the origin."""
         self.layout = draw_layout(draw, self.can)
         layout = self.layout
-        self.do(sm.Disk("base", Sectors(layout.size)))
+        self.do(sm.Disk("base", Sectors(layout.disk)))
         for i, cow in enumerate(layout.cows):
             self.do(sm.Disk(cow_name(i), Sectors(cow.size)))
             if cow.size > cow.chunk_size and draw(0, 3) == 0:  # what an earlier owner has left, but for the header
                 left = Sectors(cow.size - cow.chunk_size)
                 self.do(sm.Write(cow_name(i), Sector(cow.chunk_size), left, self.tags(left)))
-        self.do(sm.Write("base", Sector(0), Sectors(layout.size), self.tags(layout.size)))
+        self.do(sm.Write("base", Sector(0), Sectors(layout.disk), self.tags(layout.disk)))
         if layout.gated:
-            self.do(sm.Create("lower", f"0 {layout.size} linear base 0"))
+            self.do(sm.Create("lower", layout.lower_table))
         self.do(sm.Create("origin", layout.origin_table))
         for _ in range(draw(0, 2)):
             if self.free:
@@ -119,10 +121,20 @@ class Scenario(Sketched):
         if self.layout.faults:
             self._sabotage(draw, i)
         early = self._begin_in_run(draw) if draw(0, 2) == 0 and "origin" in self.live else None
-        self.do(sm.Resume("origin"))
+        self._join(draw) if self.free and draw(0, 2) == 0 else self.do(sm.Resume("origin"))
         self._hurry(draw, early)
         if self.layout.faults:
             self._try_again(draw)
+
+    def _join(self, draw: Draw) -> None:
+        """Begins a merge and takes a snapshot before it is over: what is below may hold the merge's I/O meanwhile."""
+        held = self.layout.gated and draw(0, 3) > 0
+        if held:
+            self.do(sm.Suspend("lower"))
+        self.do(sm.Resume("origin"))
+        self.take(draw)
+        if held:
+            self.do(sm.Resume("lower"))
 
     def _hurry(self, draw: Draw, early: int | None) -> None:
         """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
@@ -138,11 +150,6 @@ class Scenario(Sketched):
         """Starts a write to a chunk that the merge may come to only after others."""
         sector, count = pick(draw, self._scattered(self.size_of("origin"))[:2])
         return self._started(sm.Write("origin", sector, count, self.tags(count)))
-
-    def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
-        """Some chunks, none of which is beside another."""
-        chunk = max(self.layout.chunk_sizes)
-        return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
 
     def overlap(self, draw: Draw) -> None:
         """Begins I/O, and before it is asked for does something else: to the same sectors of another device, mostly."""
@@ -178,38 +185,6 @@ class Scenario(Sketched):
         before = self.pending_keys
         self.start(io)
         return next(iter(set(self.pending_keys) - set(before)), None)
-
-    @property
-    def _fillable(self) -> list[int]:
-        """The snapshots with a store whose areas are so small that one write fills them."""
-        cows = self.layout.cows
-        return [i for i in self.taken if cows[i].chunk_size == 1 and cows[i].kind != "N" and cows[i].size > 40]
-
-    def fill(self, draw: Draw) -> None:
-        """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""
-        i = pick(draw, self._fillable)
-        name = snapshot_name(i)
-        size = self.size_of(name)
-        count = Sectors(min(size, pick(draw, (31, 32, 32, 33))))
-        self.do(sm.Write(name, Sector(0), count, self.tags(count)))
-        self.do(sm.Remove(name))
-        self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
-        more = Sectors(min(size - count, draw(1, 3)))
-        if name in self.live and more:
-            self.do(sm.Write(name, Sector(count), more, self.tags(more)))
-            self.see(name)
-
-    def _write_much(self, draw: Draw, device: str) -> None:
-        """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
-        size = self.size_of(device)
-        if draw(0, 1):
-            chunks = self._scattered(size) + ([(Sector(0), self._scattered(size)[0][1])] if draw(0, 1) else [])
-            for begin, length in chunks[:: pick(draw, (1, -1))]:
-                self.do(sm.Write(device, begin, length, self.tags(length)))
-            return
-        sector = draw(0, min(size - 1, 2))
-        count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
-        self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
 
     def _sabotage(self, draw: Draw, i: int) -> None:
         """Lets a merge of snapshot ``i`` meet a fault: in the copy, at either end, or in the store's metadata."""
@@ -306,7 +281,7 @@ class Scenario(Sketched):
     def around(self, draw: Draw) -> None:
         """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
         i = draw(0, len(self.layout.cows))
-        name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         sector, count = self._range(draw, size)
         kind = pick(draw, ["read", "read", "write", "metadata", "flush"])
         if kind == "write":
@@ -336,7 +311,7 @@ class Scenario(Sketched):
         for device in [*self.devices, *self.devices]:
             self.do(sm.Remove(device))
         if self.layout.gated:
-            self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
+            self.do(sm.Create("lower", self.layout.lower_table))
 
     def crash(self, draw: Draw) -> None:
         """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
@@ -346,13 +321,13 @@ class Scenario(Sketched):
         self.do(sm.Crash())
         self.see_disks()
         if self.layout.gated:
-            self.do(sm.Create("lower", f"0 {self.layout.size} linear base 0"))
+            self.do(sm.Create("lower", self.layout.lower_table))
         self.take(draw)
 
     def fault(self, draw: Draw) -> None:
         """Lets a disk fail somewhere."""
         i = draw(0, len(self.layout.cows))
-        name, size = ("base", self.layout.size) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         kind = pick(draw, sorted(FAULTS & self.can.faults))
         sector, count = self._range(draw, size)
         self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
