@@ -1,5 +1,6 @@
 """The Hypothesis machine, run on the model: it agrees with itself, and a mistake is shrunk and told as by a check."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_mistake_is_shrunk_and_told_as_by_a_check(capsys: pytest.CaptureFixtur
     Forgetful.applied = 0
     with pytest.raises(DivergedError) as caught:
         run_state_machine_as_test(Bad, settings=settings(Bad.TestCase.settings, derandomize=True, database=None))
-    assert str(caught.value) == REPORT
+    assert re.sub(r"\bcow[0-9]\b", "base", str(caught.value)) == REPORT  # on whichever disk it was found
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert capsys.readouterr().out == ""  # Hypothesis adds nothing
