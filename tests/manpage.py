@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from snapmerge_adapters._cli_parser import make_parser
+from snapmerge_adapters.cli.parser import make_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "snapmerge.1"

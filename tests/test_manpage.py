@@ -7,10 +7,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from tests.manpage import PAGE, page
 
-from snapmerge_adapters._cli_parser import make_parser
-
-from .manpage import PAGE, page
+from snapmerge_adapters.cli.parser import make_parser
 
 
 def test_the_page_is_in_step_with_the_help() -> None:

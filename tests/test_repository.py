@@ -66,8 +66,23 @@ def test_tests_mirror_the_sources(side: str) -> None:
     folder = ROOT / "tests" / side
     tests = {path.relative_to(folder).with_name(path.name.removeprefix("test_")) for path in folder.rglob("test_*.py")}
     files = [path.relative_to(SOURCES[side]) for path in SOURCES[side].rglob("*.py")]
-    sources = {path.with_name(path.name.removeprefix("_")) for path in files}
-    assert tests <= sources, f"tests/{side} has tests without a source: {sorted(map(str, tests - sources))}"
+    assert tests <= set(files), f"tests/{side} has tests without a source: {sorted(map(str, tests - set(files)))}"
+
+
+FACES = re.compile(r"snapmerge(\.records)?|snapmerge_specs(\.recipes)?|snapmerge_adapters")
+# The properties look inside the machine and its world, and the defects replace transitions of it.
+OPEN_TO = {"specs": re.compile(r"snapmerge\.(format|machine|world|units)\b.*"), "adapters": re.compile(r"(?!)")}
+
+
+@pytest.mark.parametrize("side", OPEN_TO)
+def test_packages_know_each_other_by_their_faces(side: str) -> None:
+    """What a package offers to the others is in its ``__init__``."""
+    for path in SOURCES[side].rglob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        others = {str(node.module) for node in nodes if re.match(r"snapmerge(_[a-z]+)?\b", str(node.module))}
+        others = {name for name in others if name.split(".")[0] != SOURCES[side].name}
+        inside = {name for name in others if not FACES.fullmatch(name) and not OPEN_TO[side].fullmatch(name)}
+        assert inside == set(), named(path)
 
 
 def citations() -> Iterator[tuple[str, str]]:

@@ -2,27 +2,27 @@
 
 TYPE_CHECKING = False  # what the module typing says, without the time that it takes to import
 if TYPE_CHECKING:
-    from ._devicemapper import DeviceMapper
-    from ._file import Files
-    from ._guest import Guest
-    from ._kernels import Kernel, kernels
-    from ._memory import Memory
-    from ._process import Process
-    from ._serve import serve
-    from ._unavailable import Unavailable
+    from snapmerge_adapters.guest.guest import Guest
+    from snapmerge_adapters.guest.kernels import Kernel, kernels
+    from snapmerge_adapters.kernel.devicemapper import DeviceMapper
+    from snapmerge_adapters.model.file import Files
+    from snapmerge_adapters.model.memory import Memory
+    from snapmerge_adapters.protocol.process import Process
+    from snapmerge_adapters.protocol.serve import serve
+    from snapmerge_adapters.unavailable import Unavailable
 else:
     # Each is imported when it is asked for: the command begins in this package, and what fails before its first line
     # can't have an exit code of its own.
     _PLACES = {
-        "DeviceMapper": "._devicemapper",
-        "Files": "._file",
-        "Guest": "._guest",
-        "Kernel": "._kernels",
-        "Memory": "._memory",
-        "Process": "._process",
-        "Unavailable": "._unavailable",
-        "kernels": "._kernels",
-        "serve": "._serve",
+        "DeviceMapper": ".kernel.devicemapper",
+        "Files": ".model.file",
+        "Guest": ".guest.guest",
+        "Kernel": ".guest.kernels",
+        "Memory": ".model.memory",
+        "Process": ".protocol.process",
+        "Unavailable": ".unavailable",
+        "kernels": ".guest.kernels",
+        "serve": ".protocol.serve",
     }
 
     def __getattr__(name):  # noqa: ANN001, ANN202  # type checkers see the imports above

@@ -1,5 +1,16 @@
 """An executable reference model of Linux device-mapper snapshots and of merging them back."""
 
+from snapmerge.errors import (
+    EventError,
+    MachineError,
+    NotModelled,
+    OperationError,
+    SnapmergeError,
+    TraceError,
+    WouldBlock,
+)
+from snapmerge.format.metadata import read_store
+from snapmerge.format.store_problems import StoreProblem, store_problems
 from snapmerge.machine.concept.rules import ConceptRules
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.draft import Draft, Rules
@@ -26,14 +37,24 @@ from snapmerge.machine.core.state import Stack
 from snapmerge.machine.core.status import status_line, table_line
 from snapmerge.machine.registry import CONCEPT, MAINLINE, TARGETS, step
 from snapmerge.machine.snapshot.rules import SnapshotRules
-
-from ._budget import Budget
-from ._codec import read_store
-from ._disk import Disk as DiskState
-from ._disk import Unknown
-from ._errors import EventError, MachineError, NotModelled, OperationError, SnapmergeError, TraceError, WouldBlock
-from ._modelled import OTHER_TARGETS, check_modelled
-from ._operations import (
+from snapmerge.messages import counted, shortened, shown
+from snapmerge.oracle.budget import Budget
+from snapmerge.oracle.modelled import OTHER_TARGETS, check_modelled
+from snapmerge.oracle.oracle import Divergence, Oracle, Undecided, Verdict, alike
+from snapmerge.oracle.schedules import outcomes
+from snapmerge.trace.lines import (
+    OPERATION_WORDS,
+    Step,
+    numbered_trace,
+    operation_word,
+    parse_operation,
+    parse_outcome,
+    parse_trace,
+    print_operation,
+    print_outcome,
+    print_trace,
+)
+from snapmerge.trace.operations import (
     Crash,
     Create,
     Discard,
@@ -60,42 +81,26 @@ from ._operations import (
     Table,
     Write,
 )
-from ._oracle import Divergence, Oracle, Undecided, Verdict, alike
-from ._outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
-from ._payload import Content, Digest, Seen, as_seen, content_of, contents, data_bytes, sector_bytes, tags_from
-from ._port import Capabilities, Implementation
-from ._schedules import outcomes
-from ._session import Raw, Result, Session, operate, settled
-from ._shown import counted, shortened, shown
-from ._store_problems import StoreProblem, store_problems
-from ._trace import (
-    OPERATION_WORDS,
-    Step,
-    numbered_trace,
-    operation_word,
-    parse_operation,
-    parse_outcome,
-    parse_trace,
-    print_operation,
-    print_outcome,
-    print_trace,
+from snapmerge.trace.outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
+from snapmerge.trace.payload import (
+    Content,
+    Digest,
+    Seen,
+    as_seen,
+    content_of,
+    contents,
+    data_bytes,
+    sector_bytes,
+    tags_from,
 )
-from ._units import SECTOR_BYTES, Chunk, Sector, Sectors
-from ._world import (
-    World,
-    add_disk,
-    advance,
-    crashes,
-    cut_power,
-    decide,
-    fail,
-    finish,
-    happen,
-    likely,
-    moves,
-    settle,
-    start_world,
-)
+from snapmerge.trace.port import Capabilities, Implementation
+from snapmerge.units import SECTOR_BYTES, Chunk, Sector, Sectors
+from snapmerge.world.disk import Disk as DiskState
+from snapmerge.world.disk import Unknown
+from snapmerge.world.moves import advance, fail, finish, moves, settle
+from snapmerge.world.power import crashes, cut_power, decide, likely
+from snapmerge.world.session import Raw, Result, Session, operate, settled
+from snapmerge.world.state import World, add_disk, happen, start_world
 
 __all__ = [
     "CONCEPT",

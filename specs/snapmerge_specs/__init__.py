@@ -1,32 +1,46 @@
 """What must hold, executable: properties, the lockstep machine, strategies, defects, findings in real kernels."""
 
-from ._again import assert_agrees
-from ._check import check
-from ._concept_defects import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
-from ._concept_properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant
-from ._concept_scenario import ConceptScenario
-from ._concept_scripts import CONCEPT_SCRIPTS
-from ._defects import DEFECTS, Defect
-from ._explore import Exploration, Script, Violation, explore
-from ._findings import FINDINGS, KnownFinding, explanation
-from ._hunt import Catch, hunt
-from ._invariants import INVARIANTS, broken
-from ._lockstep import Disagreement, Lockstep, judge, replay
-from ._machine import LockstepMachine
-from ._promises import BrokenPromise, Promises, broken_promise
-from ._reach import NAMES as REACHED_NAMES
-from ._recipe_backup import Backup, BackupAsPosted, Round
-from ._recipe_properties import Plan, backup_wrong, rollback_wrong
-from ._recipe_rollback import ConceptRollback, Rollback, RolledBack
-from ._recipe_world import Ledger, Load, PowerCuts
-from ._recipes import PowerCut, RecipeError, Shape
-from ._report import Finding, Found, Report
-from ._scenario import Scenario
-from ._scripts import SCRIPTS
-from ._shrink import shrink
-from ._told import DivergedError
-from ._views import Volume, Volumes, view
-from ._watch import Broken, Watch, watch
+from snapmerge_specs.checking.check import SHRINK_TRIES, check
+from snapmerge_specs.checking.machine import LockstepMachine
+from snapmerge_specs.checking.replay import assert_agrees
+from snapmerge_specs.checking.shrink import shrink
+from snapmerge_specs.concept.defects import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
+from snapmerge_specs.concept.findings import finding_trace
+from snapmerge_specs.concept.hunt import ViolationTrace, hunt
+from snapmerge_specs.concept.properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant
+from snapmerge_specs.concept.scenario import ConceptScenario
+from snapmerge_specs.concept.scripts import CONCEPT_SCRIPTS
+from snapmerge_specs.lockstep.compare import Compared, compare
+from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
+from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
+from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, seen_text, some_text
+from snapmerge_specs.mistakes.defects import DEFECTS, Defect
+from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
+from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
+from snapmerge_specs.properties.invariants import INVARIANTS, broken
+from snapmerge_specs.properties.monitor import Monitor, ViolationError, monitored
+from snapmerge_specs.properties.views import Volume, Volumes, view
+from snapmerge_specs.recipes import (
+    Backup,
+    BackupAsPosted,
+    ConceptRollback,
+    Ledger,
+    Load,
+    Plan,
+    PowerCut,
+    PowerCuts,
+    RecipeError,
+    Rollback,
+    RolledBack,
+    Round,
+    Shape,
+    backup_wrong,
+    rollback_wrong,
+)
+from snapmerge_specs.scenarios.coverage import NAMES as REACHED_NAMES
+from snapmerge_specs.scenarios.scenario import Scenario
+from snapmerge_specs.search.explore import Exploration, Script, Violation, explore
+from snapmerge_specs.search.scripts import SCRIPTS
 
 __all__ = [
     "AS_POSTED",
@@ -37,28 +51,29 @@ __all__ = [
     "DEFECTS",
     "FINDINGS",
     "INVARIANTS",
+    "OUTCOME_MAX",
     "REACHED_NAMES",
     "SCRIPTS",
+    "SHRINK_TRIES",
     "Backup",
     "BackupAsPosted",
-    "Broken",
     "BrokenPromise",
-    "Catch",
+    "Compared",
     "ConceptDefect",
     "ConceptRollback",
     "ConceptScenario",
     "Defect",
-    "Disagreement",
-    "DivergedError",
+    "DivergenceError",
+    "DivergenceReport",
     "Exploration",
     "Finding",
-    "Found",
+    "FindingMet",
     "Invariant",
-    "KnownFinding",
     "Ledger",
     "Load",
     "Lockstep",
     "LockstepMachine",
+    "Monitor",
     "Plan",
     "PowerCut",
     "PowerCuts",
@@ -71,22 +86,29 @@ __all__ = [
     "Scenario",
     "Script",
     "Shape",
+    "VerdictError",
     "Violation",
+    "ViolationError",
+    "ViolationTrace",
     "Volume",
     "Volumes",
-    "Watch",
+    "allowed_text",
     "assert_agrees",
     "backup_wrong",
     "broken",
     "broken_promise",
     "check",
+    "compare",
     "explanation",
     "explore",
+    "finding_trace",
     "hunt",
     "judge",
+    "monitored",
     "replay",
     "rollback_wrong",
+    "seen_text",
     "shrink",
+    "some_text",
     "view",
-    "watch",
 ]

@@ -5,13 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.adapters.cli.test_main import PROGRAM, environment
 
 import snapmerge_adapters
-from snapmerge_adapters import _entry
+from snapmerge_adapters import entry as _entry
 
-from .test_cli import PROGRAM, environment
-
-CLI = "snapmerge_adapters._cli"
+CLI = "snapmerge_adapters.cli.main"
 
 
 class Failing:
@@ -64,7 +63,7 @@ def test_an_interrupt_while_it_is_imported() -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'hypothesis': signal.raise_signal(signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupting())\n"
-        "from snapmerge_adapters._entry import main\n"
+        "from snapmerge_adapters.entry import main\n"
         "sys.exit(main())\n"
     )
     command = [sys.executable, "-c", code, "check"]
@@ -75,7 +74,7 @@ def test_an_interrupt_while_it_is_imported() -> None:
 def test_too_few_file_descriptors() -> None:
     code = (
         "import os, resource, sys\n"
-        "from snapmerge_adapters._entry import main\n"
+        "from snapmerge_adapters.entry import main\n"
         "os.dup(0)\n"  # 3; a module would be read through 4
         "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
         "sys.exit(main())\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snapmerge_adapters._folders import _MARK, Folder, sweep
+from snapmerge_adapters.folders import _MARK, Folder, sweep
 
 DEAD = "snapmerge-4194305-1-abcdefgh"  # no process has this number: it is above the kernel's bound
 
@@ -17,7 +17,7 @@ def environment(base: Path) -> dict[str, str]:
 
 HOLDER = """
 import sys
-from snapmerge_adapters._folders import Folder
+from snapmerge_adapters.folders import Folder
 folder = Folder()
 (folder.path / "base.img").write_bytes(bytes(512))
 print(flush=True)

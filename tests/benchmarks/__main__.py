@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ._concept import concept
-from ._defects import defects
-from ._exceptions import exceptions
-from ._figures import Figure, Sizes, calibrate, in_turns, table
-from ._guest import guest
-from ._memory import lockstep, memory, unflushed
+from tests.benchmarks._concept import concept
+from tests.benchmarks._defects import defects
+from tests.benchmarks._exceptions import exceptions
+from tests.benchmarks._figures import Figure, Sizes, calibrate, in_turns, table
+from tests.benchmarks._guest import guest
+from tests.benchmarks._memory import lockstep, memory, unflushed
 
 _QUICK: Final = Sizes(
     repeats=1,

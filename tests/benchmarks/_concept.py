@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
+from tests.benchmarks._figures import Figure, Sizes
+
 import snapmerge as sm
-from snapmerge._session import begin, poll, tend
 from snapmerge.machine.core.state import CopyJob
 from snapmerge.machine.snapshot.state import Copy
 from snapmerge.records import replace
+from snapmerge.world.session import begin, poll, tend
 from snapmerge_specs import AS_POSTED
-
-from ._figures import Figure, Sizes
 
 __all__ = ["concept"]
 

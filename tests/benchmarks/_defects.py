@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from tests.benchmarks._figures import Figure, Sizes
+
 from snapmerge import MAINLINE, Budget, Oracle, Rules, counted
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, check
-
-from ._figures import Figure, Sizes
 
 __all__ = ["defects"]
 

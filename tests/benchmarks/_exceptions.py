@@ -12,6 +12,7 @@ from random import Random
 from typing import Final
 
 from immutables import Map
+from tests.benchmarks._figures import Figure, Sizes, in_turns, ratio, seconds
 
 from snapmerge import (
     DiskState,
@@ -27,11 +28,9 @@ from snapmerge import (
     operate,
     parse_operation,
 )
-from snapmerge._codec import MAGIC, VERSION, Header, encode_header, encode_records
-from snapmerge._layout import area_location, exceptions_per_area, free_after, new_chunk
+from snapmerge.format.codec import MAGIC, VERSION, Header, encode_header, encode_records
+from snapmerge.format.layout import area_location, exceptions_per_area, free_after, new_chunk
 from snapmerge.records import replace
-
-from ._figures import Figure, Sizes, in_turns, ratio, seconds
 
 __all__ = ["exceptions"]
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from tests.benchmarks._figures import Figure, Sizes, in_turns, ratio, seconds
+
 from snapmerge import Implementation, Operation, Reset, Status, parse_operation
 from snapmerge_adapters import Guest, Memory, Unavailable
-from snapmerge_specs._lockstep import Lockstep
-
-from ._figures import Figure, Sizes, in_turns, ratio, seconds
+from snapmerge_specs.lockstep.lockstep import Lockstep
 
 __all__ = ["Kernel", "guest"]
 

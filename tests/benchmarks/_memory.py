@@ -6,11 +6,11 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from tests.benchmarks._figures import Figure, Sizes, calibrate, in_turns, ratio, seconds
+
 from snapmerge import Operation, Outcome, Read, Sector, Sectors, Write, parse_operation
 from snapmerge_adapters import Memory
-from snapmerge_specs._lockstep import Lockstep
-
-from ._figures import Figure, Sizes, calibrate, in_turns, ratio, seconds
+from snapmerge_specs.lockstep.lockstep import Lockstep
 
 __all__ = ["lockstep", "memory", "unflushed"]
 

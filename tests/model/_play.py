@@ -1,9 +1,9 @@
 """Plays traces in the model, and lets a test choose what happens next; for the tests beside this file."""
 
 import snapmerge as sm
-from snapmerge._session import begin, poll, tend
-from snapmerge._world import Flight
 from snapmerge.records import replace
+from snapmerge.world.session import begin, poll, tend
+from snapmerge.world.state import Flight
 
 __all__ = ["Bench", "allowed", "disk_with", "play", "setup", "verdict"]
 

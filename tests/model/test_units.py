@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapmerge import _units as units
+from snapmerge import units
 
 sectors = st.integers(0, 2**48)
 chunk_sizes = st.integers(0, 20).map(lambda shift: 1 << shift)

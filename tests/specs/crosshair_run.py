@@ -18,11 +18,11 @@ from pathlib import Path
 
 import snapmerge
 
-MODULES = ("_units", "_layout", "_codec")
+MODULES = ("units", "format.layout", "format.codec")
 CONTRACT_SECONDS = 4
 MISTAKE_SECONDS = 6
 PROCESS_SECONDS = 200
-_VERDICT = re.compile(r"(_\w+)\.py:(\d+): (\w+): (.*)")
+_VERDICT = re.compile(r"(\w+)\.py:(\d+): (\w+): (.*)")
 
 
 _MEANINGS = {
@@ -45,23 +45,23 @@ class Mistake:
 
 
 MISTAKES = (
-    Mistake("_units", "chunk_of", "Chunk(sector // chunk_size)", "Chunk((sector + 1) // chunk_size)"),
-    Mistake("_units", "chunk_start", "Sector(chunk * chunk_size)", "Sector((chunk + 1) * chunk_size)"),
-    Mistake("_units", "offset_in_chunk", "Sectors(sector % chunk_size)", "Sectors(sector % (chunk_size + 1))"),
-    Mistake("_units", "room_in_chunk", "Sectors(chunk_size - sector % chunk_size)", "Sectors(-sector % chunk_size)"),
-    Mistake("_units", "chunk_count", "return -(-length // chunk_size)", "return length // chunk_size"),
-    Mistake("_units", "is_chunk_size", "size & (size - 1) == 0", "size & (size - 1) != 1"),
-    Mistake("_layout", "exceptions_per_area", "return 32 * chunk_size", "return 32 * chunk_size - 1"),
-    Mistake("_layout", "area_location", "Chunk(1 + area * (per_area + 1))", "Chunk(1 + area * per_area)"),
-    Mistake("_layout", "is_metadata", "chunk % (per_area + 1) == 1", "chunk % per_area == 1"),
-    Mistake("_layout", "skip_metadata", "next_free + 1 if is", "next_free + 2 if is"),
-    Mistake("_layout", "new_chunk", "Chunk(2 + k + k // per_area)", "Chunk(2 + k + (k + 1) // per_area)"),
-    Mistake("_layout", "free_after", "max(count - 1, 0) // per_area", "(count + 1) // per_area"),
-    Mistake("_layout", "merge_run", "(old - length, new - length)", "(old - length, new)"),
-    Mistake("_codec", "decode_header", ".ljust(HEADER_BYTES", ".rjust(HEADER_BYTES"),
-    Mistake("_codec", "encode_header", "pack(header.magic, header.valid", "pack(header.magic, 1"),
-    Mistake("_codec", "decode_records", "        if new == 0:", "        if old == 0:"),
-    Mistake("_codec", "encode_records", "_RECORD.pack(old, new) for", "_RECORD.pack(new, old) for"),
+    Mistake("units", "chunk_of", "Chunk(sector // chunk_size)", "Chunk((sector + 1) // chunk_size)"),
+    Mistake("units", "chunk_start", "Sector(chunk * chunk_size)", "Sector((chunk + 1) * chunk_size)"),
+    Mistake("units", "offset_in_chunk", "Sectors(sector % chunk_size)", "Sectors(sector % (chunk_size + 1))"),
+    Mistake("units", "room_in_chunk", "Sectors(chunk_size - sector % chunk_size)", "Sectors(-sector % chunk_size)"),
+    Mistake("units", "chunk_count", "return -(-length // chunk_size)", "return length // chunk_size"),
+    Mistake("units", "is_chunk_size", "size & (size - 1) == 0", "size & (size - 1) != 1"),
+    Mistake("format.layout", "exceptions_per_area", "return 32 * chunk_size", "return 32 * chunk_size - 1"),
+    Mistake("format.layout", "area_location", "Chunk(1 + area * (per_area + 1))", "Chunk(1 + area * per_area)"),
+    Mistake("format.layout", "is_metadata", "chunk % (per_area + 1) == 1", "chunk % per_area == 1"),
+    Mistake("format.layout", "skip_metadata", "next_free + 1 if is", "next_free + 2 if is"),
+    Mistake("format.layout", "new_chunk", "Chunk(2 + k + k // per_area)", "Chunk(2 + k + (k + 1) // per_area)"),
+    Mistake("format.layout", "free_after", "max(count - 1, 0) // per_area", "(count + 1) // per_area"),
+    Mistake("format.layout", "merge_run", "(old - length, new - length)", "(old - length, new)"),
+    Mistake("format.codec", "decode_header", ".ljust(HEADER_BYTES", ".rjust(HEADER_BYTES"),
+    Mistake("format.codec", "encode_header", "pack(header.magic, header.valid", "pack(header.magic, 1"),
+    Mistake("format.codec", "decode_records", "        if new == 0:", "        if old == 0:"),
+    Mistake("format.codec", "encode_records", "_RECORD.pack(old, new) for", "_RECORD.pack(new, old) for"),
 )
 
 
@@ -97,7 +97,7 @@ def found_mistake(mistake: Mistake) -> bool:
     with tempfile.TemporaryDirectory(prefix="snapmerge-crosshair-") as folder:
         package = Path(folder) / "snapmerge"
         shutil.copytree(Path(str(snapmerge.__file__)).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-        path = package / f"{mistake.module}.py"
+        path = package / f"{mistake.module.replace('.', '/')}.py"
         text = path.read_text()
         if text.count(mistake.right) != 1:
             raise RuntimeError(

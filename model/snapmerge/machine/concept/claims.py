@@ -3,7 +3,7 @@
 Source: ``snapshot_merge_ctr`` and the comments on ``FMODE_EXCL`` of the patch (specs/concept.md).
 """
 
-from snapmerge._exceptions import NO_EXCEPTIONS
+from snapmerge.format.exceptions import NO_EXCEPTIONS
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.core import tables

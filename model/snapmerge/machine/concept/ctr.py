@@ -5,8 +5,7 @@ Source: ``snapshot_merge_ctr`` of the patch.
 
 from typing import Final
 
-from snapmerge._store import Persistent, Store
-from snapmerge._units import chunk_count, chunk_start
+from snapmerge.format.store import Persistent, Store
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.core import tables
@@ -15,6 +14,7 @@ from snapmerge.machine.core.state import Load
 from snapmerge.machine.core.table_line import BadTable, TableLine
 from snapmerge.machine.snapshot.args import parse_store
 from snapmerge.records import replace
+from snapmerge.units import chunk_count, chunk_start
 
 __all__ = [
     "chunks",

@@ -3,11 +3,10 @@
 Source: ``snapshot_merge_resume`` of the patch (specs/concept.md).
 """
 
-from snapmerge._codec import MAGIC, VERSION, Header, decode_header, decode_records
-from snapmerge._exceptions import insert
-from snapmerge._layout import area_location, is_metadata
-from snapmerge._store import Persistent
-from snapmerge._units import is_chunk_size
+from snapmerge.format.codec import MAGIC, VERSION, Header, decode_header, decode_records
+from snapmerge.format.exceptions import insert
+from snapmerge.format.layout import area_location, is_metadata
+from snapmerge.format.store import Persistent
 from snapmerge.machine.concept.ctr import counted
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptIo, ConceptMerge, ConceptStep, Stage
@@ -15,6 +14,7 @@ from snapmerge.machine.core import bios
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.draft import Draft
 from snapmerge.records import replace
+from snapmerge.units import is_chunk_size
 
 __all__ = [
     "begin",

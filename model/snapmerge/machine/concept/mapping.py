@@ -6,9 +6,8 @@ writes to it go to both.
 Source: ``snapshot_merge_map`` of the patch (specs/concept.md).
 """
 
-from snapmerge._errors import MachineError
-from snapmerge._exceptions import lookup
-from snapmerge._units import Chunk, chunk_of, chunk_start, offset_in_chunk
+from snapmerge.errors import MachineError
+from snapmerge.format.exceptions import lookup
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptMerge, Stage
 from snapmerge.machine.core import bios
@@ -17,6 +16,7 @@ from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot.rules import rules_of as snapshot_rules_of
 from snapmerge.records import replace
+from snapmerge.units import Chunk, chunk_of, chunk_start, offset_in_chunk
 
 __all__ = [
     "concept_of",

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from snapmerge._exceptions import lookup
+from snapmerge.format.exceptions import lookup
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Target

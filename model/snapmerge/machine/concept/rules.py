@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from snapmerge._store import Store
+from snapmerge.format.store import Store
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece, Target

@@ -4,8 +4,8 @@ from enum import Enum
 
 from immutables import Map
 
-from snapmerge._exceptions import NO_EXCEPTIONS, Exceptions
-from snapmerge._store import Store
+from snapmerge.format.exceptions import NO_EXCEPTIONS, Exceptions
+from snapmerge.format.store import Store
 from snapmerge.machine.core.state import Purpose, Target, Work
 from snapmerge.records import dataclass
 

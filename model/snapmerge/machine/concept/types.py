@@ -7,16 +7,9 @@ messages, and merges of 2009 hear of their exceptions and resumes.
 from dataclasses import replace as replace_fields
 from typing import Final
 
-from snapmerge._units import room_in_chunk
 from snapmerge.machine.concept import claims, ctr, load, mapping, messages, suspend, worker
 from snapmerge.machine.concept.rules import ConceptRules, rules_of
-from snapmerge.machine.concept.state import (
-    ConceptCopy,
-    ConceptIo,
-    ConceptMerge,
-    ConceptStep,
-    Worker,
-)
+from snapmerge.machine.concept.state import ConceptCopy, ConceptIo, ConceptMerge, ConceptStep, Worker
 from snapmerge.machine.core import bios, plain
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, Rules, TargetType
@@ -26,6 +19,7 @@ from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge.machine.snapshot.types import SNAPSHOT
 from snapmerge.records import replace
+from snapmerge.units import room_in_chunk
 
 __all__ = ["concept"]
 

@@ -8,11 +8,10 @@ destination, records the end on the COW device, and raises an event.  What the p
 Source: ``merge_work``, ``merge_callback`` of the patch (specs/concept.md).
 """
 
-from snapmerge._errors import MachineError
-from snapmerge._exceptions import lookup, pairs
-from snapmerge._layout import area_location
-from snapmerge._store import Persistent
-from snapmerge._units import SECTOR_BYTES
+from snapmerge.errors import MachineError
+from snapmerge.format.exceptions import lookup, pairs
+from snapmerge.format.layout import area_location
+from snapmerge.format.store import Persistent
 from snapmerge.machine.concept.mapping import concept_of, exception_of, in_cow, map_again, require_merge
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptCopy, ConceptIo, ConceptMerge, ConceptStep, Stage, Worker
@@ -22,6 +21,7 @@ from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob
 from snapmerge.machine.snapshot.registry import minimum_chunk_size
 from snapmerge.records import replace
+from snapmerge.units import SECTOR_BYTES
 
 __all__ = [
     "announce",

@@ -2,8 +2,8 @@
 
 from enum import Enum
 
-from snapmerge._units import SECTOR_BYTES
 from snapmerge.records import dataclass, replace
+from snapmerge.units import SECTOR_BYTES
 
 __all__ = ["Bio", "Buffer", "Op"]
 

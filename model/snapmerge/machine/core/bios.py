@@ -16,7 +16,7 @@ Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``,
 (specs/devices.md).
 """
 
-from snapmerge._errors import MachineError
+from snapmerge.errors import MachineError
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Target, Wake, Work

@@ -19,19 +19,11 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_des
 
 from typing import assert_never
 
-from snapmerge._errors import OperationError
+from snapmerge.errors import OperationError
 from snapmerge.machine.core import bios, tables
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
-from snapmerge.machine.core.state import (
-    SUBMITTER,
-    Device,
-    DeviceBio,
-    Load,
-    Removing,
-    Resuming,
-    Suspending,
-)
+from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, Resuming, Suspending
 from snapmerge.machine.core.table_line import parse_table
 from snapmerge.records import replace
 

@@ -19,21 +19,10 @@ from dataclasses import replace as replace_fields
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from snapmerge._errors import MachineError
+from snapmerge.errors import MachineError
 from snapmerge.machine.core.bio import Bio, Buffer
 from snapmerge.machine.core.events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue, Zero
-from snapmerge.machine.core.state import (
-    CopyJob,
-    Device,
-    Load,
-    Piece,
-    Purpose,
-    Request,
-    Resuming,
-    Stack,
-    Target,
-    Work,
-)
+from snapmerge.machine.core.state import CopyJob, Device, Load, Piece, Purpose, Request, Resuming, Stack, Target, Work
 from snapmerge.machine.core.table_line import TableLine
 from snapmerge.records import replace
 

@@ -1,6 +1,6 @@
 """The answers of a target that does nothing by itself, for records that need no others."""
 
-from snapmerge._errors import MachineError
+from snapmerge.errors import MachineError
 from snapmerge.machine.core import bios
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, Progress, Rules

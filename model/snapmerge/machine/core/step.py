@@ -16,7 +16,7 @@ Nothing here blocks, reads or writes.  The order in which effects finish is the 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
-from snapmerge._errors import EventError
+from snapmerge.errors import EventError
 from snapmerge.machine.core import bios, devices, kcopyd
 from snapmerge.machine.core.bio import Op
 from snapmerge.machine.core.draft import Draft, Rules

@@ -4,10 +4,10 @@ Nothing here knows which devices or targets exist; a target's constructor parses
 Source: ``dm_table_add_target``.
 """
 
-from snapmerge._errors import OperationError
-from snapmerge._shown import shown
-from snapmerge._units import Sector, Sectors
+from snapmerge.errors import OperationError
+from snapmerge.messages import shown
 from snapmerge.records import dataclass
+from snapmerge.units import Sector, Sectors
 
 __all__ = ["BadTable", "TableLine", "parse_table", "print_line"]
 

@@ -6,10 +6,10 @@ dm-exception-store.c.
 
 import re
 
-from snapmerge._store import Persistent, Store, Transient
-from snapmerge._units import is_chunk_size
+from snapmerge.format.store import Persistent, Store, Transient
 from snapmerge.machine.core.table_line import BadTable
 from snapmerge.records import dataclass
+from snapmerge.units import is_chunk_size
 
 __all__ = ["Features", "parse_features", "parse_store"]
 

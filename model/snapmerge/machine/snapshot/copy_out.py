@@ -29,9 +29,8 @@ Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``com
 ``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception`` (specs/exceptions.md, specs/store.md).
 """
 
-from snapmerge._exceptions import insert, lookup
-from snapmerge._store import Persistent
-from snapmerge._units import chunk_start
+from snapmerge.format.exceptions import insert, lookup
+from snapmerge.format.store import Persistent
 from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
@@ -41,6 +40,7 @@ from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.state import Copy, Pending, SnapshotTarget, StoreStep
 from snapmerge.records import replace
+from snapmerge.units import chunk_start
 
 __all__ = [
     "area_written",

@@ -8,11 +8,10 @@ Source: ``snapshot_ctr`` in dm-snap.c, ``persistent_read_metadata``, ``read_head
 dm-snap-persistent.c (specs/devices.md, specs/store.md).
 """
 
-from snapmerge._codec import MAGIC, VERSION, Header, decode_header, decode_records
-from snapmerge._exceptions import insert
-from snapmerge._layout import area_location
-from snapmerge._store import DEFAULT_CHUNK_SIZE, Persistent, Store
-from snapmerge._units import is_chunk_size
+from snapmerge.format.codec import MAGIC, VERSION, Header, decode_header, decode_records
+from snapmerge.format.exceptions import insert
+from snapmerge.format.layout import area_location
+from snapmerge.format.store import DEFAULT_CHUNK_SIZE, Persistent, Store
 from snapmerge.machine.core import tables
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Load
@@ -24,6 +23,7 @@ from snapmerge.machine.snapshot.registry import register, snapshot, unregister
 from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.state import Merge, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.records import replace
+from snapmerge.units import is_chunk_size
 
 __all__ = ["can_merge", "construct_snapshot", "finish_load", "load_step"]
 

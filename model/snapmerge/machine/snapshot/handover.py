@@ -9,8 +9,8 @@ served.
 Source: ``snapshot_preresume``, ``__handover_exceptions``, ``__validate_exception_handover`` in dm-snap.c.
 """
 
-from snapmerge._exceptions import NO_EXCEPTIONS
-from snapmerge._store import Persistent
+from snapmerge.format.exceptions import NO_EXCEPTIONS
+from snapmerge.format.store import Persistent
 from snapmerge.machine.core.draft import Draft, View
 from snapmerge.machine.core.table_line import BadTable
 from snapmerge.machine.snapshot.registry import sharing_cow, snapshots_of

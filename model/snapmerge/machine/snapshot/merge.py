@@ -33,9 +33,8 @@ An error ends the loop (``fail_merge``, MERGE-9, MERGE-10).  A suspension lets t
 Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c (specs/merge.md).
 """
 
-from snapmerge._exceptions import lookup, remove
-from snapmerge._store import Persistent, Run
-from snapmerge._units import chunk_of, chunk_start
+from snapmerge.format.exceptions import lookup, remove
+from snapmerge.format.store import Persistent, Run
 from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
@@ -47,6 +46,7 @@ from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.snapshot import in_cow, track
 from snapmerge.machine.snapshot.state import Copy, Merge, MergeFlush, Phase, SnapshotTarget, StoreStep
 from snapmerge.records import replace
+from snapmerge.units import chunk_of, chunk_start
 
 __all__ = [
     "area_read",

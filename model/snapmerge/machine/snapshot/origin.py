@@ -7,8 +7,7 @@ and asks again when that one is done, until no snapshot answers that it must wai
 Source: ``origin_map``, ``do_origin``, ``__origin_write``, ``origin_write_extent`` in dm-snap.c (specs/origin.md).
 """
 
-from snapmerge._exceptions import lookup
-from snapmerge._units import chunk_of
+from snapmerge.format.exceptions import lookup
 from snapmerge.machine.core import bios, tables
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
@@ -19,6 +18,7 @@ from snapmerge.machine.snapshot.registry import registered_ids, snapshot
 from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.state import OriginTarget, SnapshotTarget
 from snapmerge.records import replace
+from snapmerge.units import chunk_of
 
 __all__ = ["construct_origin", "do_origin", "map_origin", "origin_max_io_len", "origin_write", "retry_origin"]
 

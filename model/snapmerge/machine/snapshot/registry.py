@@ -6,7 +6,7 @@ lists are in the stack's ``shared`` values.
 
 from typing import Final
 
-from snapmerge._errors import MachineError
+from snapmerge.errors import MachineError
 from snapmerge.machine.core.draft import Draft, View
 from snapmerge.machine.snapshot.state import SnapshotTarget
 

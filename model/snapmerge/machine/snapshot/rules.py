@@ -6,7 +6,7 @@ Seeded defects replace them, findings (what a real kernel does otherwise), and a
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snapmerge._store import Store
+from snapmerge.format.store import Store
 from snapmerge.machine.core.bio import Bio
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece

@@ -8,8 +8,7 @@ the snapshot has overflowed: it is invalid from then on, or, with ``PO``, only r
 Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md).
 """
 
-from snapmerge._exceptions import lookup
-from snapmerge._units import Chunk, chunk_of, chunk_start, offset_in_chunk
+from snapmerge.format.exceptions import lookup
 from snapmerge.machine.core import bios
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
@@ -19,6 +18,7 @@ from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
 from snapmerge.machine.snapshot.state import Pending, SnapshotTarget
 from snapmerge.records import replace
+from snapmerge.units import Chunk, chunk_of, chunk_start, offset_in_chunk
 
 __all__ = ["in_cow", "map_snapshot", "max_io_len", "track", "untrack"]
 

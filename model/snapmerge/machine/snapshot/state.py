@@ -4,8 +4,8 @@ from enum import Enum
 
 from immutables import Map
 
-from snapmerge._exceptions import NO_EXCEPTIONS, Exceptions
-from snapmerge._store import Run, Store
+from snapmerge.format.exceptions import NO_EXCEPTIONS, Exceptions
+from snapmerge.format.store import Run, Store
 from snapmerge.machine.core.state import Purpose, ResumeState, Target, Work
 from snapmerge.machine.snapshot.args import Features
 from snapmerge.records import dataclass, replace

@@ -3,13 +3,13 @@
 Source: ``chunk_io``, ``area_io``, ``write_header`` in dm-snap-persistent.c (specs/store.md).
 """
 
-from snapmerge._codec import encode_header
-from snapmerge._store import Persistent
-from snapmerge._units import SECTOR_BYTES
+from snapmerge.format.codec import encode_header
+from snapmerge.format.store import Persistent
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.bios import send
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.snapshot.state import SnapshotTarget, StoreIo, StoreStep
+from snapmerge.units import SECTOR_BYTES
 
 __all__ = ["drop_header", "read", "write", "write_header"]
 

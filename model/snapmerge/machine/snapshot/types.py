@@ -6,8 +6,8 @@ One record serves ``snapshot`` and ``snapshot-merge``, as one class of targets d
 
 from typing import Final
 
-from snapmerge._errors import MachineError
-from snapmerge._store import Persistent
+from snapmerge.errors import MachineError
+from snapmerge.format.store import Persistent
 from snapmerge.machine.core import bios, plain
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, TargetType
@@ -25,15 +25,7 @@ from snapmerge.machine.snapshot import (
     store_io,
 )
 from snapmerge.machine.snapshot.rules import SnapshotRules, rules_of
-from snapmerge.machine.snapshot.state import (
-    Copy,
-    MergeFlush,
-    OriginTarget,
-    Phase,
-    SnapshotTarget,
-    StoreIo,
-    StoreStep,
-)
+from snapmerge.machine.snapshot.state import Copy, MergeFlush, OriginTarget, Phase, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.records import replace
 
 __all__ = ["ORIGIN", "SNAPSHOT", "SNAPSHOT_RULES"]

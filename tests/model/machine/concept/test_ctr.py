@@ -2,11 +2,10 @@
 
 import pytest
 from tests.model._play import play
+from tests.model.machine.concept.test_worker import BASE, TABLE, WRITTEN
 
 import snapmerge as sm
 from snapmerge.machine.concept.state import ConceptMerge
-
-from .test_worker import BASE, TABLE, WRITTEN
 
 
 def _play(text: str) -> sm.Session:

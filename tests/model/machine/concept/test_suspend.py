@@ -1,8 +1,7 @@
 """How a merge of 2009 comes to rest, and goes on."""
 
 import pytest
-
-from .test_worker import merging
+from tests.model.machine.concept.test_worker import merging
 
 
 @pytest.mark.spec("CONCEPT-7", "CONCEPT-8")

@@ -4,7 +4,7 @@ import pytest
 from tests.model._play import play, setup
 
 import snapmerge as sm
-from snapmerge._errors import MachineError
+from snapmerge.errors import MachineError
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Suspending, Wake
 from snapmerge.machine.snapshot.registry import snapshot

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import snapmerge as sm
-from snapmerge._store import Persistent, Transient
-from snapmerge._units import is_chunk_size
+from snapmerge.format.store import Persistent, Transient
 from snapmerge.machine.core import table_line as table
 from snapmerge.machine.snapshot import args as arguments
+from snapmerge.units import is_chunk_size
 
 
 @pytest.mark.spec("CTOR-5")

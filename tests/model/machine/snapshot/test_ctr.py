@@ -2,7 +2,7 @@ import pytest
 from tests.model._play import Bench, disk_with, play, setup
 
 import snapmerge as sm
-from snapmerge._codec import MAGIC, Header, encode_header, encode_records
+from snapmerge.format.codec import MAGIC, Header, encode_header, encode_records
 
 PREFIX = "snapshot: "
 NO_MERGE = "snapshot-merge: Snapshot exception store does not support snapshot-merge."

@@ -1,0 +1,1 @@
+"""A real kernel as an ordinary process: user-mode Linux."""

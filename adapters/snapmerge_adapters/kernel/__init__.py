@@ -1,0 +1,1 @@
+"""The device-mapper of the kernel that this process runs on."""

@@ -1,0 +1,328 @@
+"""The real thing: the device-mapper of the kernel that this process runs on."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from snapmerge import (
+    OPERATION_WORDS,
+    SECTOR_BYTES,
+    TARGETS,
+    Blocked,
+    Capabilities,
+    Crash,
+    Died,
+    Disk,
+    Done,
+    Fault,
+    Finish,
+    Heal,
+    Operation,
+    OperationError,
+    Outcome,
+    Plain,
+    Reset,
+    Start,
+    operation_word,
+    print_operation,
+    shortened,
+)
+from snapmerge_adapters.cleanup import close_at_exit
+from snapmerge_adapters.kernel.blockio import Buffers, block_size, is_free
+from snapmerge_adapters.kernel.disks import Backing, Disks, backing_sectors
+from snapmerge_adapters.kernel.guard import Guard
+from snapmerge_adapters.kernel.jobs import Job, Worker
+from snapmerge_adapters.kernel.kmsg import KernelLog, trouble
+from snapmerge_adapters.kernel.libdm import DmError, Libdm, Target, errno_name
+from snapmerge_adapters.kernel.operator import Operator, Place
+from snapmerge_adapters.kernel.stillness import Stillness, stuck_tasks
+from snapmerge_adapters.unavailable import Unavailable
+
+__all__ = ["DeviceMapper"]
+
+_RESET_SECONDS: Final = 10.0
+_NAPS: Final = 10
+
+
+class DeviceMapper:
+    """Implements ``snapmerge.Implementation`` on this machine's kernel; wants root.
+
+    Disks are slices of ``backing``, a block device that nobody else uses; what is on it is lost.  ``nbd`` are nbd
+    devices that may be used for faults.  With ``volatile`` every disk has a volatile write cache, which is what makes
+    ``crash`` possible, and slow; what a crash keeps is then drawn from ``seed`` and from what the caches hold, so that
+    a trace that is replayed meets the same power cuts.  An operation that has not ended
+    after ``hang`` seconds is the implementation's death; ``finish`` waits ``patience`` seconds before it says Blocked.
+    ``alone`` says that this kernel has one processor, disks in its memory and nothing else to do: an operation is
+    then dead as soon as the kernel has nothing left to do for it.  ``apply`` does not return from such a one: ``alone``
+    is called with the outcome, from another thread.  Only devices whose names begin with ``prefix`` are ever touched.
+
+    Raises:
+        Unavailable: no device-mapper, no libdevmapper, or the backing device is missing or in use.
+    """
+
+    def __init__(
+        self,
+        backing: str,
+        *,
+        nbd: Sequence[str] = (),
+        volatile: bool = False,
+        prefix: str | None = None,
+        hang: float = 20.0,
+        alone: Callable[[Died], None] | None = None,
+        patience: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        _check(backing)
+        libdm = Libdm()
+        versions = _versions(libdm)
+        prefix = prefix or f"snapmerge-{os.getpid()}-"
+        self._volatile = volatile
+        under = Backing(backing, backing_sectors(backing), tuple(nbd), volatile)
+        buffers = Buffers()
+        disks = Disks(libdm, under, prefix, buffers)
+        self._place: Final = Place(libdm, disks, buffers, prefix, hang, alone is not None)
+        self._operator: Final = Operator(self._place)
+        self._started: dict[int, tuple[Plain, Operator, Job[Outcome]]] = {}
+        self._hang, self._patience = hang, patience
+        self._bound = Worker() if alone is None else Guard(lambda operation: alone(_hang_of(operation)), hang)
+        self._watch = KernelLog()
+        self._seed = seed
+        self._died: Died | None = None
+        self._closed = False
+        self._capabilities = _capabilities(under, versions)
+        self._watch.forget()
+        close_at_exit(self)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kernel can do."""
+        return self._capabilities
+
+    def apply(self, operation: Operation) -> Outcome:
+        """Does it and says what was seen.  Raises OperationError."""
+        if self._died is not None or self._closed:
+            return self._died or Died("closed")
+        if operation_word(operation) not in self._capabilities.operations:
+            raise OperationError(f"{operation_word(operation)} is not possible here")
+        outcome = self._within_bounds(operation)
+        if isinstance(outcome, Died):
+            self._died = outcome
+        return outcome
+
+    def _within_bounds(self, operation: Operation) -> Outcome:
+        if isinstance(self._bound, Guard):
+            with self._bound.watching(operation):
+                outcome = self._do(operation)
+        else:
+            job = self._bound.submit(lambda: self._do(operation))
+            if not job.ended(self._hang):
+                return _hang_of(operation)
+            outcome = job.result()
+        bad = trouble(self._watch.lines())
+        return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
+
+    def _do(self, operation: Operation) -> Outcome:
+        match operation:
+            case Start(key, inner):
+                return self._start(key, inner)
+            case Finish(key):
+                return self._finish(key)
+            case Disk() | Fault() | Heal():
+                return self._about_disk(operation)
+            case Reset():
+                return self._reset()
+            case Crash() if not self._volatile:
+                raise OperationError("these disks have no cache that a power cut could take; make them volatile")
+            case Crash():
+                return self._crash()
+            case _:
+                return self._operator.do(operation)
+
+    # --- disks -------------------------------------------------------------------------------------------------
+
+    def _about_disk(self, operation: Disk | Fault | Heal) -> Outcome:
+        disks = self._place.disks
+        if isinstance(operation, Disk):
+            if disks.get(operation.name) or operation.name in self._place.numbers:
+                raise OperationError(f"there is a {operation.name} already")
+            disks.create(operation.name, operation.size)
+            return Done()
+        disk = disks.get(operation.disk)
+        if disk is None:
+            raise OperationError(f"there is no disk {operation.disk}")
+        if isinstance(operation, Fault):
+            if operation.sector + operation.count > disk.size:
+                raise OperationError(f"{operation.disk} ends at sector {disk.size}")
+            disks.faulty(disk).fault(operation.kind, operation.sector, operation.count)
+        else:
+            disks.heal(disk)
+        return Done()
+
+    # --- what may block ----------------------------------------------------------------------------------------
+
+    def _start(self, key: int, operation: Plain) -> Outcome:
+        if key in self._started:
+            raise OperationError(f"{key} is under way: {shortened(print_operation(self._started[key][0]))}")
+        if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
+            raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
+        self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
+        operator = Operator(self._place, started=True)
+        job = Job(lambda: operator.do(operation)).start()
+        if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
+            operator.close()
+            raise error  # it makes no sense here, and has not begun
+        self._started[key] = (operation, operator, job)
+        return Done()
+
+    def _finish(self, key: int) -> Outcome:
+        if key not in self._started:
+            raise OperationError(f"nothing was started under {key}")
+        _, operator, job = self._started[key]
+        # In several naps: whatever could end it gets its turn in each, even on a machine that was away for a while.
+        if not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):
+            return Blocked()
+        del self._started[key]
+        operator.close()  # until now whoever started it has the device open
+        self._operator.close_devices()  # a table may have changed under them
+        return job.result()
+
+    # --- the end of everything ---------------------------------------------------------------------------------
+
+    def _crash(self) -> Outcome:
+        self._place.disks.power_off(self._seed)
+        outcome = self._remove_devices()
+        self._place.disks.power_on()
+        return outcome
+
+    def _reset(self) -> Outcome:
+        outcome = self._remove_devices()
+        if isinstance(outcome, Done):
+            self._place.disks.forget()
+        return outcome
+
+    def _remove_devices(self) -> Outcome:
+        self._operator.close_devices()
+        deadline = time.monotonic() + _RESET_SECONDS
+        still = Stillness()
+        while not self._unblock():
+            if time.monotonic() > deadline or (self._place.alone and still.reached(len(self._started))):
+                stuck = [shortened(print_operation(operation)) for operation, _, _ in self._started.values()]
+                return Died(f"hang: started operations do not end: {', '.join(stuck)}\n{stuck_tasks()}")
+        while self._remove_some():
+            pass
+        for device in self._place.numbers:  # what is left stands on itself, in a circle
+            self._turn_into_error(device)
+        while self._remove_some():
+            pass
+        if self._place.numbers:
+            return Died(f"devices can't be removed: {', '.join(self._place.numbers)}")
+        return Done()
+
+    def _unblock(self) -> bool:
+        """Turns what is suspended into errors, so that whatever waits for it ends; whether nothing waits now."""
+        for device in self._place.numbers:
+            with contextlib.suppress(DmError):
+                if self._place.libdm.info(self._place.prefix + device).suspended:
+                    self._turn_into_error(device)
+        for key, (_, operator, job) in list(self._started.items()):
+            if job.ended(0.02):
+                operator.close()
+                del self._started[key]
+        return not self._started
+
+    def _turn_into_error(self, device: str) -> None:
+        name = self._place.prefix + device
+        with contextlib.suppress(DmError):
+            self._place.libdm.load(name, [Target(0, 8, "error", "")])
+            self._place.libdm.resume(name)
+
+    def _remove_some(self) -> int:
+        """One pass from the newest device to the oldest: a device that another one uses waits for the next."""
+        removed = 0
+        for device in reversed(list(self._place.numbers)):
+            with contextlib.suppress(DmError):
+                self._place.libdm.remove(self._place.prefix + device)
+                del self._place.numbers[device]
+                removed += 1
+        return removed
+
+    def close(self) -> None:
+        """Removes every device and disk."""
+        if self._closed:
+            return
+        self._closed = True
+        outcome = self._ending(self._reset)
+        if isinstance(outcome, Done):
+            with contextlib.suppress(OSError):
+                self._place.disks.close()
+        self._operator.close()
+        self._bound.close()
+        self._watch.close()
+
+    def _ending(self, call: Callable[[], Outcome]) -> Outcome:
+        """Even the end may hang when a kernel is broken."""
+        job = Job(call).start()
+        return job.result() if job.ended(self._hang) else Died("hang: reset")
+
+
+def _hang_of(operation: Operation) -> Died:
+    return Died(f"hang: {shortened(print_operation(operation))} has not ended\n{stuck_tasks()}")
+
+
+def _check(backing: str) -> None:
+    if os.geteuid() != 0:
+        raise Unavailable("the host's device-mapper is for root only; a guest kernel needs no root")
+    try:
+        if not Path(backing).is_block_device():
+            raise Unavailable(f"{backing} can't be used: it is no block device")
+        if not is_free(backing):
+            raise Unavailable(f"{backing} is in use")
+        if (size := block_size(backing)) != SECTOR_BYTES:
+            raise Unavailable(f"{backing} has blocks of {size} bytes; others than {SECTOR_BYTES} are not modelled")
+    except OSError as error:
+        raise Unavailable(f"{backing} can't be used: {error.strerror}") from None
+
+
+def _versions(libdm: Libdm) -> dict[str, str]:
+    try:
+        libdm.ensure("snapshot")
+        return libdm.versions()
+    except DmError as error:
+        raise Unavailable(f"this kernel has no device-mapper that answers: {errno_name(error.errno)}") from None
+
+
+_TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"})
+
+
+def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
+    targets = TARGETS & set(versions)
+    words = set(OPERATION_WORDS)
+    if not backing.volatile:
+        words -= {"crash"}
+    if not backing.nbd:
+        words -= {"fault", "heal"}
+    about = ", ".join(f"{name} {versions[name]}" for name in sorted(targets) if name.startswith("snapshot"))
+    return Capabilities(
+        frozenset(words),
+        frozenset(targets),
+        frozenset({"read", "write", "flush"} if backing.nbd else ()),
+        _features(backing) | _TABLE_WORDS,
+        backing.sectors,
+        f"Linux {os.uname().release}, {about}",
+        tuple(sorted((name, version) for name, version in versions.items())),
+    )
+
+
+def _features(backing: Backing) -> frozenset[str]:
+    features = set()
+    if KernelLog().readable:
+        features.add("texts")
+    with contextlib.suppress(OSError):
+        device = Path(backing.path).stat().st_rdev
+        path = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/queue/discard_max_bytes"
+        if int(Path(path).read_text()) > 0:
+            features.add("discard")
+    return frozenset(features)

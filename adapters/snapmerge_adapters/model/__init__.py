@@ -1,0 +1,1 @@
+"""The model as an implementation: in memory, and over image files."""

@@ -1,0 +1,1 @@
+"""Other programs as implementations, and implementations as a program."""

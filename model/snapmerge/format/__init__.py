@@ -1,0 +1,1 @@
+"""The persistent exception store: its arithmetic, its bytes, and stores as values."""

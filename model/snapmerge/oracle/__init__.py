@@ -1,0 +1,1 @@
+"""Whether a history of operations and outcomes is one that the model allows."""

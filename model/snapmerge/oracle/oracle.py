@@ -1,0 +1,219 @@
+"""The oracle: is what was seen allowed?
+
+It holds, in effect, the set of all worlds that agree with everything seen so far, and does so lazily: it follows
+one *witness*, by the canonical schedule, as long as that agrees; when an observation contradicts the witness, it
+goes back over the history with every schedule, until it finds another witness or has tried them all.  So it never
+calls a divergence that some schedule explains, and where the kernel is deterministic it costs one world.
+
+While a merge is under way in the witness only its place is open.  There the witness lags: it lets the merge go on
+no further than what was seen needs.
+"""
+
+from snapmerge.errors import OperationError
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.registry import MAINLINE
+from snapmerge.oracle.agreement import agreeing, alike, asked, likely_outcome
+from snapmerge.oracle.budget import Budget, Exhausted, Spending
+from snapmerge.oracle.calm import merges
+from snapmerge.oracle.modelled import check_modelled
+from snapmerge.oracle.schedules import LOOKS
+from snapmerge.oracle.search import Search
+from snapmerge.records import dataclass
+from snapmerge.trace.kinds import possible
+from snapmerge.trace.lines import Step
+from snapmerge.trace.operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Write
+from snapmerge.trace.outcomes import Blocked, Outcome
+from snapmerge.world.moves import advance
+from snapmerge.world.session import Result, Session, operate, perform, tend
+from snapmerge.world.state import World
+
+__all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """No schedule explains the last step.  ``allowed``: what would have been, in the worlds that explain the rest."""
+
+    step: Step
+    allowed: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """The search was given up after this many worlds: neither agreement nor divergence is claimed."""
+
+    step: Step
+    worlds: int
+
+
+Verdict = Divergence | Undecided | None
+
+_BESIDE = (Read, Write, Flush, Discard, Metadata)
+"""Operations that may go on beside a merge."""
+
+_PATH_MAX = 512
+"""How many sessions of the past are kept, to begin a search at."""
+
+
+class Oracle:
+    """Judges one implementation's outcomes, in their order.
+
+    Attributes: ``history`` what was seen since the last ``reset``; ``worlds`` how many worlds were looked at beyond the
+    canonical ones.
+    """
+
+    def __init__(self, rules: Rules = MAINLINE, *, budget: Budget = Budget()) -> None:  # noqa: B008  # it is frozen
+        self.history: list[Step] = []
+        self.worlds = 0
+        self._rules = rules
+        self._budget = budget
+        self._witness = Session.new(rules)
+        self._path: list[Session | None] = []
+        self._expected: tuple[Operation, Result, Session] | None = None
+
+    @property
+    def world(self) -> World:
+        """The witness: a world that agrees with everything seen so far."""
+        return self._witness.world
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """The keys of operations under way in the witness."""
+        return frozenset(self._witness.tasks)
+
+    def check(self, operation: Operation) -> None:
+        """Whether the operation makes sense here; nothing is noted.
+
+        Raises:
+            OperationError: it does not; WouldBlock: it would never end.
+        """
+        if not isinstance(operation, LOOKS):
+            self._canonical(operation)
+
+    def expect(self, operation: Operation) -> Outcome:
+        """The outcome by the canonical schedule; nothing is noted.
+
+        Raises:
+            OperationError: the operation makes no sense here; WouldBlock: it would never end.
+        """
+        return likely_outcome(self._canonical(operation)[0])
+
+    def _canonical(self, operation: Operation, spending: Spending | None = None) -> tuple[Result, Session]:
+        """The canonical result; what ``expect`` has found out need not be found out again."""
+        if self._expected is None or self._expected[0] is not operation:
+            tick = Spending(Budget()).tick if spending is None else spending.tick
+            self._expected = (operation, *operate(self._witness, operation, tick=tick))
+        return self._expected[1:]
+
+    def observe(self, operation: Operation, outcome: Outcome | None) -> Verdict:
+        """Takes note of what was seen; None: it is allowed.  An ``outcome`` of None: what it was is not known.
+
+        Raises:
+            OperationError: the operation makes no sense here; NotModelled: it concerns what the model does not have.
+                Nothing is noted.
+        """
+        step, spending = Step(operation, outcome), Spending(self._budget)
+        try:
+            verdict = self._observe(step, spending)
+        except Exhausted:
+            verdict = Undecided(step, spending.worlds)
+        finally:
+            self._expected = None
+        if verdict is not None and outcome is not None:
+            check_modelled(asked(self._witness, operation), outcome)
+        return verdict
+
+    def _observe(self, step: Step, spending: Spending) -> Verdict:
+        agreed = self._soon(step, spending)
+        if agreed is None:
+            try:
+                result, after = self._canonical(step.operation, spending)
+            except OperationError:
+                return self._make_sense(step, spending)
+            question = asked(self._witness, step.operation)
+            agreed = next(agreeing(question, result, step.outcome, after), None)
+            waits = isinstance(step.operation, Finish) and isinstance(step.outcome, Blocked)
+            if agreed is None and step.outcome is not None and not waits and not possible(question, step.outcome):
+                return Divergence(step, (likely_outcome(result),))
+        if agreed is None:
+            return self._search(step, spending)
+        self._note(step, agreed)
+        return None
+
+    def _note(self, step: Step, witness: Session) -> None:
+        """Keeps what is needed to begin a search: nothing of what a ``reset`` has ended, few of the old sessions."""
+        if isinstance(step.operation, Reset):
+            self.history.clear()
+            self._path.clear()
+        else:
+            self.history.append(step)
+            self._path.append(self._witness)
+            _forget(self._path)
+        self._witness = witness
+
+    def _soon(self, step: Step, spending: Spending) -> Session | None:
+        """A session in which the operation agrees and a merge that is under way has gone on no further than it must."""
+        if not self._witness.world.flights:
+            return None
+        if isinstance(step.operation, LOOKS):
+            return self._met(step, spending)
+        if not isinstance(step.operation, _BESIDE) or self._witness.tasks or not merges(self._witness.world):
+            return None
+        try:
+            result, after = perform(self._witness, step.operation, tick=spending.tick)
+        except OperationError:
+            return None
+        return next(agreeing(asked(self._witness, step.operation), result, step.outcome, after), None)
+
+    def _met(self, step: Step, spending: Spending) -> Session | None:
+        """The first session of the canonical schedule in which a look shows what was seen."""
+        session, question = tend(self._witness), asked(self._witness, step.operation)
+        while True:
+            result, after = perform(session, step.operation)
+            agreed = next(agreeing(question, result, step.outcome, after), None)
+            if agreed is not None or not session.world.flights:
+                self._expected = (step.operation, result, after)
+                return agreed
+            spending.tick()
+            session = tend(Session(advance(session.world), session.tasks))
+
+    def _make_sense(self, step: Step, spending: Spending) -> Verdict:
+        """The operation makes no sense in the witness; where an outcome is not known it may in another world.
+
+        Raises:
+            OperationError: it makes none in any.
+        """
+        if any(past.outcome is None for past in self.history):
+            search = self._searched(step, spending)
+            if search is None:
+                return None
+            if search.exhausted:
+                return Undecided(step, spending.worlds)
+        self._canonical(step.operation, spending)
+        return None
+
+    def _search(self, step: Step, spending: Spending) -> Verdict:
+        search = self._searched(step, spending)
+        if search is None:
+            return None
+        return Undecided(step, spending.worlds) if search.exhausted else Divergence(step, tuple(search.allowed))
+
+    def _searched(self, step: Step, spending: Spending) -> Search | None:
+        """Takes note of the step if a search finds how it has come about; else the search, which did not."""
+        search = Search((*self.history, step), (*self._path, self._witness), spending)
+        found = search.run()
+        self.worlds += spending.worlds
+        if found is None:
+            return search
+        self.history.append(step)
+        self._path, self._witness = found
+        _forget(self._path)
+        return None
+
+
+def _forget(path: list[Session | None]) -> None:
+    """Lets old sessions go, but for the first of all."""
+    for old in range(len(path) - _PATH_MAX, 0, -1):
+        if path[old] is None:
+            break
+        path[old] = None

@@ -1,0 +1,274 @@
+"""What may come next, without what can't make a difference.
+
+In principle any effect in flight may be the next to finish.  Most orders lead to the same: the forty pieces of a
+read can end in 40! ways.  What is left out, and why nothing is lost by it:
+
+*   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at
+    once, unless another operation under way touches the same sectors; and so may the read half of a copy, if there is
+    no other, and nobody who might write to what it reads if the snapshot is lost.
+*   Where nothing that comes shows what is on a COW device (``Ahead``), the read half of a copy-out may be done at once:
+    whoever would write there waits for it, unless the snapshot is lost, and then nobody sees what was read.
+*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one
+    fails, when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can
+    happen, and they end in their order.
+*   Where a store may overflow but no disk can fail, the *writes* of those copies, and writes that fill a chunk in place
+    of one, end in the order of allocation: what has been filled out of turn waits for its turn, whatever becomes of the
+    snapshot meanwhile, and so does who is to see it.  What they read is free: an origin need not wait for a snapshot
+    that is lost.
+*   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
+    cut would take back.  That is most, and includes what any other order leaves, when its own data is written last,
+    behind every flush.  So one schedule stands for all.
+
+Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).
+"""
+
+from collections.abc import Iterator
+
+from snapmerge.format.store import Persistent
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.events import Fetch, Io
+from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
+from snapmerge.machine.linear import LinearTarget
+from snapmerge.machine.snapshot.state import Copy, SnapshotTarget
+from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
+from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, size
+from snapmerge.trace import operations as op
+from snapmerge.units import chunk_start
+from snapmerge.world.moves import advance, finish, in_canonical_order, moves
+from snapmerge.world.session import Session, Task
+from snapmerge.world.state import Flight, World
+
+__all__ = ["next_worlds"]
+
+
+def next_worlds(
+    key: int | None, session: Session, operation: op.Operation, after: Ahead
+) -> tuple[Iterator[World], bool]:
+    """The worlds that come next, and whether there is one at most."""
+    world = session.world
+    flight = next((f for f in world.flights if _commutes(session, key, f, after)), None)
+    if flight is not None:
+        return (finish(world, f) for f in (flight,)), True
+    if key is not None and _may_be_canonical(session, key, operation):
+        late = _written_late(session, key) if after.cuts else set()
+        flight = next((f for f in in_canonical_order(world) if f.effect.id not in late), None)
+        return (advance(world) if f is None else finish(world, f) for f in (flight,)), True
+    waiting = _waiting(world, operation)
+    if key is not None and after.cuts and not (_others(session, key) or merges(world) or may_fail(world)):
+        late = _written_late(session, key)
+        if len(late) == len(world.flights):
+            return (advance(w) for w in (world,)), True
+        waiting |= late
+    free = [flight for flight in world.flights if flight.effect.id not in waiting]
+    only = not free or (len(free) == 1 and not isinstance(free[0].effect, Fetch))
+    return moves(world, unless=lambda flight: flight.effect.id in waiting), only
+
+
+def _may_be_canonical(session: Session, key: int, operation: op.Operation) -> bool:
+    world = session.world
+    return not _others(session, key) and bool(world.flights) and _is_io(operation) and not merges(world) and calm(world)
+
+
+def _written_late(session: Session, key: int) -> set[int]:
+    """The ids of what the operation under ``key`` writes of its own: the later, the more a power cut may take back."""
+    token, stack, found = session.tasks[key].token, session.world.stack, set()
+    for flight in session.world.flights:
+        if isinstance(flight.effect, Io) and flight.effect.bio.is_write:
+            _, work = sender(stack, flight.effect.id)
+            if isinstance(work, Piece) and _token(session.world, work) == token:
+                found.add(flight.effect.id)
+    return found
+
+
+def _is_flushed(world: World, disk: str) -> bool:
+    """Whether the disk may be flushed beside what users flush: stores and merges do that."""
+    snaps = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget)]
+    return merges(world) or any(
+        isinstance(t.store, Persistent) and disk in names_below(world.stack, world.rules, t.cow) for t in snaps
+    )
+
+
+def _waiting(world: World, operation: op.Operation) -> set[int]:
+    """The ids of what may as well end later."""
+    if len(world.flights) < 2 or _looks_at_disks(world, operation):
+        return set()
+    if calm(world):
+        return set(_behind_others(world))
+    return set() if may_fail(world) else set(_out_of_turn(world))
+
+
+def _is_io(operation: op.Operation) -> bool:
+    return isinstance(operation, op.Read | op.Write | op.Flush | op.Discard | op.Finish)
+
+
+def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -> bool:
+    """Whether the flight may as well end at once, while the operation under ``key`` is waited for, or is to come."""
+    world = session.world
+    if not isinstance(flight.effect, Io) or flight.effect.bio.op is Op.FLUSH:
+        return False
+    if world.rules.claiming and merges(world):
+        return False  # nothing keeps that merge from the sectors that others write
+    _, work = sender(world.stack, flight.effect.id)
+    if isinstance(work, CopyJob):
+        return work.reading and (_reads_alone(session, key, work) or reads_what_it_should(world, work, after))
+    if key is None or not isinstance(work, Piece) or _token(world, work) != session.tasks[key].token:
+        return False
+    if (
+        after.cuts
+        and flight.effect.bio.is_write
+        and (_others(session, key) or _is_flushed(world, flight.effect.bio.where))
+    ):
+        return False  # what a flush makes durable is what was written before
+    mine = session.tasks[key].operation
+    return not any(_overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
+
+
+def _others(session: Session, key: int) -> list[Task]:
+    """The operations under way beside the one under ``key``."""
+    return [t for k, t in session.tasks.items() if k != key and not _is_idle(session.world, t)]
+
+
+def _reads_alone(session: Session, key: int | None, job: CopyJob) -> bool:
+    """Whether there is nobody beside the operation under ``key`` who might change what a copy is to read."""
+    return key is not None and not _others(session, key) and not _may_be_overtaken(session.world, job)
+
+
+def _may_be_overtaken(world: World, job: CopyJob) -> bool:
+    """Whether what a copy is to read may be written to before: by those who need not wait when the snapshot is lost.
+
+    Who waits for this very exception does so even then; others may be waiting for that of another snapshot.  A copy
+    that nobody waits for may still be there when the next operation begins.
+    """
+    snap = world.stack.targets[job.target]
+    if job.purpose is not Copy.OUT or not isinstance(snap, SnapshotTarget) or calm(world):
+        return False
+    if merges(world) or any(device.deferred for device in world.stack.devices.values()):
+        return True
+    start = chunk_start(job.old, snap.store.chunk_size)
+    end = start + job.destination.count
+    pending = snap.pending[job.old]
+    if not pending.waiting and not pending.origin_waiting:
+        return True
+    shifted = _is_shifted(world, snap)
+    for id, work in world.stack.work.items():
+        if isinstance(work, Rest) and work.bio.is_write and (shifted or work.bio.sector < end):
+            return True
+        if isinstance(work, Piece) and work.bio.is_write and id not in pending.origin_waiting:
+            bio = work.bio
+            if shifted or (bio.where == snap.origin and bio.sector < end and start < bio.sector + bio.count):
+                return True
+    return False
+
+
+def _is_shifted(world: World, snap: SnapshotTarget) -> bool:
+    """Whether sectors of the snapshot's origin have other numbers in some linear device that is not the origin."""
+    mine = places(world.stack, snap.origin, 0, size(world.stack, snap.origin))
+    for target in world.stack.targets.values():
+        if isinstance(target, LinearTarget) and target.device != snap.origin:
+            theirs = places(world.stack, target.lower, target.offset, target.line.length)
+            if mine is None or theirs is None or overlaps(mine, theirs):
+                return True
+    return False
+
+
+def _is_idle(world: World, task: Task) -> bool:
+    """Whether an operation is over, or held back until somebody resumes its device."""
+    if task.result is not None or task.token in world.ended or task.token in world.replies:
+        return True
+    if world.stack.requests:
+        return False
+    waiting = (world.stack.work[id] for d in world.stack.devices.values() if d.held for id in d.deferred)
+    return any(isinstance(w, DeviceBio) and w.parent == SUBMITTER and w.token == task.token for w in waiting)
+
+
+def _token(world: World, piece: Piece) -> int | None:
+    """Whose bio the piece is part of, at the end; None: it is more than that, or part of something else."""
+    work: Work | None = piece
+    while isinstance(work, Piece) and not work.full:
+        above = world.stack.work[work.parent]
+        if not isinstance(above, DeviceBio):
+            return None
+        if above.parent == SUBMITTER:
+            return above.token
+        work = world.stack.work[above.parent]
+    return None
+
+
+def _overlap(world: World, mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
+    """Whether a piece of an operation touches sectors of another; a device maps sectors to themselves."""
+    if isinstance(other, op.Flush):
+        return False
+    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES) or not isinstance(bio.payload, Buffer):
+        return True
+    if frame(world.stack, mine.where) != frame(world.stack, other.where):
+        return True
+    start = mine.sector + bio.payload.offset
+    return start < other.sector + other.count and other.sector < start + bio.count
+
+
+_RANGES = (op.Read, op.Write, op.Discard)
+
+
+def _looks_at_disks(world: World, operation: op.Operation) -> bool:
+    """Whether an operation sees or changes disks in another way than through snapshots, origins and merges."""
+    match operation:
+        case op.Metadata(disk):
+            return not _is_store(world, disk)
+        case op.Fault() | op.Heal():
+            return True
+        case op.Read(where) | op.Write(where) | op.Flush(where) | op.Discard(where):
+            return where in world.disks or _is_near_disks(world, where)
+        case op.Suspend(device) | op.Resume(device):
+            return is_linear(world.stack, device)
+        case op.Start(_, inner):
+            return _looks_at_disks(world, inner)
+        case _:
+            return False
+
+
+def _is_store(world: World, disk: str) -> bool:
+    """Whether there is a store on the disk, and one alone: what is written there as data is not in its metadata."""
+    targets = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget | ConceptMerge)]
+    others = [t for t in targets if disk in names_below(world.stack, world.rules, t.cow)]
+    return len(others) == 1 and others[0].cow == disk and isinstance(others[0].store, Persistent)
+
+
+def _is_near_disks(world: World, name: str) -> bool:
+    """Whether a device is linear, or lies on the COW device of a snapshot."""
+    stack = world.stack
+    cows = {t.cow for t in stack.targets.values() if isinstance(t, SnapshotTarget)}
+    return is_linear(stack, name) or frame(stack, name) in cows
+
+
+def _behind_others(world: World) -> Iterator[int]:
+    """The copies in flight that are not the oldest of their snapshot."""
+    met: dict[int, int] = {}
+    for flight in world.flights:
+        filled = _filled(world, flight)
+        if filled is not None and met.setdefault(filled[0], filled[1]) != filled[1]:
+            yield flight.effect.id
+
+
+def _out_of_turn(world: World) -> Iterator[int]:
+    """The writes in flight that fill an exception's chunk before an older exception, in flight as well, is filled."""
+    filling = {f.effect.id: at for f in world.flights if (at := _filled(world, f)) is not None}
+    under_way = set(filling.values())
+    oldest: dict[int, int] = {}
+    for target in {target for target, _ in under_way}:
+        snap = world.stack.targets[target]
+        if isinstance(snap, SnapshotTarget):
+            oldest[target] = next(old for old in snap.order if (target, old) in under_way)
+    for id, (target, chunk) in filling.items():
+        _, work = sender(world.stack, id)
+        if not (isinstance(work, CopyJob) and work.reading) and chunk != oldest.get(target, chunk):
+            yield id
+
+
+def _filled(world: World, flight: Flight) -> tuple[int, int] | None:
+    """The snapshot and the chunk of the exception that a flight helps to fill."""
+    match sender(world.stack, flight.effect.id)[1]:
+        case CopyJob(target, Copy.OUT, int(chunk)) | Piece(target=target, chunk=int(chunk), full=True):
+            return target, chunk
+        case _:
+            return None

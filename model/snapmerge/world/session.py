@@ -1,0 +1,356 @@
+"""Operations carried out on worlds: what a user does, step by step, with the environment's moves in between.
+
+A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule, or one of
+your choice; ``_schedules`` has every schedule.
+"""
+
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from immutables import Map
+
+from snapmerge.errors import EventError, OperationError, WouldBlock
+from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.draft import Rules
+from snapmerge.machine.core.events import (
+    CreateDevice,
+    Event,
+    LoadTable,
+    RemoveDevice,
+    ResumeDevice,
+    SendMessage,
+    SubmitBio,
+    SuspendDevice,
+)
+from snapmerge.machine.registry import MAINLINE
+from snapmerge.records import dataclass, replace
+from snapmerge.trace import operations as op
+from snapmerge.trace.outcomes import Blocked, Done, Failed
+from snapmerge.trace.payload import tags_from
+from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, look, metadata
+from snapmerge.world.moves import advance, finish
+from snapmerge.world.power import cut_power
+from snapmerge.world.state import World, happen, start_world, user_buffer
+
+__all__ = [
+    "NOW",
+    "Choose",
+    "Raw",
+    "Result",
+    "Session",
+    "Task",
+    "begin",
+    "blocked",
+    "enter",
+    "operate",
+    "perform",
+    "poll",
+    "settled",
+    "tend",
+]
+
+NOW: Final = -1
+"""The key of an operation that was not begun by ``start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An operation under way; ``stage``: what it waits for; ``failed``: how it will end once all is cleaned up."""
+
+    operation: op.Plain
+    token: int
+    stage: str = "only"
+    failed: Failed | None = None
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A world and the operations under way in it, by their keys."""
+
+    world: World
+    tasks: Map[int, Task] = Map()
+
+    @staticmethod
+    def new(rules: Rules = MAINLINE) -> "Session":
+        """A session in an empty world."""
+        return Session(start_world(rules))
+
+
+# --- to begin an operation ---------------------------------------------------------------------------------------
+
+
+def begin(session: Session, key: int, operation: op.Plain) -> Session:
+    """Begins an operation under a key that is free.  Raises OperationError when it makes no sense here."""
+    if key in session.tasks:
+        raise OperationError(f"the key {key} is in use; finish it first")
+    token = min(set(range(len(session.tasks) + 1)) - {t.token for t in session.tasks.values()})
+    try:
+        return _begin(session, key, operation, token)
+    except EventError as error:
+        raise OperationError(str(error)) from None
+
+
+def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Session:
+    world = session.world
+    match operation:
+        case op.Write() | op.Read() | op.Discard() | op.Flush():
+            return _begin_io(session, key, operation, token)
+        case op.Create(device):
+            if device in world.disks:
+                raise OperationError(f"{device} is a disk; a device needs another name")
+            return _ask(session, key, Task(operation, token, "create"), CreateDevice(token, device))
+        case op.Load(device, table):
+            return _ask(session, key, Task(operation, token), LoadTable(token, device, table))
+        case op.Resume(device):
+            return _ask(session, key, Task(operation, token), ResumeDevice(token, device))
+        case op.Suspend(device):
+            return _ask(session, key, Task(operation, token), SuspendDevice(token, device))
+        case op.Remove(device) if _is_open(session, device):
+            return _done(session, key, operation, token, world, Failed("EBUSY"))
+        case op.Remove(device):
+            return _ask(session, key, Task(operation, token), RemoveDevice(token, device))
+        case op.Message(device, text):
+            return _ask(session, key, Task(operation, token), SendMessage(token, device, text))
+        case op.Settle(device):
+            return Session(world, session.tasks.set(key, Task(operation, token, "settle")))
+        case op.Crash():
+            return Session(cut_power(world), Map({key: Task(operation, token, result=Done())}))
+        case op.Reset():
+            return Session(start_world(world.rules), Map({key: Task(operation, token, result=Done())}))
+        case op.Disk() | op.Fault() | op.Heal():
+            return _done(session, key, operation, token, change_disk(world, operation), Done())
+        case op.Status() | op.Table() | op.Events():
+            return _done(session, key, operation, token, world, look(world, operation))
+        case op.Metadata(name):
+            world, found = next(metadata(world, name))  # from now on it is this
+            return _done(session, key, operation, token, world, found)
+        case _:
+            assert_never(operation)
+
+
+def _ask(session: Session, key: int, task: Task, event: Event) -> Session:
+    return Session(happen(session.world, event), session.tasks.set(key, task))
+
+
+def _done(session: Session, key: int, operation: op.Plain, token: int, world: World, result: Result) -> Session:
+    return Session(world, session.tasks.set(key, Task(operation, token, result=result)))
+
+
+def _is_open(session: Session, device: str) -> bool:
+    """Whether somebody has the device open: I/O that was begun with ``start`` keeps it so until ``finish``."""
+    operations = (task.operation for task in session.tasks.values())
+    started = any(isinstance(o, op.Read | op.Write | op.Flush | op.Discard) and o.where == device for o in operations)
+    return started and device in session.world.stack.devices
+
+
+# --- I/O ---------------------------------------------------------------------------------------------------------
+
+
+def _begin_io(session: Session, key: int, io: op.Write | op.Read | op.Discard | op.Flush, token: int) -> Session:
+    world = session.world
+    if io.where in world.disks:
+        world, result = disk_io(world, io)
+        return _done(session, key, io, token, world, result)
+    if io.where not in world.stack.devices:
+        raise OperationError(f"there is no device or disk {io.where}")
+    buffer = user_buffer(token)
+    if isinstance(io, op.Write):
+        world = replace(world, buffers=world.buffers.set(buffer.owner, tuple(tags_from(io.tag, io.count))))
+    event = SubmitBio(token, _bio(io, buffer))
+    return _ask(Session(world, session.tasks), key, Task(io, token, "io"), event)
+
+
+def _bio(io: op.Write | op.Read | op.Discard | op.Flush, buffer: Buffer) -> Bio:
+    match io:
+        case op.Flush(where):
+            return Bio(Op.FLUSH, where)
+        case op.Write(where, sector, count):
+            return Bio(Op.WRITE, where, sector, count, buffer)
+        case op.Read(where, sector, count):
+            return Bio(Op.READ, where, sector, count, buffer)
+        case op.Discard(where, sector, count):
+            return Bio(Op.DISCARD, where, sector, count)
+        case _:
+            assert_never(io)
+
+
+# --- to see it end -----------------------------------------------------------------------------------------------
+
+
+def poll(session: Session, key: int) -> tuple[Session, Result | None]:
+    """What the operation under this key has come to; None while it is under way.  What has ended is taken out."""
+    session = tend(session)
+    task = session.tasks[key]
+    world, result = _result(session.world, task)
+    if result is None:
+        return session, None
+    return Session(world, session.tasks.delete(key)), result
+
+
+def _result(world: World, task: Task) -> tuple[World, Result | None]:
+    if task.result is not None:
+        return world, task.result
+    if task.stage == "settle":
+        return world, Done() if _settled(world, task.operation) else None
+    if task.stage == "io":
+        return _io_result(world, task)
+    reply = world.replies.get(task.token)
+    if reply is None:
+        return world, None
+    world = replace(world, replies=world.replies.delete(task.token))
+    if task.failed is not None:
+        return world, task.failed
+    return world, Done() if reply.errno is None else Failed(reply.errno, reply.text)
+
+
+def _io_result(world: World, task: Task) -> tuple[World, Result | None]:
+    if task.token not in world.ended:
+        return world, None
+    error = world.ended[task.token]
+    owner = user_buffer(task.token).owner
+    sectors = world.buffers.get(owner, ())
+    buffers = world.buffers.delete(owner) if owner in world.buffers else world.buffers
+    ended = world.ended.delete(task.token)
+    world = World(world.stack, world.disks, world.flights, buffers, ended, world.replies, world.rules)
+    if error is not None:
+        return world, Failed(error)
+    return world, Raw(sectors) if isinstance(task.operation, op.Read) else Done()
+
+
+def _settled(world: World, operation: op.Plain) -> bool:
+    """Whether a user who polls the status would say that the device's merge is over."""
+    device = world.stack.devices.get(operation.device) if isinstance(operation, op.Settle) else None
+    if device is None:
+        raise OperationError(f"there is no device to settle: {operation}")
+    targets = [world.stack.targets[id] for id in device.live]
+    return all(world.rules.by_class[type(target)].settled(target) for target in targets)
+
+
+def tend(session: Session) -> Session:
+    """Lets operations of several steps take the next one: ``create`` with a table loads and resumes, or undoes."""
+    if not session.world.replies:
+        return session
+    for key, task in sorted(session.tasks.items()):
+        if isinstance(task.operation, op.Create) and task.token in session.world.replies:
+            session = _next_stage(session, key, task, task.operation)
+    return session
+
+
+def _next_stage(session: Session, key: int, task: Task, create: op.Create) -> Session:
+    reply = session.world.replies[task.token]
+    if create.table is None or task.failed is not None or (task.stage == "resume" and reply.errno is None):
+        return session
+    if task.stage == "create" and reply.errno is not None:
+        return session
+    world = replace(session.world, replies=session.world.replies.delete(task.token))
+    event: Event
+    if reply.errno is not None:
+        task = replace(task, stage="remove", failed=Failed(reply.errno, reply.text))
+        event = RemoveDevice(task.token, create.device)
+    elif task.stage == "create":
+        task = replace(task, stage="load")
+        event = LoadTable(task.token, create.device, create.table)
+    else:
+        task = replace(task, stage="resume")
+        event = ResumeDevice(task.token, create.device)
+    return tend(_ask(Session(world, session.tasks), key, task, event))
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------
+
+
+Choose = Callable[[int], int]
+"""Chooses one of n: a number from 0 to n - 1."""
+
+
+def _no_tick() -> None:
+    pass
+
+
+def operate(
+    session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
+) -> tuple[Result, Session]:
+    """Carries an operation out by the canonical schedule, in which all that is in flight ends first; or as is chosen.
+
+    ``tick`` is called before every move of the canonical schedule; it may raise to give up.
+
+    Raises:
+        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+    """
+    session = settled(session, tick) if choose is None else _some_moves(session, choose)
+    return perform(session, operation, choose, tick)
+
+
+def perform(
+    session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
+) -> tuple[Result, Session]:
+    """Carries an operation out beside what is in flight, which goes on only until the operation has ended.
+
+    Raises:
+        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+    """
+    key, session = enter(session, operation)
+    if key is None:
+        return Done(), session
+    while True:
+        session, result = poll(session, key)
+        if result is not None:
+            return result, session
+        if not session.world.flights:
+            return blocked(operation), session
+        tick()
+        session = Session(_next_world(session.world, choose), session.tasks)
+
+
+def _next_world(world: World, choose: Choose | None) -> World:
+    if choose is None:
+        return advance(world)
+    flights = world.flights
+    return finish(world, flights[choose(len(flights))])
+
+
+def _some_moves(session: Session, choose: Choose) -> Session:
+    """Lets some of what is in flight go on; the last choice, beside those in flight, is to let nothing."""
+    if session.tasks:
+        session = tend(session)
+    while (flights := session.world.flights) and (chosen := choose(len(flights) + 1)) < len(flights):
+        session = tend(Session(finish(session.world, flights[chosen]), session.tasks))
+    return session
+
+
+def blocked(operation: op.Operation) -> Blocked:
+    """The outcome of what can't end.  Raises WouldBlock when nobody said that it may wait."""
+    if not isinstance(operation, op.Finish):
+        raise WouldBlock("it would block for ever; begin it with start")
+    return Blocked()
+
+
+def settled(session: Session, tick: Callable[[], None] = _no_tick) -> Session:
+    """The session when all that is in flight has ended, by the canonical schedule; ``tick`` comes before every move."""
+    if session.tasks:
+        session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
+    while session.world.flights:
+        world = session.world
+        while world.flights:
+            tick()
+            world = advance(world)
+        session = Session(world, session.tasks)
+        if session.tasks:
+            session = tend(session)
+    return session
+
+
+def enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
+    """Begins the operation; the key to poll, or None when there is nothing to wait for."""
+    match operation:
+        case op.Start(_, op.Disk() | op.Fault() | op.Heal() | op.Crash() | op.Reset() as inner):
+            raise OperationError(f"{type(inner).__name__.lower()} never blocks: do it without start")
+        case op.Start(key, inner):
+            return None, begin(session, key, inner)
+        case op.Finish(key):
+            if key not in session.tasks:
+                raise OperationError(f"nothing was started with the key {key}")
+            return key, session
+        case _:
+            return NOW, begin(session, NOW, operation)

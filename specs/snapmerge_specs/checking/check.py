@@ -1,0 +1,248 @@
+"""The check: many random scenarios on an implementation, in lockstep with the oracle."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from snapmerge import (
+    MAINLINE,
+    ConceptRules,
+    Died,
+    Divergence,
+    Implementation,
+    Operation,
+    OperationError,
+    Oracle,
+    Rules,
+    Step,
+    Undecided,
+    counted,
+    operation_word,
+)
+from snapmerge_specs.checking.replay import again, explained, shrunk
+from snapmerge_specs.checking.shrink import shrink
+from snapmerge_specs.concept.scenario import ConceptScenario
+from snapmerge_specs.lockstep.capabilities import left_out
+from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
+from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
+from snapmerge_specs.mistakes.findings import FINDINGS, Finding
+from snapmerge_specs.scenarios.driver import Sketched
+from snapmerge_specs.scenarios.layout import SECTORS_LEAST
+from snapmerge_specs.scenarios.scenario import Scenario
+
+__all__ = ["SHRINK_TRIES", "check"]
+
+SHRINK_TRIES: Final = 1000
+"""How often a trace is replayed to shrink it, at most."""
+
+Steps = tuple[Step, ...]
+
+
+def check(
+    make: Callable[[], Implementation],
+    *,
+    runs: int = 200,
+    steps: int = 30,
+    seed: int = 0,
+    rules: Rules = MAINLINE,
+    progress: Callable[[int, int], None] | None = None,
+    shrinking: Callable[[int, int], None] | None = None,
+    shrink_tries: int = SHRINK_TRIES,
+    shrink_seconds: float = 60,
+    clock: Callable[[], float] = time.monotonic,
+    make_oracle: Callable[[Rules], Oracle] = Oracle,
+    deadly_once_in: int = 20,
+) -> Report:
+    """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
+
+    ``make`` is called for the implementation, again when it has died, and for each scenario if it has no ``reset``.
+    ``progress`` hears of every scenario: how many are done, and of how many.  The same seed makes the same scenarios.
+    ``rules`` are the oracle's; their generation says which scenarios; ``make_oracle`` may give it another budget.
+
+    What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the
+    ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many operations are left.
+
+    An operation of which the kernel is known to die is tried once in ``deadly_once_in`` times, and else avoided.
+
+    Raises:
+        OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
+    """
+    effort = _Effort(shrink_tries, shrink_seconds, clock, shrinking)
+    checking = _Check(make, rules, runs, progress, effort, make_oracle, deadly_once_in=deadly_once_in)
+    try:
+        checking.run(steps, seed)
+        return checking.report(seed)
+    finally:
+        checking.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How much may be done to shrink a trace, and what hears of it."""
+
+    tries: int
+    seconds: float
+    clock: Callable[[], float]
+    progress: Callable[[int, int], None] | None
+
+    def shrink(self, trace: Steps, still_fails: Callable[[Steps], Steps | None]) -> Steps:
+        """The trace as small as that makes it."""
+        end = self.clock() + self.seconds
+        return shrink(trace, still_fails, tries=self.tries, over=lambda: self.clock() >= end, progress=self.progress)
+
+
+class _Check:
+    """One check under way."""
+
+    def __init__(
+        self,
+        make: Callable[[], Implementation],
+        rules: Rules,
+        runs: int,
+        progress: Callable[[int, int], None] | None,
+        effort: _Effort,
+        make_oracle: Callable[[Rules], Oracle],
+        *,
+        deadly_once_in: int,
+    ) -> None:
+        self._deadly_once_in = deadly_once_in
+        self._make_oracle = make_oracle
+        self._effort = effort
+        self._make = make
+        self._rules = rules
+        self._runs = runs
+        self._progress = progress
+        self._implementation = make()
+        self._started = time.monotonic()
+        self._scenarios: list[Scenario] = []
+        self._done = 0
+        self._kinds: Counter[str] = Counter()
+        self._reached: Counter[str] = Counter()
+        self._known: Counter[str] = Counter()
+        self._avoided: Counter[str] = Counter()
+        self._undecided: list[Undecided] = []
+        self._last: Steps = ()
+        self._found: DivergenceReport | None = None
+        self._refused: Counter[str] = Counter()
+        self._refusal: tuple[Operation, str] | None = None
+        self._used = False
+
+    def run(self, steps: int, number: int) -> None:
+        """Runs the scenarios; the first unexplained divergence ends the check."""
+        if (most := self._implementation.capabilities.sectors_max) < SECTORS_LEAST:
+            raise OperationError(
+                f"its disks have at most {counted(most, 'sector')} together; a check needs {SECTORS_LEAST}"
+            )
+        for run in range(self._runs):
+            draw = Random(f"{number} {run}").randint
+            if (lockstep := self._lockstep()) is None:
+                return
+            scenario = self._scenario(lockstep, Random(f"{number} {run} avoid"))
+            scenario.begin(draw)
+            for _ in range(steps):
+                if scenario.over:
+                    break
+                scenario.move(draw)
+            scenario.end()
+            self._ended(scenario, lockstep)
+            if self._found is not None:
+                return
+
+    def _scenario(self, lockstep: Lockstep, random: Random) -> Scenario | ConceptScenario:
+        kind = ConceptScenario if self._rules.has(ConceptRules) else Scenario
+        return kind(lockstep, self._disagreed, lambda operation: self._avoids(operation, random))
+
+    def _avoids(self, operation: Operation, random: Random) -> bool:
+        """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
+        about = self._implementation.capabilities.about
+        deadly = next((f for f in FINDINGS if f.death and f.leads_there(operation) and f.concerns(about)), None)
+        if deadly is None or random.randrange(self._deadly_once_in) == 0:
+            return False
+        self._avoided[deadly.name] += 1
+        return True
+
+    def _lockstep(self) -> Lockstep | None:
+        """For the next scenario; None when something unexplained was found before it could begin.
+
+        An implementation that can't be reset has left the model, too: that trace ends in the reset.
+        """
+        try:
+            return self._fresh()
+        except VerdictError as disagreement:
+            self._renew()
+            self._disagreed(VerdictError((*self._last, *disagreement.trace), disagreement.verdict))
+        return self._fresh() if self._found is None else None
+
+    def _fresh(self) -> Lockstep:
+        """An implementation without a ``reset`` is made anew each time.  Raises VerdictError."""
+        if self._used and "reset" not in self._implementation.capabilities.operations:
+            self._renew()
+        self._used = True
+        return Lockstep(self._implementation, self._rules, self._make_oracle)
+
+    def _ended(self, scenario: Sketched, lockstep: Lockstep) -> None:
+        """Counts what a scenario did."""
+        self._done += 1
+        self._refused.update(operation_word(operation) for operation, _ in lockstep.refused)
+        self._refusal = self._refusal or next(iter(lockstep.refused), None)
+        self._last = tuple(scenario.lockstep.steps)
+        self._kinds.update(operation_word(step.operation) for step in self._last)
+        self._reached.update(scenario.reached)
+        if self._progress is not None:
+            self._progress(self._done, self._runs)
+
+    def _disagreed(self, disagreement: VerdictError) -> None:
+        trace, verdict = disagreement.trace, disagreement.verdict
+        if isinstance(trace[-1].outcome, Died):
+            self._renew()
+        if (known := explained(trace, self._rules)) is not None:
+            self._known[known.name] += 1
+        elif isinstance(verdict, Undecided):
+            self._undecided.append(verdict)
+        elif isinstance(verdict, Divergence):
+            self._found = shrunk(trace, verdict, self._again, self._effort.shrink)
+
+    def _again(self, steps: Steps) -> VerdictError | None:
+        try:
+            return again(steps, self._fresh(), self._renew)
+        except VerdictError:  # it can't be reset after what was played before
+            self._renew()
+        try:
+            return again(steps, self._fresh(), self._renew)
+        except VerdictError as disagreement:  # nor when it is new
+            return disagreement
+
+    def _renew(self) -> None:
+        self._implementation.close()
+        self._implementation = self._make()
+
+    def report(self, number: int) -> Report:
+        """What has come of it."""
+        met = [_met(finding, self._known[finding.name]) for finding in FINDINGS if self._known[finding.name]]
+        return Report(
+            about=self._implementation.capabilities.about,
+            seed=number,
+            runs=self._done,
+            operations=sum(self._kinds.values()),
+            kinds=tuple(sorted(self._kinds.items())),
+            reached=tuple(sorted(self._reached.items())),
+            seconds=time.monotonic() - self._started,
+            found=self._found,
+            known=tuple(met),
+            avoided=tuple(sorted(self._avoided.items())),
+            undecided=tuple(self._undecided),
+            refused=tuple(sorted(self._refused.items())),
+            refusal=self._refusal,
+            left_out=left_out(self._implementation.capabilities),
+        )
+
+    def close(self) -> None:
+        """Gives the implementation back."""
+        self._implementation.close()
+
+
+def _met(finding: Finding, count: int) -> FindingMet:
+    return FindingMet(finding.name, finding.summary, count)

@@ -1,0 +1,212 @@
+"""What must hold of a merge of 2009 (specs/concept.md): of every world, and of two worlds one move apart."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from snapmerge import Io, Op, World
+from snapmerge.format.exceptions import lookup
+from snapmerge.machine.concept.state import ConceptCopy, ConceptMerge, Stage
+from snapmerge.machine.core.state import CopyJob, Piece, Removing, Resuming, Suspending, Target
+from snapmerge.machine.snapshot.state import SnapshotTarget
+
+__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant", "is_held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """``holds`` gives None, or a sentence about what is wrong."""
+
+    name: str
+    statement: str
+    holds: Callable[[World], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInvariant:
+    """The same for the worlds before and after a move."""
+
+    name: str
+    statement: str
+    holds: Callable[[World, World], str | None]
+
+
+def _merges(world: World) -> Iterator[ConceptMerge]:
+    return (t for _, t in sorted(world.stack.targets.items()) if isinstance(t, ConceptMerge))
+
+
+def _one_copy(world: World) -> str | None:
+    """A merge has one copy in flight at most."""
+    for merge in _merges(world):
+        if len(merge.copies) > 1:
+            return f"{merge.device} copies the chunks {merge.copies} at once"
+    return None
+
+
+def _rests(world: World) -> str | None:
+    """Nothing of a merge is under way while its device is suspended."""
+    for merge in _merges(world):
+        if world.stack.devices[merge.device].suspended and merge.copies and not _asked(world, merge.device):
+            return f"{merge.device} is suspended, and copies chunk {merge.copies[0]}"
+    return None
+
+
+def _asked(world: World, device: str) -> bool:
+    """Whether a request that stops the device's merge, or lets it go on, is under way."""
+    return any(isinstance(r, Suspending | Resuming | Removing) and r.device == device for r in world.stack.requests)
+
+
+def _goes_on(world: World) -> str | None:
+    """With nothing in flight, a merge that nothing holds back has ended, well or badly."""
+    if world.flights or world.stack.requests:
+        return None
+    for merge in _merges(world):
+        if is_held(world, merge.device):
+            continue
+        if merge.active and merge.id in world.stack.devices[merge.device].live and not merge.is_over:
+            return f"{merge.device} has stopped at chunk {merge.progress} of {merge.end}"
+    return None
+
+
+def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> bool:
+    """Whether a device holds I/O back, or one that its own I/O may have to wait for.
+
+    That is what lies below it, and the COW devices of snapshots that save what is written there.
+    """
+    device = world.stack.devices.get(name)
+    if device is not None and device.held:
+        return True
+    targets = world.stack.targets
+    below = (
+        {
+            part
+            for id in (*device.live, *device.inactive)
+            for part in world.rules.by_class[type(targets[id])].lower(targets[id])
+        }
+        if device
+        else set()
+    )
+    below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
+    return any(is_held(world, part, above | {name}) for part in below - above - {name})
+
+
+def _own_chunk(world: World) -> str | None:
+    """A write waits only while its own chunk is being copied, or written to both homes; nothing else waits."""
+    for merge in _merges(world):
+        if merge.held:
+            return f"{merge.device}: something waits for the end, and chunk {merge.progress} is next"
+        for id in merge.queued:
+            piece = world.stack.work[id]
+            if not isinstance(piece, Piece) or piece.bio.op is Op.FLUSH:
+                return f"{merge.device}: a flush waits for chunk {merge.progress}"
+            chunk = piece.bio.sector // merge.chunk_size
+            mine = chunk == merge.progress or chunk in merge.tracked
+            if not mine or lookup(merge.completed, chunk) is None:
+                return f"{merge.device}: a {piece.bio.op.value} of chunk {chunk} waits for chunk {merge.progress}"
+            if not piece.bio.is_write:
+                return f"{merge.device}: a {piece.bio.op.value} waits for chunk {chunk}"
+    return None
+
+
+def _stays_inside(world: World) -> str | None:
+    """A merge copies to sectors of its target only."""
+    for flight in world.flights:
+        work = world.stack.work.get(flight.effect.id)
+        if not isinstance(flight.effect, Io) or not isinstance(work, CopyJob) or work.purpose is not ConceptCopy.CHUNK:
+            continue
+        merge = world.stack.targets.get(work.target)
+        to = work.destination
+        if not isinstance(merge, ConceptMerge):
+            continue
+        start, end = merge.line.start, merge.line.start + merge.line.length
+        if to.sector < start or to.sector + to.count > end:
+            return f"{merge.device} copies to the sectors {to.sector}+{to.count} of {to.where}"
+    return None
+
+
+def _one_server(world: World) -> str | None:
+    """The exceptions on a COW device are one target's."""
+    for merge in _merges(world):
+        if not merge.active or not merge.valid:
+            continue
+        for other in world.stack.targets.values():
+            serves = isinstance(other, ConceptMerge | SnapshotTarget) and other.cow == merge.cow
+            if serves and other.device != merge.device and _is_at_work(other):
+                return f"{merge.device} and {other.device} both serve {merge.cow}"
+    return None
+
+
+def _is_at_work(target: Target) -> bool:
+    return isinstance(target, ConceptMerge | SnapshotTarget) and target.active and target.valid
+
+
+def _one_merge(world: World) -> str | None:
+    """One merge at a time copies to a destination."""
+    met: dict[str, str] = {}
+    for merge in _merges(world):
+        if merge.active and met.setdefault(merge.destination, merge.device) != merge.device:
+            return f"{met[merge.destination]} and {merge.device} both merge into {merge.destination}"
+    return None
+
+
+def _stops_soon(before: World, after: World) -> str | None:
+    """While a device is on its way to rest, its merge begins no further copy."""
+    stopping = {device for device, request in _turns(before).items() if isinstance(request, Suspending)}
+    for merge in _merges(after):
+        was = before.stack.targets.get(merge.id)
+        rested = isinstance(was, ConceptMerge) and was.stage is Stage.IDLE
+        if merge.device in stopping and rested and merge.stage in _AT_A_CHUNK:
+            return f"{merge.device} is to be suspended, and takes chunk {merge.progress}"
+    return None
+
+
+def _turns(world: World) -> dict[str, Suspending | Resuming | Removing]:
+    """For each device the request whose turn it is."""
+    turns: dict[str, Suspending | Resuming | Removing] = {}
+    for request in world.stack.requests:
+        if isinstance(request, Suspending | Resuming | Removing):
+            turns.setdefault(request.device, request)
+    return turns
+
+
+_AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
+
+
+def _one_event(before: World, after: World) -> str | None:
+    """One event is raised when a merge ends that had something to merge, and none at any other time."""
+    ended = [
+        m.device for m in _merges(after) if m.completed and _has_ended(after, m.id) and not _has_ended(before, m.id)
+    ]
+    for name, device in sorted(after.stack.devices.items()):
+        was = before.stack.devices.get(name)
+        raised = device.events - was.events if was is not None else 0
+        if raised > ended.count(name) and _has_merge(after, name):
+            return f"{name} raises an event, and nothing has ended"
+        if raised < ended.count(name):
+            return f"{name} has ended, and raises no event"
+    return None
+
+
+def _has_ended(world: World, id: int) -> bool:
+    target = world.stack.targets.get(id)
+    return isinstance(target, ConceptMerge) and target.finished and target.stage is not Stage.ENDING
+
+
+def _has_merge(world: World, device: str) -> bool:
+    return any(merge.device == device for merge in _merges(world))
+
+
+CONCEPT_INVARIANTS: Final = (
+    Invariant("one copy", "CONCEPT-6", _one_copy),
+    Invariant("rests", "CONCEPT-7", _rests),
+    Invariant("goes on", "CONCEPT-5", _goes_on),
+    Invariant("own chunk", "CONCEPT-9", _own_chunk),
+    Invariant("stays inside", "CONCEPT-10", _stays_inside),
+    Invariant("one server of exceptions", "CONCEPT-11", _one_server),
+    Invariant("one merge", "CONCEPT-12", _one_merge),
+)
+
+CONCEPT_STEPS: Final = (
+    StepInvariant("stops soon", "CONCEPT-8", _stops_soon),
+    StepInvariant("one event", "CONCEPT-14", _one_event),
+)

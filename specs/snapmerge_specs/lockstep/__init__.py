@@ -1,0 +1,1 @@
+"""An implementation and the oracle beside it: judged outcomes, capabilities, and reports."""

@@ -1,0 +1,59 @@
+"""What a check has found: a value, for people to read and for programs to use."""
+
+from dataclasses import dataclass
+
+from snapmerge import Divergence, Operation, Step, Undecided
+
+__all__ = ["DivergenceReport", "FindingMet", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceReport:
+    """A scenario in which the implementation left the model; the last of ``trace`` is the step that did.
+
+    ``trace`` is shrunk: no part of it can be left out, as far as the search went.  ``known``: the name of the recorded
+    finding that explains it, if one does.
+    """
+
+    trace: tuple[Step, ...]
+    divergence: Divergence
+    known: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMet:
+    """A recorded misbehaviour of a real implementation, and how often it was met in this check."""
+
+    name: str
+    summary: str
+    met: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name.
+
+    ``avoided`` counts, by finding, the operations that were left out as the kernel is known to die of them.
+    ``refused`` counts the operations that make sense and that the implementation refused all the same, ``refusal`` is
+    the first of them and why; ``left_out`` what was never asked for, as its capabilities lack it.
+    """
+
+    about: str
+    seed: int
+    runs: int
+    operations: int
+    kinds: tuple[tuple[str, int], ...]
+    reached: tuple[tuple[str, int], ...]
+    seconds: float
+    found: DivergenceReport | None = None
+    known: tuple[FindingMet, ...] = ()
+    avoided: tuple[tuple[str, int], ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    refused: tuple[tuple[str, int], ...] = ()
+    refusal: tuple[Operation, str] | None = None
+    left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def checked(self) -> int:
+        """How many operations say something about the implementation: all but those that only make disks."""
+        return self.operations - dict(self.kinds).get("disk", 0)

@@ -1,0 +1,46 @@
+"""A divergence in words, the same wherever it is met: the trace, what is allowed, what was seen."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from snapmerge import Divergence, Step, counted, print_outcome, print_trace, shortened
+from snapmerge_specs.lockstep.report import DivergenceReport
+
+__all__ = ["OUTCOME_MAX", "DivergenceError", "allowed_text", "divergence_text", "seen_text", "some_text"]
+
+_ALLOWED_MAX: Final = 8
+
+OUTCOME_MAX: Final = 1000
+"""Characters of an outcome in a sentence; what is printed as a trace or as JSON is whole."""
+
+
+def seen_text(step: Step) -> str:
+    """What was seen, as a trace writes it."""
+    return "nothing" if step.outcome is None else print_outcome(step.outcome)
+
+
+def allowed_text(divergence: Divergence) -> str:
+    """What would have been allowed, the first few of it."""
+    return some_text([print_outcome(outcome) for outcome in divergence.allowed])
+
+
+def some_text(texts: Sequence[str]) -> str:
+    """The first few of some outcomes, and how many more there are."""
+    more = len(texts) - _ALLOWED_MAX
+    beyond = f", or {counted(more, 'other outcome')}" if more > 0 else ""
+    return (", or ".join(shortened(text, OUTCOME_MAX) for text in texts[:_ALLOWED_MAX]) or "nothing at all") + beyond
+
+
+def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
+    """A report of some lines; ``rows`` are more of them, such as how to replay it."""
+    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *rows)
+    body = "".join(f"{name:<10}{text}\n" for name, text in rows)
+    return f"DIVERGED from the model; the shortest trace that was found:\n\n{print_trace(found.trace)}\n{body}"
+
+
+class DivergenceError(AssertionError):
+    """An implementation has left the model: the message is the report.  Attribute: ``found``."""
+
+    def __init__(self, found: DivergenceReport, *rows: tuple[str, str]) -> None:
+        self.found = found
+        super().__init__(divergence_text(found, *rows))

@@ -1,0 +1,1 @@
+"""Seeded defects of the model, and known findings in real kernels."""

@@ -1,0 +1,167 @@
+"""Where a real kernel does what it should not: named, each with the transition as that kernel makes it.
+
+The model does not follow.  A check that meets one of these says which, and goes on; the trace of the same name in
+``specs/findings`` shows it in as few lines as possible.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from snapmerge import MAINLINE, Bio, Budget, Create, Died, Draft, Load, NotModelled, Op, Operation, Rules, Start, Step
+from snapmerge.format.store import Persistent, Store
+from snapmerge.machine.snapshot.merge import area_read, commit_done
+from snapmerge.machine.snapshot.rules import SnapshotRules
+from snapmerge.machine.snapshot.snapshot import max_io_len
+from snapmerge.machine.snapshot.state import SnapshotTarget, StoreStep
+from snapmerge.machine.snapshot.store_io import write_header
+from snapmerge.records import dataclass, replace
+from snapmerge_specs.lockstep.lockstep import judge
+
+__all__ = ["FINDINGS", "Finding", "explanation"]
+
+
+def _nothing(_operation: Operation) -> bool:
+    return False
+
+
+def _lines(operation: Operation) -> list[list[str]]:
+    """The words of the table lines that an operation has."""
+    operation = operation.operation if isinstance(operation, Start) else operation
+    table = operation.table if isinstance(operation, Create | Load) else None
+    return [line.split() for line in table.split(";")] if table is not None else []
+
+
+def _zeroes_small_chunks(operation: Operation) -> bool:
+    """Makes a snapshot with ``discard_zeroes_cow`` whose table line says chunks below 512 sectors."""
+    lines = [words for words in _lines(operation) if "discard_zeroes_cow" in words[7:]]
+    return any(words[6].isdecimal() and int(words[6]) < 512 for words in lines)
+
+
+def _merges_transient(operation: Operation) -> bool:
+    return any(words[2] == "snapshot-merge" and words[5:6] and words[5][0] in "Nn" for words in _lines(operation))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A misbehaviour: ``rules`` are the model's with the one transition that a kernel makes otherwise.
+
+    ``releases``: those that it was seen on.  ``statement``: the statement of ``specs`` that it violates.
+    ``death``: what stands in a kernel's last words when it dies of it; ``rules`` are then those of the kernel until it
+    does.  ``leads_there``: whether an operation is one of which a kernel may die so.
+    """
+
+    name: str
+    summary: str
+    statement: str
+    releases: tuple[str, ...]
+    rules: Rules
+    death: str = ""
+    leads_there: Callable[[Operation], bool] = _nothing
+
+    def concerns(self, about: str) -> bool:
+        """Whether the kernel that says this of itself is of a series in which the finding was seen."""
+        found = re.search(r"Linux (\d+\.\d+)\b", about)
+        return found is not None and any(release.startswith(f"{found[1]}.") for release in self.releases)
+
+
+def _cut_from_start(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
+    """Discards are cut every chunk size sectors from their own start, not at the chunks' borders."""
+    if bio.op is Op.DISCARD and snap.merge is None and snap.store.chunk_size:
+        return min(bio.count, snap.store.chunk_size)
+    return max_io_len(d, snap, bio)
+
+
+def _commit_forgotten(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
+    """The records are cleared in memory although clearing them on disk has failed, and still counted."""
+    store, run = snap.store, snap.merge.run if snap.merge is not None else None
+    if error is not None and isinstance(store, Persistent) and run is not None:
+        snap = d.put(replace(snap, store=replace(store, image=store.cleared(run.count))), over=snap)
+    commit_done(d, snap, error)
+
+
+def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) -> None:
+    """The store goes back an area although reading it has failed."""
+    if error is not None and isinstance(snap.store, Persistent):
+        snap = d.put(replace(snap, store=replace(snap.store, area=snap.store.area - 1)), over=snap)
+    area_read(d, snap, error, data)
+
+
+def _plain_header(d: Draft, snap: SnapshotTarget) -> None:
+    """The header of an invalid store is written like any data, without a flush."""
+    write_header(d, snap, StoreStep.DROP)
+
+
+def _takes_all(_store: Store) -> bool:
+    """Every kind of store may be merged."""
+    return True
+
+
+FINDINGS: tuple[Finding, ...] = (
+    Finding(
+        "misaligned-discard",
+        "a discard that begins inside a chunk zeroes sectors of another chunk",
+        "SNAP-12",
+        ("6.1.176", "6.12.101", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, max_io_len=_cut_from_start),
+    ),
+    Finding(
+        "merge-repeats-cleared-records",
+        "after a failed metadata write, a restarted merge takes cleared records for real ones and copies the header",
+        "MERGE-17",
+        ("6.1.176", "6.12.101", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, commit_done=_commit_forgotten),
+    ),
+    Finding(
+        "merge-skips-area",
+        "after a failed read of an area, a restarted merge goes on with the area before it, or ends early",
+        "MERGE-18",
+        ("6.1.176", "6.12.101", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, area_read=_area_skipped),
+    ),
+    Finding(
+        "invalidation-is-volatile",
+        "a power cut can take back that a snapshot is invalid, while the origin has lost what it should have kept",
+        "SNAP-13",
+        ("6.1.176", "6.12.101", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, drop_header=_plain_header),
+    ),
+    Finding(
+        "discards-divide-by-zero",
+        "a table line with discard_zeroes_cow and chunks below 512 sectors makes the kernel divide by zero",
+        "SNAP-19",
+        ("7.2.7",),
+        MAINLINE,
+        death="blk_stack_limits",
+        leads_there=_zeroes_small_chunks,
+    ),
+    Finding(
+        "merge-without-operations",
+        "a merge of a store that has no merge operations is accepted, and its resume calls them: a null pointer",
+        "MERGE-31",
+        ("6.1.176", "7.2.7"),
+        MAINLINE.changed(SnapshotRules, can_merge=_takes_all),
+        death="snapshot_merge_next_chunks",
+        leads_there=_merges_transient,
+    ),
+)
+
+
+_BUDGET = Budget(work=2_000)
+"""For one step: a trace of a finding follows its rules nearly by the canonical schedule."""
+
+
+def explanation(trace: Iterable[Step]) -> Finding | None:
+    """The finding that makes every outcome of a trace allowed, if there is one."""
+    steps = tuple(trace)
+    last = steps[-1].outcome if steps else None
+    if isinstance(last, Died):
+        deadly = (finding for finding in FINDINGS if finding.death and finding.death in last.text)
+        return next((finding for finding in deadly if _explains(finding, steps[:-1])), None)
+    return next((finding for finding in FINDINGS if _explains(finding, steps)), None)
+
+
+def _explains(finding: Finding, steps: tuple[Step, ...]) -> bool:
+    try:
+        return all(verdict is None for _, verdict in judge(steps, finding.rules, budget=_BUDGET))
+    except NotModelled:
+        return False

@@ -1,0 +1,1 @@
+"""What a user may count on, whatever the transitions: promises, checked against a trace."""

@@ -1,0 +1,398 @@
+"""What a user may count on, whoever does it and by whatever transitions: promises, looked at in a trace.
+
+The oracle asks whether an implementation does what Linux does.  This asks the other question: it knows nothing of
+the machine, only what operations mean to their user (specs/promises.md).  It goes on where the oracle can't, and
+says nothing where a user may count on nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import snapmerge as sm
+from snapmerge import Operation, Outcome, Seen, Step, print_operation, print_outcome
+from snapmerge_specs.promises import tables
+from snapmerge_specs.promises.held import May, Volume, either
+from snapmerge_specs.promises.shadow import Place, Shadow
+from snapmerge_specs.promises.state import Device, Disk, Store, parse_lines
+from snapmerge_specs.promises.words import BrokenPromise, is_fault, misread, subject, what_is_broken
+
+__all__ = ["BrokenPromise", "Promises", "broken_promise"]
+
+Control = sm.Create | sm.Load | sm.Resume | sm.Suspend | sm.Remove
+Io = sm.Write | sm.Read | sm.Discard | sm.Flush
+
+_BESIDE: Final = "its table was changed beside other operations"
+
+
+@dataclass(slots=True)
+class _Task:
+    """An operation under way: when it began, how often its device had changed by then, what it may read.
+
+    ``alone``: nothing else was written where it writes.
+    """
+
+    operation: sm.Plain
+    began: int
+    changed: int
+    alone: bool = True
+    may: list[May] | None = field(default_factory=list)
+
+
+class Promises:
+    """Looks at steps, one after another.  ``given_up`` says what nothing is said of any more, and why.
+
+    Never raises: a step that makes no sense means nothing.
+    """
+
+    def __init__(self) -> None:
+        self._shadow = Shadow()
+        self._tasks: dict[int, _Task] = {}
+        self._steps = -1
+        self._broken: BrokenPromise | None = None
+
+    @property
+    def given_up(self) -> dict[str, str]:
+        """What is not looked at any more, and why."""
+        return self._shadow.given_up
+
+    def observe(self, operation: Operation, outcome: Outcome | None) -> BrokenPromise | None:
+        """One more step; the first promise that it breaks.  None as an outcome: it was not recorded."""
+        self._steps += 1
+        self._shadow.time += 1
+        self._broken = None
+        tables.watch_faults(self._shadow)
+        if isinstance(outcome, sm.Died):
+            self._break("PROMISE-6", f"{print_operation(operation)} -> {print_outcome(outcome)}")
+            return self._broken
+        match operation:
+            case sm.Start(key, inner):
+                if isinstance(outcome, sm.Done | None):
+                    self._begin(key, inner)
+            case sm.Finish(key):
+                self._finish(key, outcome)
+            case _:
+                self._end(_Task(operation, self._shadow.time, self._changed(operation)), outcome)
+        self._under_way()
+        return self._broken
+
+    def would_block(self, operation: Operation) -> bool:
+        """Whether an operation may have to wait for a device to be resumed, so that it must be started."""
+        held = any(device.suspended is not False for device in self._shadow.devices.values())
+        return held and isinstance(operation, sm.Settle | Io | sm.Create | sm.Load | sm.Remove | sm.Suspend)
+
+    def _break(self, statement: str, text: str) -> None:
+        if self._broken is None:
+            self._broken = BrokenPromise(statement, text, self._steps)
+
+    # --- operations under way ---
+
+    def _changed(self, operation: sm.Plain) -> int:
+        device = self._shadow.devices.get(subject(operation))
+        return 0 if device is None else device.changed
+
+    def _begin(self, key: int, operation: sm.Plain) -> None:
+        if isinstance(operation, Control) and (device := self._shadow.devices.get(operation.device)) is not None:
+            if isinstance(operation, sm.Suspend):
+                device.suspended = None
+            else:
+                tables.doubt(self._shadow, device, _BESIDE)
+        self._tasks[key] = task = _Task(operation, self._shadow.time, self._changed(operation))
+        self._compete(task)
+
+    def _finish(self, key: int, outcome: Outcome | None) -> None:
+        if (task := self._tasks.get(key)) is None:
+            return
+        if isinstance(outcome, sm.Blocked):
+            self._blocked(task)
+        elif outcome is None:
+            task.alone, task.may = False, None
+        else:
+            del self._tasks[key]
+            if not isinstance(task.operation, Control):
+                self._end(task, outcome)
+            elif (device := self._shadow.devices.get(task.operation.device)) is not None:
+                device.suspended = None
+                if not isinstance(task.operation, sm.Suspend):
+                    tables.doubt(self._shadow, device, _BESIDE)
+
+    def _blocked(self, task: _Task) -> None:
+        """It waits, which is right as long as something is suspended or is being changed."""
+        devices = self._shadow.devices.values()
+        held = any(device.suspended is not False or not device.certain for device in devices)
+        busy = any(isinstance(other.operation, Control) for other in self._tasks.values())
+        if isinstance(task.operation, Io) and not held and not busy and self._places(task.operation) is not None:
+            self._break("DEV-5", f"{print_operation(task.operation)} -> blocked")
+
+    def _compete(self, task: _Task) -> None:
+        """Of writes that are under way together nobody says which comes last."""
+        if not isinstance(task.operation, sm.Write | sm.Discard):
+            return
+        mine = self._places(task.operation)
+        for other in self._tasks.values():
+            if other is task or not isinstance(other.operation, sm.Write | sm.Discard):
+                continue
+            theirs = self._places(other.operation)
+            if mine is None or theirs is None or any(a.meets(b) for a in mine for b in theirs):
+                task.alone = other.alone = False
+
+    def _under_way(self) -> None:
+        """What is under way may have come through by now, and a read may have seen what is there now."""
+        for task in self._tasks.values():
+            match task.operation:
+                case sm.Write(where, sector, count, tag):
+                    self._write(where, sector, count, tag, sure=False)
+                case sm.Discard():
+                    self._discard(task.operation)
+                case sm.Read():
+                    self._look(task)
+                case _:
+                    pass
+
+    def _look(self, task: _Task) -> None:
+        read = task.operation
+        places = self._places(read) if isinstance(read, sm.Read) else None
+        if places is None or task.may is None:
+            task.may = None
+            return
+        now = [self._may(place, sector) for place in places for sector in place.sectors]
+        task.may = [either(*pair) for pair in zip(task.may, now, strict=True)] if task.may else now
+
+    def _places(self, io: sm.Plain) -> list[Place] | None:
+        if isinstance(io, sm.Flush):
+            device = self._shadow.devices.get(io.where)
+            return [] if io.where in self._shadow.disks or (device is not None and device.certain) else None
+        if isinstance(io, sm.Write | sm.Read | sm.Discard):
+            return self._shadow.places(io.where, io.sector, io.count)
+        return None
+
+    def _end(self, task: _Task, outcome: Outcome | None) -> None:
+        operation = task.operation
+        match operation:
+            case sm.Disk(name, size):
+                self._shadow.disks.setdefault(name, Disk(name, size))
+            case sm.Create() | sm.Load() | sm.Resume() | sm.Suspend() | sm.Remove():
+                self._control(operation, outcome)
+            case sm.Write() | sm.Read() | sm.Discard() | sm.Flush():
+                self._io(task, operation, outcome)
+            case sm.Status(device):
+                self._status(device, outcome)
+            case sm.Settle(device):
+                self._settled(device, outcome)
+            case sm.Metadata(name):
+                self._metadata(name, outcome)
+            case sm.Fault(name) | sm.Heal(name) if (disk := self._shadow.disks.get(name)) is not None:
+                disk.faults = disk.faults if isinstance(operation, sm.Heal) and outcome is None else is_fault(operation)
+                tables.watch_faults(self._shadow)
+            case sm.Crash():
+                self._tasks.clear()
+                tables.crashed(self._shadow)
+            case sm.Reset():
+                self._tasks.clear()
+                self._shadow.__init__()  # type: ignore[misc]  # everything is forgotten
+            case _:
+                pass
+
+    def _control(self, operation: Control, outcome: Outcome | None) -> None:
+        shadow, done = self._shadow, isinstance(outcome, sm.Done)
+        device = shadow.devices.get(operation.device)
+        if outcome is None:
+            device = shadow.devices.setdefault(operation.device, Device(operation.device))
+            if isinstance(operation, sm.Create | sm.Load) and operation.table is not None:
+                tables.loaded(shadow, device, (*device.lines, *parse_lines(operation.table)))
+            tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not recorded")
+            return
+        match operation:
+            case sm.Create(name, table):
+                self._created(name, table, done=done)
+            case sm.Load(_, table) if not done or device is None:
+                tables.load_failed(shadow, parse_lines(table))
+            case sm.Load(_, table) if device is not None:
+                tables.loaded(shadow, device, parse_lines(table))
+            case sm.Resume() if device is not None and done:
+                tables.resumed(shadow, device)
+            case sm.Resume() if device is not None and device.inactive is not None:
+                tables.doubt(shadow, device, "a resume was refused")
+            case sm.Suspend() if device is not None:
+                device.suspended = done or None
+            case sm.Remove() if device is not None and done:
+                tables.removed(shadow, device)
+            case _:
+                pass
+
+    def _created(self, name: str, table: str | None, *, done: bool) -> None:
+        if not done:
+            tables.load_failed(self._shadow, parse_lines(table or ""))
+            return
+        device = self._shadow.devices[name] = Device(name)
+        if table is not None:
+            tables.loaded(self._shadow, device, parse_lines(table))
+            tables.resumed(self._shadow, device)
+
+    # --- I/O ---
+
+    def _io(self, task: _Task, io: Io, outcome: Outcome | None) -> None:
+        same = self._changed(io) == task.changed
+        if isinstance(outcome, sm.Failed) and same:
+            self._failed(task, io, outcome)
+        sure = isinstance(outcome, sm.Done) and task.alone and same
+        match io:
+            case sm.Write(where, sector, count, tag):
+                self._compete(task)
+                self._write(where, sector, count, tag, sure=sure and task.alone)
+            case sm.Discard():
+                self._compete(task)
+                self._discard(io)
+            case sm.Flush(where) if isinstance(outcome, sm.Done) and same:
+                self._shadow.flush(where, task.began)
+            case sm.Read() if isinstance(outcome, sm.Data) and len(outcome.sectors) == io.count:
+                self._read(task, io, outcome.sectors)
+            case _:
+                pass
+
+    def _write(self, where: str, sector: int, count: int, tag: int, *, sure: bool) -> None:
+        places = self._shadow.places(where, sector, count)
+        if places is None:
+            for disk in list(self._shadow.reach(where)):
+                self._shadow.distrust(disk, f"{where} was written while nobody knew what it is")
+            return
+        for place in places:
+            self._shadow.write(place, tag, sure=sure)
+            tag += place.count
+
+    def _discard(self, io: sm.Discard) -> None:
+        places = self._places(io)
+        for disk in list(self._shadow.reach(io.where)) if places is None else ():
+            self._shadow.distrust(disk, f"{io.where} was discarded while nobody knew what it is")
+        for place in places or ():
+            self._shadow.discard(place)
+
+    def _read(self, task: _Task, read: sm.Read, seen: tuple[Seen, ...]) -> None:
+        self._look(task)
+        places = self._places(read)
+        if places is None or task.may is None or self._changed(read) != task.changed:
+            return
+        sectors = [(place, sector) for place in places for sector in place.sectors]
+        for k, (place, sector) in enumerate(sectors):
+            may, content = task.may[k], seen[k]
+            if may is not None and content not in may:
+                self._break(what_is_broken(self._shadow, place, sector), misread(read, k, content, may))
+        if task.began == self._shadow.time:
+            for (place, sector), content in zip(sectors, seen, strict=True):
+                self._learn(place, sector, content)
+
+    def _may(self, place: Place, sector: int) -> May:
+        if place.kind == "nothing" or not place.disk.trusted:
+            return None
+        store = place.store
+        if store is None:
+            return None if place.disk.cow else place.disk.volume.now[sector]
+        if not store.counts or (store.may_be_invalid and self._tasks):  # a read may end after it became so
+            return None
+        may = store.volume.now[sector]
+        return either(may, place.disk.volume.now[sector]) if store.is_merge and store.may_be_invalid else may
+
+    def _learn(self, place: Place, sector: int, content: Seen) -> None:
+        """What was read once stays so, unless something is under way that may change it."""
+        volume = self._readable(place)
+        if volume is None or self._is_being_written(place.disk, sector):
+            return
+        volume.learn(sector, content)
+        if place.store is not None and place.store.is_merging:
+            place.disk.volume.may_be(sector, frozenset({content}), self._shadow.time)
+
+    def _readable(self, place: Place) -> Volume | None:
+        store = place.store
+        if place.kind == "nothing" or not place.disk.trusted:
+            return None
+        if store is not None:
+            return store.volume if store.counts and not (store.is_merge and store.may_be_invalid) else None
+        return None if place.disk.cow or self._shadow.is_moving(place.disk) else place.disk.volume
+
+    def _is_being_written(self, disk: Disk, sector: int) -> bool:
+        for task in self._tasks.values():
+            if isinstance(task.operation, sm.Write | sm.Discard):
+                places = self._places(task.operation)
+                if places is None or any(place.disk is disk and sector in place.sectors for place in places):
+                    return True
+        return False
+
+    def _failed(self, task: _Task, io: Io, outcome: sm.Failed) -> None:
+        """It may fail because a disk has, or because a snapshot is invalid."""
+        if isinstance(io, sm.Discard | sm.Flush) or (places := self._places(io)) is None:
+            return
+        if isinstance(io, sm.Write):
+            self._write(io.where, io.sector, io.count, io.tag, sure=False)
+        for place in places:
+            store = place.store
+            disks = [place.disk] if store is None else [place.disk, self._shadow.disks[store.cow]]
+            excused = any(disk.failed >= task.began or not disk.trusted for disk in disks)
+            excused = excused or (store is not None and (store.invalid or store.may_be_invalid))
+            dead = store is None and place.device is not None and any(line.is_merge for line in place.device.live)
+            if place.kind == "nothing" or excused or dead:
+                return
+        origin = isinstance(io, sm.Write) and any(place.kind == "origin" for place in places)
+        statement = "ORIGIN-2" if origin else "PROMISE-5"
+        self._break(statement, f"{print_operation(io)} -> {print_outcome(outcome)}")
+
+    # --- what is said of snapshots and merges ---
+
+    def _stores_of(self, name: str) -> list[tuple[int, Store]]:
+        """The stores that a device has, each with the number of its line."""
+        device = self._shadow.devices.get(name)
+        if device is None or not device.certain:
+            return []
+        stores = [(n, self._shadow.stores.get(line.cow)) for n, line in enumerate(device.live) if line.has_store]
+        return [(n, s) for n, s in stores if s is not None and s.server == name and s.cow not in device.cancelled]
+
+    def _status(self, name: str, outcome: Outcome | None) -> None:
+        if not isinstance(outcome, sm.Line):
+            return
+        texts = dict(enumerate(text.split(maxsplit=3) for text in outcome.text.split(";")))
+        for number, store in self._stores_of(name):
+            if len(texts.get(number, ())) == 4 and not store.lost:
+                self._state(store, texts[number][3].strip(), f"status {name} -> {print_outcome(outcome)}")
+
+    def _state(self, store: Store, state: str, text: str) -> None:
+        quiet = not self._tasks
+        if state == "Invalid":
+            if not (store.invalid or store.may_be_invalid):
+                self._break("PROMISE-3", text)
+            store.invalid = True
+            store.for_good = store.for_good or (quiet and not store.suspect)
+            return
+        if store.invalid:
+            if not store.suspect:
+                self._break("SNAP-13", text)
+            return
+        if state == "Merge failed" and store.is_merging and not self._failed_since(store):
+            self._break("PROMISE-4", text)
+        words = state.replace("/", " ").split()
+        if len(words) == 3 and quiet and not self._shadow.is_moving(self._shadow.disks[store.disk]):
+            store.may_be_invalid = store.may_be_invalid and store.suspect
+        if len(words) == 3 and words[0] == words[2] and store.is_merging:
+            tables.finished(self._shadow, store)
+
+    def _failed_since(self, store: Store) -> bool:
+        disks = [self._shadow.disks[store.disk], self._shadow.disks[store.cow]]
+        return any(disk.failed >= store.active_since for disk in disks)
+
+    def _settled(self, name: str, outcome: Outcome | None) -> None:
+        """A merge that nothing has kept from it has finished."""
+        for _, store in self._stores_of(name) if isinstance(outcome, sm.Done) else ():
+            if store.is_merging and not store.lost and not store.may_be_invalid and not self._failed_since(store):
+                tables.finished(self._shadow, store)
+
+    def _metadata(self, name: str, outcome: Outcome | None) -> None:
+        store = self._shadow.stores.get(name)
+        if store is None or store.lost or not store.for_good or not isinstance(outcome, sm.Records):
+            return
+        if outcome.kind == "store" and outcome.valid and not store.suspect:
+            self._break("SNAP-13", f"metadata {name} -> {print_outcome(outcome)}")
+
+
+def broken_promise(trace: Iterable[Step]) -> BrokenPromise | None:
+    """The first promise that a recorded trace breaks."""
+    promises = Promises()
+    found = (promises.observe(step.operation, step.outcome) for step in trace)
+    return next((broken for broken in found if broken is not None), None)

@@ -1,0 +1,169 @@
+"""What a user knows of disks, devices and exception stores, from what was asked for and what was answered."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from snapmerge_specs.promises.held import ZERO, Volume
+
+__all__ = ["Device", "Disk", "Line", "Store", "parse_lines"]
+
+_MERGE = "snapshot-merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table.  ``lower``: the device below, or the origin; ``names``: every word that may be a name."""
+
+    start: int
+    length: int
+    target: str
+    lower: str = ""
+    offset: int = 0
+    cow: str = ""
+    kind: str = ""
+    chunk: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it is a ``snapshot-merge``."""
+        return self.target == _MERGE
+
+    @property
+    def has_store(self) -> bool:
+        """Whether it is a snapshot or the merge of one."""
+        return self.target in ("snapshot", _MERGE)
+
+
+def parse_lines(table: str) -> tuple[Line, ...]:
+    """The lines of a table; one that nothing is known about has the target ``?``."""
+    return tuple(_line(text.split()) for text in table.replace("\n", ";").split(";") if text.strip())
+
+
+def _line(words: list[str]) -> Line:
+    head = words[:2]
+    if len(words) < 3 or not all(_is_number(word) for word in head):
+        return Line(0, 0, "?", names=tuple(words))
+    start, length, (target, *args) = int(words[0]), int(words[1]), words[2:]
+    names = tuple(args)
+    match target, args:
+        case "linear", [lower, offset] if _is_number(offset):
+            return Line(start, length, target, lower, int(offset), names=names)
+        case "snapshot-origin", [lower]:
+            return Line(start, length, target, lower, names=names)
+        case "snapshot" | "snapshot-merge", [lower, cow, kind, chunk, *_]:
+            size = int(chunk) if _is_number(chunk) else 0
+            return Line(start, length, target, lower, 0, cow, kind[:1].upper(), size, names)
+        case _:
+            return Line(start, length, "?", names=names)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) <= 18
+
+
+@dataclass(slots=True)
+class Disk:
+    """A backing disk.
+
+    ``trusted``: nothing that is not understood is mapped on it.  ``cow``: a store was on it once.  ``header``: whether
+    its first sector is known to be ``zero``, is a ``store``'s, or is ``unknown``; ``durable``: also after a power cut.
+    ``merged``: a merge to it has begun.  ``cut``, ``failed``: when the power was last cut, and a fault was last on it.
+    """
+
+    name: str
+    size: int
+    volume: Volume = field(default_factory=lambda: Volume.filled(ZERO))
+    trusted: bool = True
+    cow: bool = False
+    header: str = "zero"
+    durable: bool = True
+    merged: bool = False
+    faults: bool = False
+    failed: int = -1
+    cut: int = -1
+
+
+@dataclass(slots=True)
+class Store:
+    """An exception store, and the snapshot that is kept with it, in sectors of the origin's disk.
+
+    ``disk``, ``offset``: where the origin is; ``through``: the devices between; ``line``: as it was first made live.
+    ``server``: the device that has it, if one has.  ``empty``: it holds no exception, so it is what the origin is.
+    ``lost``: why nothing is said of it any more.  ``solid``: a power cut can't take the store away as such.
+    ``may_be_invalid``, ``invalid``, ``for_good``: it may have become so, was seen to be, and is so durably.
+    ``own``, ``kept``: the sectors that were written in it, and those that have an exception.  ``stale``: those that
+    were written in the origin while nothing had the store.  ``torn``: a merge's metadata writes may have failed.
+    ``suspect``: it may be invalid in memory only.
+    """
+
+    cow: str
+    kind: str
+    chunk: int
+    line: Line | None = None
+    disk: str = ""
+    offset: int = 0
+    through: tuple[str, ...] = ()
+    volume: Volume = field(default_factory=lambda: Volume.filled(None))
+    server: str | None = None
+    is_merge: bool = False
+    active_since: int = -1
+    empty: bool = True
+    lost: str = ""
+    solid: bool = False
+    may_be_invalid: bool = False
+    invalid: bool = False
+    for_good: bool = False
+    merged: bool = False
+    torn: bool = False
+    suspect: bool = False
+    discarded: bool = False
+    beside_merge: bool = False
+    own: set[int] = field(default_factory=set)
+    kept: set[int] = field(default_factory=set)
+    stale: set[int] = field(default_factory=set)
+    touched: set[int] = field(default_factory=set)
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether a merge has it, and there may be something left to merge."""
+        return self.server is not None and self.is_merge and not self.empty and not self.invalid
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything is said of what it shows."""
+        return not self.lost and not self.invalid
+
+    def covers(self, sector: int) -> bool:
+        """Whether it has this sector of the origin's disk."""
+        line = self.line
+        return line is not None and line.start <= sector - self.offset < line.start + line.length
+
+    def within(self, sectors: set[int]) -> Iterator[int]:
+        """Those of the sectors that it has."""
+        return (sector for sector in sectors if self.covers(sector))
+
+
+@dataclass(slots=True)
+class Device:
+    """A mapped device.  ``suspended`` None: nobody knows.  ``certain``: which of its tables is live is known.
+
+    ``pairs``: which device had the store when the inactive table was loaded.  ``cancelled``: stores that a live merge
+    was to take over and could not.  ``resumed``: when its targets were last resumed; ``changed``: how often its
+    mapping has changed.
+    """
+
+    name: str
+    live: tuple[Line, ...] = ()
+    inactive: tuple[Line, ...] | None = None
+    pairs: dict[str, str] = field(default_factory=dict)
+    cancelled: frozenset[str] = frozenset()
+    suspended: bool | None = False
+    certain: bool = True
+    resumed: int = -1
+    changed: int = 0
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All that may be live, or become so."""
+        return (*self.live, *(self.inactive or ()))

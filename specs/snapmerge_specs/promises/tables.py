@@ -1,0 +1,265 @@
+"""What tables mean for what may be found: snapshots begin, are handed over, merge, and come to an end."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from snapmerge_specs.promises.held import Volume
+from snapmerge_specs.promises.shadow import Shadow
+from snapmerge_specs.promises.state import Device, Disk, Line, Store
+
+__all__ = ["crashed", "doubt", "finished", "load_failed", "loaded", "merging", "removed", "resumed", "watch_faults"]
+
+_NOBODY: Final = ""
+
+
+def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
+    """A table has been accepted as a device's inactive one; a new store has been made for it on the disk."""
+    device.inactive = lines
+    device.pairs = {}
+    for line in lines:
+        if line.target == "?":
+            for disk in {id(d): d for word in line.names for d in shadow.reach(word)}.values():
+                shadow.distrust(disk, f"a target on it is not known: {' '.join(line.names)}")
+        if line.has_store:
+            _enter(shadow, line, line.chunk)
+            store = shadow.stores.get(line.cow)
+            if store is not None and store.server is not None:
+                device.pairs[line.cow] = store.server
+            elif _has_dead(shadow, device, line.cow):
+                device.pairs[line.cow] = _NOBODY
+
+
+def _has_dead(shadow: Shadow, device: Device, cow: str) -> bool:
+    """Whether a device whose snapshot was handed over is still there; what takes over from it is invalid, too."""
+    others = (other for other in shadow.devices.values() if other is not device)
+    return any(line.has_store and line.cow == cow for other in others for line in other.live)
+
+
+def load_failed(shadow: Shadow, lines: Iterable[Line]) -> None:
+    """A table has been refused; a store may have been made for it before that."""
+    for line in lines:
+        if line.has_store and line.kind != "N" and line.cow != line.lower:
+            _enter(shadow, line, 0)
+
+
+def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
+    """There is a store on a disk now, if there was none."""
+    if (cow := shadow.disks.get(line.cow)) is None:
+        return
+    cow.cow = True
+    store = shadow.stores.get(line.cow)
+    if store is not None and store.server is not None and "N" in (store.kind, line.kind) and store.kind != line.kind:
+        shadow.lose(store, f"{line.cow} has a transient store for one table, and a persistent one for another")
+        return
+    if line.kind == "N":
+        cow.header = "unknown"
+        if store is None or store.kind != "N" or store.server is None:
+            shadow.stores[line.cow] = Store(line.cow, "N", chunk)
+        return
+    if store is None or (store.server is None and store.kind == "N"):
+        shadow.stores[line.cow] = store = Store(line.cow, line.kind, chunk)
+        if cow.header != "zero":
+            shadow.lose(store, f"nobody knows what {line.cow} held")
+        cow.header = "store"
+    elif store.line is None and store.chunk != chunk:
+        store.chunk = 0
+
+
+def resumed(shadow: Shadow, device: Device) -> None:
+    """A resume has succeeded: the inactive table is live, if there was one."""
+    if device.inactive is not None:
+        lines, pairs = device.inactive, device.pairs
+        kept = {line.cow for line in lines if line.has_store}
+        for store in _served(shadow, device):
+            if store.cow not in kept:
+                _detach(shadow, store)
+        _leave_windows(shadow, device)
+        device.live, device.inactive, device.pairs = lines, None, {}
+        device.certain, device.cancelled = True, frozenset()
+        device.changed += 1
+        device.resumed = shadow.time
+        for line in lines:
+            if line.has_store:
+                _activate(shadow, device, line, pairs.get(line.cow))
+    elif device.suspended is True:
+        device.resumed = shadow.time
+    device.suspended = False
+
+
+def _served(shadow: Shadow, device: Device) -> list[Store]:
+    return [store for store in shadow.stores.values() if store.server == device.name]
+
+
+def _leave_windows(shadow: Shadow, device: Device) -> None:
+    """Snapshots whose origin was seen through this device's table lose it."""
+    for store in shadow.stores.values():
+        if device.name in store.through:
+            shadow.lose(store, f"{device.name}, below its origin, has another table")
+
+
+def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> None:
+    """A snapshot or a merge is live on this device from now on."""
+    store = shadow.stores.get(line.cow)
+    if store is None:
+        _beyond(shadow, line)
+        return
+    if pair is None and store.server is None and _has_dead(shadow, device, line.cow):
+        pair = _NOBODY
+    if pair is not None and store.server != pair:  # what it was to take over was gone (MERGE-26)
+        device.cancelled |= {line.cow}
+        return
+    region = shadow.region(line.lower)
+    if region is None or shadow.disks[store.cow] is region[0] or region[0].cow or not region[0].trusted:
+        shadow.lose(store, "its origin is not a disk, or a part of one, that holds nothing else")
+    else:
+        _take(shadow, store, line, region)
+    store.server, store.is_merge, store.active_since = device.name, line.is_merge, shadow.time
+    if line.is_merge and not store.lost:
+        merging(shadow, store)
+    elif line.is_merge:
+        _beyond(shadow, line)
+
+
+def _beyond(shadow: Shadow, line: Line) -> None:
+    """Of a merge that nothing is known of, nobody knows what it makes of its origin."""
+    if line.is_merge:
+        for disk in list(shadow.reach(line.lower)):
+            shadow.shake(disk.name)
+            for store in shadow.stores_on(disk):
+                store.may_be_invalid, store.chunk = True, 0
+
+
+def _take(shadow: Shadow, store: Store, line: Line, region: tuple[Disk, int, tuple[str, ...]]) -> None:
+    disk, offset, through = region
+    others = [other for other in shadow.stores_on(disk) if other is not store]
+    if not store.empty and (store.disk, store.offset) != (disk.name, offset):
+        shadow.lose(store, "it is made live on another origin than before")
+    elif not store.empty and store.line is not None and not _same_sectors(store.line, line):
+        shadow.lose(store, "it is made live with other sectors than before")
+    elif any(other.is_merging for other in others):
+        shadow.lose(store, f"it is made live during another merge to {disk.name}")
+    if store.empty:
+        _begin(store, disk, line)
+    elif store.server is None:
+        store.volume.mix(store.within(store.stale), disk.volume, shadow.time)
+        store.stale.clear()
+    store.line, store.disk, store.offset, store.through = line, disk.name, offset, through
+    store.empty = store.empty and line.is_merge
+
+
+def _same_sectors(one: Line, other: Line) -> bool:
+    return (one.start, one.length) == (other.start, other.length)
+
+
+def _begin(store: Store, disk: Disk, line: Line) -> None:
+    """A store without exceptions: its snapshot is the origin as it is now."""
+    store.volume = disk.volume.copy()
+    store.chunk = line.chunk if store.line is None and store.chunk == line.chunk else store.chunk
+    for sectors in (store.own, store.kept, store.stale, store.touched):
+        sectors.clear()
+    store.discarded = store.beside_merge = False
+
+
+def merging(shadow: Shadow, store: Store) -> None:
+    """A merge has begun: the disk of the origin may hold what it held, or what the merge shows."""
+    disk = shadow.disks[store.disk]
+    if store.empty or store.invalid:
+        return
+    disk.merged = store.merged = True
+    sectors = set(store.within(store.volume.sectors() | disk.volume.sectors()))
+    if store.volume.now.rest != disk.volume.now.rest:
+        disk.volume.forget()
+    disk.volume.mix([s for s in sectors if _differs(store.volume, disk.volume, s)], store.volume, shadow.time)
+    for other in shadow.stores_on(disk):
+        if other is store or other.empty or not other.counts:
+            continue
+        other.beside_merge = True
+        if other.server is None:
+            other.stale.update(sectors)
+        elif store.chunk and not store.lost and other.chunk:
+            chunk = store.chunk
+            written = [c * chunk + store.offset + k for c in store.touched for k in range(chunk)]
+            shadow.touch(other, written)
+        else:
+            other.chunk = 0
+            other.may_be_invalid = True
+
+
+def _differs(one: Volume, other: Volume, sector: int) -> bool:
+    return one.now[sector] != other.now[sector] or one.cut[sector] != other.cut[sector]
+
+
+def finished(shadow: Shadow, store: Store) -> None:
+    """A merge has ended: the disk of the origin holds what it showed, and nothing is left in the store."""
+    disk = shadow.disks[store.disk]
+    disk.volume.take(list(store.within(store.volume.sectors() | disk.volume.sectors())), store.volume)
+    store.empty = True
+
+
+def _detach(shadow: Shadow, store: Store) -> None:
+    """No device has the store any more."""
+    was_merge = store.is_merge
+    store.server, store.is_merge = None, False
+    if store.kind == "N":
+        shadow.stores.pop(store.cow, None)
+        return
+    if store.torn:  # the records on the disk may be fewer than those that were in use
+        store.volume.now = store.volume.cut.copy()
+        store.torn = False
+    if store.suspect:
+        shadow.lose(store, "it may have become invalid, and a disk that fails can't have kept that")
+    if was_merge and store.lost:
+        shadow.shake(store.disk)
+
+
+def removed(shadow: Shadow, device: Device) -> None:
+    """A device is gone."""
+    for store in _served(shadow, device):
+        _detach(shadow, store)
+    _leave_windows(shadow, device)
+    shadow.devices.pop(device.name, None)
+
+
+def doubt(shadow: Shadow, device: Device, why: str) -> None:
+    """Nobody knows which of its tables a device has; what is on it is not to be counted on."""
+    device.certain, device.suspended = False, None
+    device.changed += 1
+    shadow.given_up.setdefault(device.name, why)
+    for line in device.lines:
+        if line.has_store and (store := shadow.stores.get(line.cow)) is not None:
+            shadow.lose(store, why)
+        _beyond(shadow, line)
+    _leave_windows(shadow, device)
+
+
+def crashed(shadow: Shadow) -> None:
+    """The power was cut."""
+    for disk in shadow.disks.values():
+        disk.volume.power_cut()
+        disk.cut = shadow.time
+        if not disk.durable:
+            disk.header = "unknown"
+    shadow.devices.clear()
+    for store in list(shadow.stores.values()):
+        store.volume.power_cut()
+        _detach(shadow, store)
+        if not store.solid:
+            shadow.lose(store, "the power was cut before its header was flushed")
+        if store.invalid and not store.for_good:
+            store.invalid, store.may_be_invalid = False, True
+
+
+def watch_faults(shadow: Shadow) -> None:
+    """What a merge in the background may meet while a disk has faults."""
+    for disk in shadow.disks.values():
+        if disk.faults:
+            disk.failed = shadow.time
+    for store in shadow.stores.values():
+        if not store.is_merging or store.lost:
+            continue
+        origin, cow = shadow.disks[store.disk], shadow.disks[store.cow]
+        store.torn = store.torn or cow.faults
+        for other in shadow.stores_on(origin):
+            if other is not store and other.server is not None and (origin.faults or shadow.disks[other.cow].faults):
+                other.may_be_invalid = True
+                other.suspect = other.suspect or shadow.disks[other.cow].faults

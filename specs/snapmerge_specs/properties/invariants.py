@@ -1,0 +1,221 @@
+"""What must hold in every world: named predicates, each with the statement that it makes executable.
+
+A predicate gives None, or what is wrong.  ``specs/*.md`` has the sentences; ``_defects`` has for each of these a seeded
+defect that makes it fail.
+"""
+
+from collections.abc import Iterator
+
+import snapmerge as sm
+from snapmerge import Io, Op, World
+from snapmerge.format.exceptions import pairs
+from snapmerge.format.layout import is_metadata
+from snapmerge.format.store import Persistent
+from snapmerge.machine.core.state import CopyJob
+from snapmerge.machine.snapshot.state import Copy, Merge, MergeFlush, Phase, SnapshotTarget, StoreIo, StoreStep
+from snapmerge_specs.concept.properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant, StepInvariant
+from snapmerge_specs.properties.views import reader
+
+__all__ = ["INVARIANTS", "broken", "step_broken"]
+
+
+def broken(world: World) -> tuple[Invariant, str] | None:
+    """The first invariant that does not hold, and why."""
+    more = CONCEPT_INVARIANTS if world.rules.has(sm.ConceptRules) else ()
+    for invariant in (*more, *INVARIANTS):
+        problem = invariant.holds(world)
+        if problem is not None:
+            return invariant, problem
+    return None
+
+
+def step_broken(before: World, after: World) -> tuple[StepInvariant, str] | None:
+    """The first invariant of two worlds, one move apart, that does not hold, and why."""
+    if after.rules.has(sm.ConceptRules):
+        for invariant in CONCEPT_STEPS:
+            problem = invariant.holds(before, after)
+            if problem is not None:
+                return invariant, problem
+    return None
+
+
+def _snapshots(world: World) -> Iterator[SnapshotTarget]:
+    return (t for _, t in sorted(world.stack.targets.items()) if isinstance(t, SnapshotTarget) and t.valid)
+
+
+def _one_to_one(world: World) -> str | None:
+    """One new chunk for an old one, completed or pending; never one of metadata; all below ``next_free``."""
+    for snap in _snapshots(world):
+        made = [
+            *pairs(snap.completed),
+            *((p.old, p.new) for p in snap.pending.values() if p.old not in snap.publishing),
+        ]
+        news = [new for _, new in made]
+        if len(set(news)) < len(news) or len({old for old, _ in made}) < len(made):
+            return f"{snap.device}: two exceptions share a chunk: {sorted(made)}"
+        store = snap.store
+        if isinstance(store, Persistent) and any(is_metadata(new, store.per_area) for new in news):
+            return f"{snap.device}: an exception lives in a metadata chunk: {sorted(made)}"
+        if isinstance(store, Persistent) and snap.merge is None and any(new >= store.next_free for new in news):
+            return f"{snap.device}: next_free is {store.next_free}, and these are in use: {sorted(made)}"
+    return None
+
+
+def _settled_store(world: World) -> Iterator[tuple[SnapshotTarget, Persistent]]:
+    """The stores at rest: nothing pending, nothing being written, no load or merge step under way."""
+    if world.flights or world.stack.requests:
+        return
+    for snap in _snapshots(world):
+        if isinstance(snap.store, Persistent) and snap.store.chunk_size and not snap.pending and not snap.dropping:
+            yield snap, snap.store
+
+
+def _on_disk(world: World) -> str | None:
+    """At rest, the records on disk are the completed exceptions."""
+    for snap, _ in _settled_store(world):
+        disk = world.disks.get(snap.cow)
+        if disk is None or disk.faults:
+            continue
+        found = sm.read_store(reader(disk), disk.size)
+        if set(found.records) != set(pairs(snap.completed)):
+            return f"{snap.device}: on disk {sorted(found.records)}, in memory {sorted(pairs(snap.completed))}"
+    return None
+
+
+def _usage(world: World) -> str | None:
+    """At rest, what the status gives as used beyond metadata is a chunk for each exception, merging or not."""
+    for snap, store in _settled_store(world):
+        allocated, _, metadata = store.usage(0)
+        count = sum(1 for _ in pairs(snap.completed))
+        if allocated - metadata != count * store.chunk_size:
+            return f"{snap.device}: {allocated} allocated, {metadata} of metadata, {count} exceptions"
+    return None
+
+
+def _run_is_quiet(world: World) -> str | None:
+    """While a run is copied, nothing but the copy is written to its chunks, on either side."""
+    for snap in _snapshots(world):
+        merge = snap.merge or Merge()
+        if merge.run is None or merge.phase is not Phase.COPYING:
+            continue
+        size = snap.store.chunk_size
+        origin = range(merge.run.old * size, (merge.run.old + merge.run.count) * size)
+        cow = range(merge.run.new * size, (merge.run.new + merge.run.count) * size)
+        for id, bio in _writes(world):
+            here = origin if bio.where == snap.origin else cow if bio.where == snap.cow else range(0)
+            if not _is_merge_copy(world, id) and bio.sector < here.stop and here.start < bio.sector + bio.count:
+                return (
+                    f"{snap.device}: sectors {bio.sector}+{bio.count} of {bio.where} are written in the run {merge.run}"
+                )
+    return None
+
+
+def _writes(world: World) -> Iterator[tuple[int, sm.Bio]]:
+    for flight in world.flights:
+        if isinstance(flight.effect, Io) and flight.effect.bio.op is Op.WRITE:
+            yield flight.effect.id, flight.effect.bio
+
+
+def _is_merge_copy(world: World, id: int) -> bool:
+    work = world.stack.work.get(id)
+    return isinstance(work, CopyJob) and work.purpose is Copy.MERGE
+
+
+def _one_at_a_time(world: World) -> str | None:
+    """A merge has under way what its phase says, once, and nothing else."""
+    under_way = [of for work in world.stack.work.values() if (of := _done_for(work)) is not None]
+    for snap in world.stack.targets.values():
+        if isinstance(snap, SnapshotTarget) and snap.merge is not None:
+            phase = snap.merge.phase
+            mine = [does for target, does in under_way if target == snap.id]
+            if mine != ([] if phase in (Phase.IDLE, Phase.PROTECTING, Phase.DRAINING) else [phase]):
+                return f"{snap.device}: the merge is {phase.value}, and under way are {[does.value for does in mine]}"
+    return None
+
+
+def _done_for(work: object) -> tuple[int, Phase] | None:
+    """The merge that this work is for, and the phase of it; None: it is for none."""
+    match work:
+        case CopyJob(target, Copy.MERGE):
+            return target, Phase.COPYING
+        case MergeFlush(target):
+            return target, Phase.FLUSHING
+        case StoreIo(target, StoreStep.MERGE_READ):
+            return target, Phase.READING
+        case StoreIo(target, StoreStep.MERGE_COMMIT):
+            return target, Phase.COMMITTING
+        case _:
+            return None
+
+
+def _merge_reads_data(world: World) -> str | None:
+    """A merge never copies the header or a metadata chunk."""
+    for snap in _snapshots(world):
+        merge, store = snap.merge or Merge(), snap.store
+        if merge.run is None or not isinstance(store, Persistent):
+            continue
+        chunks = range(merge.run.new, merge.run.new + merge.run.count)
+        if any(is_metadata(chunk, store.per_area) for chunk in chunks):
+            return f"{snap.device}: the run {merge.run} has metadata chunks in it"
+    return None
+
+
+def _origin_waits(world: World) -> str | None:
+    """What is written to an origin has a completed exception in every active valid snapshot first."""
+    for id, bio in _writes(world):
+        if _is_merge_copy(world, id) or id not in world.stack.work:
+            continue
+        for snap in _snapshots(world):
+            size = snap.store.chunk_size
+            if bio.where != snap.origin or not snap.active or snap.merge is not None or not size:
+                continue
+            chunks = range(bio.sector // size, (bio.sector + bio.count - 1) // size + 1)
+            missing = set(chunks) - {old for old, _ in pairs(snap.completed)}
+            if missing and snap.id in world.stack.shared.get(snap.origin, ()):
+                return (
+                    f"{bio.where} is written at {bio.sector} and {snap.device} has no exception for {sorted(missing)}"
+                )
+    return None
+
+
+def _nobody_forgotten(world: World) -> str | None:
+    """When nothing is in flight and no suspended device has a bio, no bio is under way."""
+    if not world.stack.work or not _is_quiet(world):
+        return None
+    return f"nothing is in flight, and these wait: {[work for _, work in sorted(world.stack.work.items())]}"
+
+
+def _is_quiet(world: World) -> bool:
+    """Whether nothing is in flight, and no suspended device has a bio that something may wait for."""
+    return not world.flights and not any(device.held and device.deferred for device in world.stack.devices.values())
+
+
+def _merges_go_on(world: World) -> str | None:
+    """When nothing is in flight and no suspended device has a bio, no merge is in the middle of a run."""
+    for snap in world.stack.targets.values() if _is_quiet(world) else ():
+        if isinstance(snap, SnapshotTarget) and snap.merge is not None and snap.merge.phase is not Phase.IDLE:
+            return f"{snap.device}: nothing is in flight, and the merge is {snap.merge.phase.value}"
+    return None
+
+
+def _one_server(world: World) -> str | None:
+    """At most one active valid target serves an origin's exceptions on a COW device."""
+    met: dict[tuple[str, str], str] = {}
+    for snap in _snapshots(world):
+        if snap.active and (other := met.setdefault((snap.origin, snap.cow), snap.device)) != snap.device:
+            return f"{other} and {snap.device} both serve {snap.cow}"
+    return None
+
+
+INVARIANTS = (
+    Invariant("one to one", "EXC-1", _one_to_one),
+    Invariant("on disk", "STORE-1", _on_disk),
+    Invariant("usage", "STORE-2", _usage),
+    Invariant("run is quiet", "MERGE-2", _run_is_quiet),
+    Invariant("one at a time", "MERGE-30", _one_at_a_time),
+    Invariant("merge reads data", "MERGE-3", _merge_reads_data),
+    Invariant("origin waits", "ORIGIN-1", _origin_waits),
+    Invariant("one server", "DEV-1", _one_server),
+    Invariant("merges go on", "MERGE-8", _merges_go_on),
+    Invariant("nobody forgotten", "WORLD-1", _nobody_forgotten),
+)

@@ -1,0 +1,243 @@
+"""What a scenario has reached: the states that matter, by name.
+
+A suite that never gets to them is silently empty; so a check counts them, and tests demand that each can be reached.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final
+
+from snapmerge import (
+    Crash,
+    Create,
+    Discard,
+    Failed,
+    Finish,
+    Load,
+    Operation,
+    Read,
+    Remove,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    World,
+    Write,
+)
+from snapmerge.format.exceptions import pairs
+from snapmerge.format.store import Persistent
+from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.snapshot.state import Phase, SnapshotTarget
+
+__all__ = ["NAMES", "reached"]
+
+Reach = Callable[[World, Step, World], bool]
+
+
+def _snapshots(world: World) -> Iterator[SnapshotTarget]:
+    return (t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
+
+
+def _records(snap: SnapshotTarget) -> int:
+    return snap.store.area * snap.store.per_area + snap.store.committed if isinstance(snap.store, Persistent) else 0
+
+
+def _changed(test: Callable[[SnapshotTarget], bool]) -> Reach:
+    """Some snapshot did not pass the test before the step, and does after."""
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        passed = {s.id for s in _snapshots(before) if test(s)}
+        known = {s.id for s in _snapshots(before)}
+        return any(s.id in known and s.id not in passed and test(s) for s in _snapshots(after))
+
+    return reach
+
+
+def _concepts(world: World) -> Iterator[ConceptMerge]:
+    return (t for t in world.stack.targets.values() if isinstance(t, ConceptMerge))
+
+
+def _merging(world: World) -> bool:
+    if any(merge.works for merge in _concepts(world)):
+        return True
+    return any(s.merge is not None and s.merge.phase is not Phase.IDLE for s in _snapshots(world))
+
+
+def _concept_changed(test: Callable[[ConceptMerge], bool]) -> Reach:
+    """Some merge of 2009 passes the test after the step, and was not there or did not pass it before."""
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        passed = {merge.id for merge in _concepts(before) if test(merge)}
+        return any(merge.id not in passed and test(merge) for merge in _concepts(after))
+
+    return reach
+
+
+_concept_finished = _concept_changed(lambda merge: merge.finished and bool(merge.completed))
+_concept_failed = _concept_changed(lambda merge: merge.failed or merge.broken)
+
+
+def _merge_finished(before: World, step: Step, after: World) -> bool:
+    if _concept_finished(before, step, after):
+        return True
+    had = {s.id for s in _snapshots(before) if s.merge is not None and _records(s)}
+    return any(s.id in had and s.merge is not None and not _records(s) for s in _snapshots(after))
+
+
+def _plain(step: Step) -> Operation:
+    return step.operation.operation if isinstance(step.operation, Start) else step.operation
+
+
+def _interrupted(before: World, step: Step, _after: World) -> bool:
+    operation = _plain(step)
+    here = operation.device if isinstance(operation, Suspend | Remove) else None
+    if any(merge.device == here and merge.active and not merge.is_over for merge in _concepts(before)):
+        return True
+    return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
+
+
+def _handed_over(before: World, step: Step, after: World) -> bool:
+    waiting = {s.id for s in _snapshots(before) if not s.active and not s.store.chunk_size}
+    return isinstance(step.operation, Resume) and any(
+        s.id in waiting and s.active and s.valid for s in _snapshots(after)
+    )
+
+
+def _loaded(_before: World, step: Step, after: World) -> bool:
+    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    return any(s.device == here and s.completed and not s.pending for s in _snapshots(after))
+
+
+def _failed(step: Step) -> bool:
+    return isinstance(step.outcome, Failed)
+
+
+def _refused(_before: World, step: Step, _after: World) -> bool:
+    return (
+        isinstance(step.operation, Create | Load) and isinstance(step.outcome, Failed) and step.outcome.text is not None
+    )
+
+
+def _siblings(before: World, _step: Step, _after: World) -> bool:
+    active = [s.origin for s in _snapshots(before) if s.active and s.valid]
+    return any(active.count(origin) > 1 for origin in active)
+
+
+def _written_before_resume(before: World, step: Step, _after: World) -> bool:
+    """A device is written to while a snapshot of what it lies on is constructed and not yet resumed."""
+    operation = _plain(step)
+    if not isinstance(operation, Write) or operation.where not in before.stack.devices or _failed(step):
+        return False
+    here = {lower for id in before.stack.devices[operation.where].live for lower in _lower(before, id)}
+    return any(not s.active and s.store.chunk_size and s.origin in here for s in _snapshots(before))
+
+
+def _lower(world: World, id: int) -> tuple[str, ...]:
+    target = world.stack.targets[id]
+    return world.rules.by_class[type(target)].lower(target)
+
+
+def _discarded_on_merge(before: World, step: Step, _after: World) -> bool:
+    operation = _plain(step)
+    if not isinstance(operation, Discard) or _failed(step):
+        return False
+    return any(s.device == operation.where and s.active and s.merge is not None for s in _snapshots(before))
+
+
+def _shorter(_before: World, _step: Step, after: World) -> bool:
+    stack = after.stack
+    here = {*stack.disks, *stack.devices}
+    return any(s.active and s.origin in here and s.table_size < stack.size(s.origin) for s in _snapshots(after))
+
+
+def _apart(at: int) -> Reach:
+    """A step has made chunks that are side by side on one device, the origin (0) or the COW device, and only there."""
+
+    def apart(snap: SnapshotTarget) -> bool:
+        exceptions = sorted(pairs(snap.completed), key=itemgetter(at))
+        return any(two[at] - one[at] == 1 != two[1 - at] - one[1 - at] for one, two in pairwise(exceptions))
+
+    def reach(before: World, _step: Step, after: World) -> bool:
+        targets = before.stack.targets
+        changed = (s for s in _snapshots(after) if getattr(targets.get(s.id), "completed", None) is not s.completed)
+        return any(apart(s) for s in changed)
+
+    return reach
+
+
+def _holds(world: World, disk: str, sector: int) -> bool:
+    """Whether the sector of the disk, if there is one, is not zero."""
+    return disk in world.disks and world.disks[disk].sector(sector) != 0
+
+
+def _made_anew(before: World, step: Step, after: World) -> bool:
+    """A store has been made on a disk that holds something where its first area goes."""
+    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    return any(
+        s.device == here and not _holds(before, s.cow, 0) and _holds(before, s.cow, s.store.chunk_size)
+        for s in _snapshots(after)
+        if s.id not in before.stack.targets and isinstance(s.store, Persistent) and s.store.chunk_size
+    )
+
+
+def _area_begun(before: World, _step: Step, after: World) -> bool:
+    """A store has gone on to an area that holds something, which is to be zeroed."""
+    for snap in _snapshots(after):
+        was = before.stack.targets.get(snap.id)
+        if isinstance(was, SnapshotTarget) and isinstance(was.store, Persistent) and isinstance(snap.store, Persistent):
+            further = snap.store.area > was.store.area
+            if further and was.store.chunk_size and _holds(before, snap.cow, snap.store.area_sector):
+                return True
+    return False
+
+
+def _joined(before: World, _step: Step, after: World) -> bool:
+    """A snapshot is there that was not before, beside a merge that was under way."""
+    under_way = {s.origin for s in _snapshots(before) if s.merge is not None and s.merge.phase is not Phase.IDLE}
+    return any(
+        s.id not in before.stack.targets and s.merge is None and s.origin in under_way for s in _snapshots(after)
+    )
+
+
+_mainline_failed = _changed(lambda s: s.merge is not None and s.merge.failed)
+
+_REACHES: Final[dict[str, Reach]] = {
+    "exceptions loaded from disk": _loaded,
+    "handover": _handed_over,
+    "handover cancelled": _changed(lambda s: not s.valid and not s.active),
+    "merge under way": lambda before, _step, after: _merging(before) or _merging(after),
+    "merge finished": _merge_finished,
+    "merge interrupted": _interrupted,
+    "merge failed": lambda before, step, after: (
+        _concept_failed(before, step, after) or _mainline_failed(before, step, after)
+    ),
+    "several snapshots": _siblings,
+    "snapshot invalidated": _changed(lambda s: not s.valid and s.active and s.store.chunk_size > 0),
+    "snapshot overflowed": _changed(lambda s: s.overflowed),
+    "second area": lambda _b, _s, after: any(
+        isinstance(s.store, Persistent) and s.store.area for s in _snapshots(after)
+    ),
+    "table refused": _refused,
+    "resume refused": lambda _b, step, _a: isinstance(step.operation, Resume) and _failed(step),
+    "I/O error": lambda _b, step, _a: isinstance(step.operation, Write | Read | Finish) and _failed(step),
+    "discard": lambda _b, step, _a: isinstance(step.operation, Discard) and not _failed(step),
+    "I/O waiting": lambda _b, step, _a: isinstance(step.operation, Start),
+    "written before a resume": _written_before_resume,
+    "discard on a merge": _discarded_on_merge,
+    "shorter than the origin": _shorter,
+    "old side by side, new not": _apart(0),
+    "new side by side, old not": _apart(1),
+    "store over old contents": _made_anew,
+    "area over old contents": _area_begun,
+    "snapshot joined a merge": _joined,
+    "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
+}
+
+NAMES: Final = tuple(_REACHES)
+"""Everything that a check counts."""
+
+
+def reached(before: World, step: Step, after: World) -> Iterator[str]:
+    """The names of what a step has reached."""
+    return (name for name, reach in _REACHES.items() if reach(before, step, after))

@@ -1,0 +1,202 @@
+"""A sketch of a scenario, and the lockstep beside it: what there is, and how an operation is done on both.
+
+The sketch is the same operations by the canonical schedule.  Moves are chosen by looking at it and not at the oracle's
+world, which depends on what was seen; so the same choices make the same operations, however an implementation behaves.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import snapmerge as sm
+from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
+from snapmerge_specs.lockstep.lockstep import VerdictError
+from snapmerge_specs.scenarios.coverage import reached
+from snapmerge_specs.scenarios.layout import Draw, Layout, cow_name, snapshot_name
+
+__all__ = ["Draw", "Sketched", "pick"]
+
+T = TypeVar("T")
+
+
+def pick(draw: Draw, options: Sequence[T]) -> T:
+    """Draws one of them."""
+    return options[draw(0, len(options) - 1)]
+
+
+class Driver(Protocol):
+    """What a scenario drives: ``Lockstep``, or a ``Monitor``."""
+
+    rules: sm.Rules
+    steps: list[sm.Step]
+
+    @property
+    def capabilities(self) -> sm.Capabilities:
+        """What may be asked for."""
+
+    @property
+    def world(self) -> sm.World:
+        """A world that agrees with all that was seen."""
+
+    def do(self, operation: sm.Operation) -> sm.Outcome:
+        """Does it.  Raises OperationError when it makes no sense now."""
+
+
+def _nothing(_operation: sm.Operation) -> bool:
+    return False
+
+
+def _raise(disagreement: VerdictError) -> None:
+    raise disagreement
+
+
+class Sketched:
+    """A scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
+
+    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on.
+
+    ``avoids`` says which operations are left out.
+
+    Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
+    """
+
+    def __init__(
+        self,
+        lockstep: Driver,
+        disagreed: Callable[[VerdictError], None] = _raise,
+        avoids: Callable[[sm.Operation], bool] = _nothing,
+    ) -> None:
+        self.lockstep = lockstep
+        self.over = False
+        self.reached: Counter[str] = Counter()
+        self.can = lockstep.capabilities
+        self.layout = Layout()
+        self._disagreed = disagreed
+        self._avoids = avoids
+        self._sketch = sm.Session.new(lockstep.rules)
+        self._tag = 0
+        self._key = 0
+
+    # --- what there is ---
+
+    @property
+    def stack(self) -> sm.Stack:
+        """The devices of the sketch."""
+        return self._sketch.world.stack
+
+    @property
+    def world(self) -> sm.World:
+        """The world of the sketch."""
+        return self._sketch.world
+
+    @property
+    def devices(self) -> list[str]:
+        """The names of all devices."""
+        return sorted(self.stack.devices)
+
+    @property
+    def live(self) -> list[str]:
+        """The names of the devices with a live table."""
+        return [name for name in self.devices if self.stack.devices[name].live]
+
+    @property
+    def suspended(self) -> list[str]:
+        """The names of the suspended devices with a live table."""
+        return [name for name in self.live if self.stack.devices[name].suspended]
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the origin and the snapshots that take I/O now."""
+        return [name for name in self.live if name != "lower" and name not in self.suspended]
+
+    @property
+    def free(self) -> list[int]:
+        """The numbers of the snapshots that are not there."""
+        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) not in self.stack.devices]
+
+    @property
+    def taken(self) -> list[int]:
+        """The numbers of the snapshots whose devices have a live table."""
+        return [i for i in range(len(self.layout.cows)) if snapshot_name(i) in self.live]
+
+    @property
+    def pending_keys(self) -> list[int]:
+        """The keys of operations that were started and not finished."""
+        return sorted(self._sketch.tasks)
+
+    # --- doing ---
+
+    def size_of(self, device: str) -> int:
+        """The length of the device's live table, in sectors."""
+        line = self.stack.targets[self.stack.devices[device].live[-1]].line
+        return line.start + line.length
+
+    def see(self, device: str) -> None:
+        """Compares a device's data, status, table and events."""
+        self.do(sm.Status(device))
+        self.do(sm.Table(device))
+        self.do(sm.Events(device))
+        state = self.stack.devices.get(device)
+        if state is not None and state.live and not state.suspended:
+            self.do(sm.Read(device, sm.Sector(0), sm.Sectors(self.size_of(device))))
+
+    def see_disks(self) -> None:
+        """Compares what is on the disks, and the stores as they are there."""
+        self.do(sm.Read("base", sm.Sector(0), sm.Sectors(self.layout.size)))
+        for i in range(len(self.layout.cows)):
+            self.do(sm.Metadata(cow_name(i)))
+
+    def do(self, operation: sm.Plain) -> None:
+        """Does it if it makes sense; starts it if it would block."""
+        try:
+            self._do(operation)
+        except sm.WouldBlock:
+            self.start(operation)
+
+    def _do(self, operation: sm.Operation) -> None:
+        """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
+
+        What is not within the implementation's capabilities, or avoided, is done in neither.
+
+        Raises:
+            WouldBlock: it would never end in the sketch; it has not been done.
+        """
+        if not is_within(operation, self.can) or self._avoids(operation):
+            return
+        try:
+            outcome, sketch = sm.operate(self._sketch, operation)
+        except sm.WouldBlock:
+            raise
+        except sm.OperationError:
+            return
+        if not may_be_refused(operation, outcome, self.can):
+            return
+        self._sketch = sketch
+        if not self.over:
+            try:
+                self._in_lockstep(operation)
+            except sm.NotModelled:
+                raise
+            except sm.OperationError:
+                pass
+
+    def _in_lockstep(self, operation: sm.Operation) -> None:
+        before = self.lockstep.world
+        try:
+            self.lockstep.do(operation)
+        except VerdictError as disagreement:
+            self.over = True
+            self._disagreed(disagreement)
+        else:
+            self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.world))
+
+    def start(self, operation: sm.Plain) -> None:
+        """Starts it under a new key, if not too much has been started."""
+        if len(self.pending_keys) < 3:
+            self._key += 1
+            self._do(sm.Start(self._key, operation))
+
+    def tags(self, count: int) -> int:
+        """The first of ``count`` tags that nothing has yet."""
+        self._tag += count
+        return self._tag - count + 1

@@ -1,0 +1,206 @@
+"""The disks of a scenario, and the table lines for them.
+
+Sizes are drawn where things happen: origins that end inside a chunk, stores that are nearly full, areas that are nearly
+full, chunk sizes that differ between the snapshots of one origin.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from snapmerge import Capabilities
+from snapmerge.records import dataclass, replace
+from snapmerge_specs.lockstep.capabilities import FAULTS, has_kind
+
+__all__ = [
+    "BARE",
+    "FEATURES",
+    "LEFT_OUT",
+    "SECTORS_LEAST",
+    "Cow",
+    "Draw",
+    "Layout",
+    "cow_name",
+    "draw_layout",
+    "snapshot_name",
+]
+
+Draw = Callable[[int, int], int]
+"""Draws a number between two, both included."""
+
+LEFT_OUT: Final = {
+    "a line that does not begin at sector 0": "scenarios know a device by one line; traces and small scopes have such",
+    "several lines in a table": "the same",
+    "chunks of more than 32 sectors": "larger bios are split by the block layer, which is not modelled",
+    "features without discard_zeroes_cow": "they are refused, which the refused tables show",
+    "a table that names its own device": "kernels differ, and some can't remove such a device any more",
+    "a COW device that is an origin, too": "what is written to that origin would damage the store",
+}
+"""What the grammar of tables allows and scenarios leave out on purpose, with the reason."""
+
+SECTORS_LEAST: Final = 8
+"""The sectors that the disks of the smallest layout have together."""
+
+FEATURES: Final = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
+"""The features that a table line may ask for."""
+
+BARE: Final = "bare"
+"""A device that never gets a table."""
+
+
+def cow_name(i: int) -> str:
+    """The disk of snapshot ``i``."""
+    return f"cow{i}"
+
+
+def snapshot_name(i: int) -> str:
+    """The device of snapshot ``i``."""
+    return f"snap{i}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cow:
+    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` as in the table line."""
+
+    size: int
+    kind: str
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The disk ``base`` and those for exceptions, and what else a scenario has in it.
+
+    ``size``: the origin's sectors, of a disk that has ``beyond`` more.  ``gated``: a linear device lies between, to
+    hold I/O back with; ``discards``: snapshots have features; ``faults`` and ``crashes`` may happen.
+    """
+
+    size: int = 1
+    cows: tuple[Cow, ...] = ()
+    gated: bool = False
+    discards: bool = False
+    faults: bool = False
+    crashes: bool = False
+    beyond: int = 0
+
+    @property
+    def disk(self) -> int:
+        """The sectors of the disk ``base``."""
+        return self.size + self.beyond
+
+    @property
+    def chunk_sizes(self) -> tuple[int, ...]:
+        """The chunk sizes of the snapshots."""
+        return tuple(cow.chunk_size for cow in self.cows)
+
+    @property
+    def lower(self) -> str:
+        """What the origin and its snapshots lie on."""
+        return "lower" if self.gated else "base"
+
+    @property
+    def lower_table(self) -> str:
+        """What may lie between: all of the disk."""
+        return f"0 {self.disk} linear base 0"
+
+    @property
+    def origin_table(self) -> str:
+        """The plain origin."""
+        return f"0 {self.size} snapshot-origin {self.lower}"
+
+    def snapshot_table(self, draw: Draw, i: int) -> str:
+        """Snapshot ``i``, mostly with the store that it has been given; now and then shorter than its origin."""
+        cow = self.cows[i]
+        length = self.size if draw(0, 9) else draw(1, self.size)
+        words = f"0 {length} snapshot {self.lower} {cow_name(i)} {cow.kind} {self._chunk_size(draw, cow)}"
+        return words + (FEATURES[draw(1, 2)] if self.discards else "")
+
+    def merge_table(self, draw: Draw, i: int) -> str:
+        """The merge of snapshot ``i``, now and then of a store that can't be merged, or shorter than the origin."""
+        cow = self.cows[i]
+        kind = "P" if cow.kind == "N" and draw(0, 3) else cow.kind
+        length = self.size if draw(0, 9) else draw(1, self.size)
+        words = f"0 {length} snapshot-merge {self.lower} {cow_name(i)} {kind} {self._chunk_size(draw, cow)}"
+        return words + (FEATURES[draw(0, 2)] if self.discards else "")
+
+    @staticmethod
+    def _chunk_size(draw: Draw, cow: Cow) -> int:
+        if cow.kind == "N" or draw(0, 9):
+            return cow.chunk_size
+        return (0, 2 * cow.chunk_size)[draw(0, 1)]
+
+    def bad_table(self, draw: Draw) -> str:
+        """A table line that the kernel refuses; the constructor's checks one by one."""
+        size, low, cow = self.size, "base", cow_name(0)
+        lines = (
+            f"0 {size} snapshot {low} {cow} P",
+            f"0 {size} snapshot {low} {cow} P 8 3 a b c",
+            f"0 {size} snapshot {low} {cow} P 8 1",
+            f"0 {size} snapshot {low} {cow} P 8 1 discard_everything",
+            f"0 {size} snapshot {low} {cow} P 8 1 discard_passdown_origin",
+            f"0 {size} snapshot nothing {cow} P 8",
+            f"0 {size} snapshot {low} nothing P 8",
+            f"0 {size} snapshot {BARE} {cow} P 8",
+            f"0 {size} snapshot {low} {BARE} P 8",
+            f"0 {size} snapshot {low} {low} P 8",
+            f"0 {size} snapshot {low} {cow} PX 8",
+            f"0 {size} snapshot {low} {cow} Q 8",
+            f"0 {size} snapshot {low} {cow} P 3",
+            f"0 {size} snapshot {low} {cow} P 4194304",
+            f"0 {size} snapshot {low} {cow} P 8k",
+            f"0 {size} snapshot-origin",
+            f"0 {size} snapshot-origin nothing",
+            f"0 {size} snapshot-origin {BARE}",
+            f"0 {size} snapshot-merge {low} {cow} P",
+            f"0 0 snapshot-origin {low}",
+            f"0 {size} snapshots {low}",
+            f"8 {size} snapshot-origin {low}",
+            f"0 {size} linear {low}",
+            f"0 {size} linear {low} x",
+            f"0 {size} linear {BARE} 0",
+        )
+        return lines[draw(0, len(lines) - 1)]
+
+
+def draw_layout(draw: Draw, can: Capabilities) -> Layout:
+    """Draws sizes and kinds that an implementation of these capabilities can have."""
+    drawn = [_draw_cow(draw) for _ in range(draw(1, 3))]
+    cows = tuple(cow if has_kind(cow.kind, can) else replace(cow, kind="P") for cow in drawn)
+    largest = max(cow.chunk_size for cow in cows)
+    size = draw(1, 6) * largest + draw(0, largest - 1) * draw(0, 1)
+    # A program with linear devices only has nothing else to show.
+    gated = "linear" in can.targets and (draw(0, 4) == 0 or can.targets == {"linear"})
+    discards = {"discard", "discard_zeroes_cow"} <= can.features and draw(0, 2) == 0
+    faults = bool(can.faults & FAULTS) and draw(0, 1) == 0
+    crashes = "crash" in can.operations and draw(0, 2) == 0
+    beyond = draw(1, 2 * largest) if draw(0, 4) == 0 else 0
+    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes, beyond)
+    return _within(layout, can.sectors_max)
+
+
+def _within(layout: Layout, most: int) -> Layout:
+    """The layout with so few and such small disks that they fit into ``most`` sectors, of which there are enough."""
+    while len(layout.cows) > 1 and _sectors(layout) > most:
+        layout = replace(layout, cows=layout.cows[:-1])
+    if _sectors(layout) <= most:
+        return layout
+    layout = replace(layout, beyond=0)
+    size = min(layout.size, most // 2)
+    cow = layout.cows[0]
+    room = min(cow.size, most - size)
+    chunk_size = cow.chunk_size
+    while 3 * chunk_size > room:  # the header, an area and a chunk of data
+        chunk_size //= 2
+    return replace(layout, size=size, cows=(Cow(room, cow.kind, chunk_size),))
+
+
+def _sectors(layout: Layout) -> int:
+    return layout.disk + sum(cow.size for cow in layout.cows)
+
+
+def _draw_cow(draw: Draw) -> Cow:
+    """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
+    chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(0, 7)]
+    kind = ("P", "P", "P", "PO", "N")[draw(0, 4)]
+    chunks = draw(0, 80 if chunk_size == 1 else 8)
+    spare = draw(0, chunk_size - 1) * draw(0, 1)
+    return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size)

@@ -1,0 +1,367 @@
+"""What a scenario may do next: the strategies of the stateful test, drawn by looking at a world.
+
+Each method of ``Scenario`` is one move of a user, of one operation or a few that belong together.  It draws only
+what makes sense in the world as it is, so that nothing is thrown away; it says nothing about what should come of it.
+
+The world that it looks at is the sketch of ``Sketched``.
+"""
+
+import snapmerge as sm
+from snapmerge import Sector, Sectors
+from snapmerge_specs.lockstep.capabilities import FAULTS
+from snapmerge_specs.scenarios.driver import Draw, pick
+from snapmerge_specs.scenarios.layout import BARE, cow_name, draw_layout, snapshot_name
+from snapmerge_specs.scenarios.shapes import Shapes
+
+__all__ = ["Scenario"]
+
+
+class Scenario(Shapes):
+    """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
+
+    def move(self, draw: Draw) -> None:
+        """Any move that makes sense now; most of what users do is I/O."""
+        moves = [self.control, self.disturb]
+        moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
+        moves += [self.merge, self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
+        moves += [self.wait] * bool(self.suspended or self.pending_keys)
+        moves += [self.overlap, self.overlap] * bool("start" in self.can.operations and self.running)
+        moves += [self.fill, self.fill] * bool(self._fillable) + [self.reuse] * bool(self._kept)
+        moves += [self.shuffle] * bool(self.taken)
+        pick(draw, moves)(draw)
+
+    def begin(self, draw: Draw) -> None:
+        """Draws the layout, makes the disks and fills the origin."""
+        self.layout = draw_layout(draw, self.can)
+        layout = self.layout
+        self.do(sm.Disk("base", Sectors(layout.disk)))
+        for i, cow in enumerate(layout.cows):
+            self.do(sm.Disk(cow_name(i), Sectors(cow.size)))
+            if cow.size > cow.chunk_size and draw(0, 3) == 0:  # what an earlier owner has left, but for the header
+                left = Sectors(cow.size - cow.chunk_size)
+                self.do(sm.Write(cow_name(i), Sector(cow.chunk_size), left, self.tags(left)))
+        self.do(sm.Write("base", Sector(0), Sectors(layout.disk), self.tags(layout.disk)))
+        if layout.gated:
+            self.do(sm.Create("lower", layout.lower_table))
+        self.do(sm.Create("origin", layout.origin_table))
+        for _ in range(draw(0, 2)):
+            if self.free:
+                self.take(draw)
+
+    def io(self, draw: Draw) -> None:
+        """Writes, reads, flushes or discards on a device."""
+        device = pick(draw, self.live)
+        kinds = ["write", "write", "write", "read", "read", "flush"] + ["discard"] * 4 * self._discards(device)
+        kind = pick(draw, kinds)
+        if kind == "flush":
+            self.do(sm.Flush(device))
+            return
+        sector, count = self._range(draw, self.size_of(device))
+        match kind:
+            case "write":
+                self.do(sm.Write(device, sector, count, self.tags(count)))
+            case "read":
+                self.do(sm.Read(device, sector, count))
+            case _:
+                self.do(sm.Discard(device, sector, Sectors(min(count, 2 * max(self.layout.chunk_sizes)))))
+
+    def _discards(self, device: str) -> bool:
+        """Whether discards of the device are worth trying: some targets take them only with a feature."""
+        lines = [self.stack.targets[id].line for id in self.stack.devices[device].live]
+        return any("discard_zeroes_cow" in line.args for line in lines)
+
+    def _range(self, draw: Draw, size: int) -> tuple[Sector, Sectors]:
+        """Some sectors: often a whole chunk, sometimes many, sometimes anything."""
+        chunk = pick(draw, self.layout.chunk_sizes)
+        shape = draw(0, 9)
+        if shape == 0:
+            sector = draw(0, min(size - 1, chunk))
+            return Sector(sector), Sectors(size - sector)
+        if shape < 6:
+            sector = min(chunk * draw(0, max(0, (size - 1) // chunk)), size - 1)
+            return Sector(sector), Sectors(min(chunk, size - sector))
+        sector = draw(0, size - 1)
+        return Sector(sector), Sectors(draw(1, min(size - sector, 3 * chunk, 64)))
+
+    def take(self, draw: Draw) -> None:
+        """Takes a snapshot, with the origin suspended for it, as one should; or without."""
+        i = pick(draw, self.free)
+        proper = "origin" in self.live and draw(0, 4) > 0
+        if proper:
+            self.do(sm.Suspend("origin"))
+        self.do(sm.Create(snapshot_name(i), self.layout.snapshot_table(draw, i)))
+        if proper:
+            self.do(sm.Resume("origin"))
+
+    def prepare(self, draw: Draw) -> None:
+        """Constructs a snapshot, and writes to the origin before it is resumed."""
+        name = snapshot_name(i := pick(draw, self.free))
+        self.do(sm.Create(name))
+        self.do(sm.Load(name, self.layout.snapshot_table(draw, i)))
+        for _ in range(draw(1, 3)):
+            self.io(draw) if self.live else None
+        self.do(sm.Resume(name))
+
+    def merge(self, draw: Draw) -> None:
+        """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
+        i = pick(draw, self.taken)
+        careless = draw(0, 9)
+        if "origin" not in self.devices:
+            self.do(sm.Create("origin"))
+        if self.layout.faults or draw(0, 1):
+            self._write_much(draw, snapshot_name(i))
+        if careless != 1:
+            self.do(sm.Suspend("origin"))
+        if careless != 2:
+            self.do(sm.Suspend(snapshot_name(i)))
+        self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
+        if careless == 3:
+            self.do(sm.Remove(snapshot_name(i)))
+        if self.layout.faults:
+            self._sabotage(draw, i)
+        early = self._begin_in_run(draw) if draw(0, 2) == 0 and "origin" in self.live else None
+        self._join(draw) if self.free and draw(0, 2) == 0 else self.do(sm.Resume("origin"))
+        self._hurry(draw, early)
+        if self.layout.faults:
+            self._try_again(draw)
+
+    def _join(self, draw: Draw) -> None:
+        """Begins a merge and takes a snapshot before it is over: what is below may hold the merge's I/O meanwhile."""
+        held = self.layout.gated and draw(0, 3) > 0
+        if held:
+            self.do(sm.Suspend("lower"))
+        self.do(sm.Resume("origin"))
+        self.take(draw)
+        if held:
+            self.do(sm.Resume("lower"))
+
+    def _hurry(self, draw: Draw, early: int | None) -> None:
+        """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
+        late = self._begin_in_run(draw) if draw(0, 2) and "origin" in self.running else None
+        if look := draw(0, 2):
+            self.do(sm.Status("origin") if look == 1 else sm.Settle("origin"))
+        for key in [key for key in (early, late) if key in self.pending_keys and key is not None]:
+            self.finish_key(key)
+        if self.layout.crashes and draw(0, 1):
+            self.crash(draw)
+
+    def _begin_in_run(self, draw: Draw) -> int | None:
+        """Starts a write to a chunk that the merge may come to only after others."""
+        sector, count = pick(draw, self._scattered(self.size_of("origin"))[:2])
+        return self._started(sm.Write("origin", sector, count, self.tags(count)))
+
+    def overlap(self, draw: Draw) -> None:
+        """Begins I/O, and before it is asked for does something else: to the same sectors of another device, mostly."""
+        device = pick(draw, self.running)
+        sector, count = self._range(draw, self.size_of(device))
+        count = Sectors(min(count, *self.layout.chunk_sizes))
+        key = self._begin(draw, device, (sector, count))
+        others = [name for name in self.running if name != device]
+        if others and draw(0, 3):
+            self._touch(draw, pick(draw, others), sector, count)
+        else:
+            pick(draw, [self.settle, self.switch, self.io] + [self.crash] * self.layout.crashes)(draw)
+        if key in self.pending_keys:
+            self.finish_key(key)
+
+    def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
+        """Writes these sectors, or reads them, if the device has them."""
+        if sector + count <= self.size_of(device):
+            self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
+
+    def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
+        """Starts a write or a read; its key, if it was started."""
+        sector, count = where or self._range(draw, self.size_of(device))
+        count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
+        if draw(0, 1):
+            return self._started(sm.Write(device, sector, count, self.tags(count)))
+        return self._started(sm.Read(device, sector, count))
+
+    def _started(self, io: sm.Write | sm.Read) -> int | None:
+        """Starts it; its key, if it was started."""
+        if any(_overlap(io.sector, io.count, task.operation) for task in self._sketch.tasks.values()):
+            return None  # which of two writes wins is anybody's guess, and guessing takes the oracle long
+        before = self.pending_keys
+        self.start(io)
+        return next(iter(set(self.pending_keys) - set(before)), None)
+
+    def _sabotage(self, draw: Draw, i: int) -> None:
+        """Lets a merge of snapshot ``i`` meet a fault: in the copy, at either end, or in the store's metadata."""
+        cow, name = self.layout.cows[i], cow_name(i)
+        area, data = Sector(cow.chunk_size), Sector(2 * cow.chunk_size)
+        rest = Sectors(cow.size - data)
+        clear = sm.Fault(name, "write", area, Sectors(cow.chunk_size))
+        fetch = sm.Fault(name, "read", area, Sectors(cow.chunk_size))
+        faults = (
+            clear,
+            clear,
+            fetch,
+            fetch,
+            sm.Fault("base", "write", Sector(0), Sectors(self.layout.size)),
+            sm.Fault(name, "read", data, rest),
+            sm.Fault("base", "flush", Sector(0), Sectors(1)),
+        )
+        fault = pick(draw, faults)
+        if fault.kind in self.can.faults:
+            self.do(fault)
+
+    def _try_again(self, draw: Draw) -> None:
+        """Looks whether the merge has failed; heals the disks, and mostly lets it go on."""
+        self.do(sm.Settle("origin"))
+        self.do(sm.Status("origin"))
+        self.heal(draw)
+        if draw(0, 3):
+            self.do(sm.Suspend("origin"))
+            self.do(sm.Resume("origin"))
+
+    def merge_directly(self, draw: Draw) -> None:
+        """Loads a merge on the origin's device for a store that no snapshot has, as after a reboot."""
+        i = pick(draw, self.free)
+        if "origin" not in self.devices:
+            self.do(sm.Create("origin", self.layout.merge_table(draw, i)))
+        else:
+            self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
+            self.do(sm.Resume("origin"))
+
+    def restore(self, draw: Draw) -> None:
+        """Puts the plain origin back in place of a merge."""
+        _ = draw
+        if "origin" in self.devices:
+            self.do(sm.Load("origin", self.layout.origin_table))
+            self.do(sm.Resume("origin"))
+        else:
+            self.do(sm.Create("origin", self.layout.origin_table))
+
+    def control(self, draw: Draw) -> None:
+        """Changes what a device is, or whether it runs."""
+        moves = [self.switch, self.wake, self.settle, self.restore] + [self.prepare] * bool(self.free)
+        if self.free:
+            moves.append(self.merge_directly)
+        pick(draw, moves)(draw)
+
+    def disturb(self, draw: Draw) -> None:
+        """Does what is rare: nonsense, a reboot, writing behind a device's back, a fault, a power cut."""
+        moves = [self.around, self.nonsense, self.reboot]
+        moves += [self.crash] * self.layout.crashes + [self.fault, self.fault, self.heal] * self.layout.faults
+        pick(draw, moves)(draw)
+
+    def wait(self, draw: Draw) -> None:
+        """Begins I/O that will wait, or asks what has become of it."""
+        moves = [self.begin_io] * bool(self.suspended) + [self.finish] * bool(self.pending_keys)
+        pick(draw, moves)(draw)
+
+    def settle(self, draw: Draw) -> None:
+        """Waits for a device's merge."""
+        if self.live:
+            self.do(sm.Settle(pick(draw, self.live)))
+
+    def switch(self, draw: Draw) -> None:
+        """Suspends, resumes or removes a device."""
+        device = pick(draw, self.devices or ["origin"])
+        match pick(draw, ["suspend", "suspend", "resume", "resume", "remove"]):
+            case "suspend":
+                self.do(sm.Suspend(device, noflush=bool(draw(0, 1))))
+            case "resume":
+                self.do(sm.Resume(device))
+            case _:
+                self.do(sm.Remove(device))
+
+    def wake(self, draw: Draw) -> None:
+        """Resumes whatever is suspended, lower devices first."""
+        _ = draw
+        for device in ("lower", *self.devices):
+            if device in self.devices and self.stack.devices[device].suspended:
+                self.do(sm.Resume(device))
+
+    def look(self, draw: Draw) -> None:
+        """Compares everything that can be seen of one device."""
+        self.see(pick(draw, self.devices))
+
+    def around(self, draw: Draw) -> None:
+        """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
+        i = draw(0, len(self.layout.cows))
+        name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        sector, count = self._range(draw, size)
+        kind = pick(draw, ["read", "read", "write", "metadata", "flush"])
+        if kind == "write":
+            self.do(sm.Write(name, sector, count, 0 if draw(0, 1) else self.tags(count)))
+        elif kind == "flush":
+            self.do(sm.Flush(name))
+        elif kind == "metadata" and i:
+            self.do(sm.Metadata(name))
+        else:
+            self.do(sm.Read(name, sector, count))
+
+    def nonsense(self, draw: Draw) -> None:
+        """Loads a table that is refused, or sends a message that nobody takes."""
+        device = pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
+        if draw(0, 5) == 0:
+            self.do(sm.Message(device, "lookup 0"))
+            return
+        table = self.layout.bad_table(draw)
+        if BARE in table.split() and draw(0, 3):
+            self.do(sm.Create(BARE))  # or it is not there: that is refused, too, with another errno
+        self.do(sm.Load(device, table))
+
+    def reboot(self, draw: Draw) -> None:
+        """Removes every device, those on top first; the disks stay as they are."""
+        _ = draw
+        self.wake(draw)
+        for device in [*self.devices, *self.devices]:
+            self.do(sm.Remove(device))
+        if self.layout.gated:
+            self.do(sm.Create("lower", self.layout.lower_table))
+
+    def crash(self, draw: Draw) -> None:
+        """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
+        if "origin" in self.running and draw(0, 2) == 0:
+            size = Sectors(self.size_of("origin"))
+            self.do(sm.Write("origin", Sector(0), size, self.tags(size)))
+        self.do(sm.Crash())
+        self.see_disks()
+        if self.layout.gated:
+            self.do(sm.Create("lower", self.layout.lower_table))
+        self.take(draw)
+
+    def fault(self, draw: Draw) -> None:
+        """Lets a disk fail somewhere."""
+        i = draw(0, len(self.layout.cows))
+        name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
+        kind = pick(draw, sorted(FAULTS & self.can.faults))
+        sector, count = self._range(draw, size)
+        self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
+
+    def heal(self, draw: Draw) -> None:
+        """Heals every disk."""
+        _ = draw
+        for name, disk in sorted(self._sketch.world.disks.items()):
+            if disk.faults:
+                self.do(sm.Heal(name))
+
+    def begin_io(self, draw: Draw) -> None:
+        """Starts a write or a read on a suspended device, where it will wait."""
+        self._begin(draw, pick(draw, self.suspended))
+
+    def finish(self, draw: Draw) -> None:
+        """Asks for the outcome of something that was started."""
+        self.finish_key(pick(draw, self.pending_keys))
+
+    def finish_key(self, key: int) -> None:
+        """Asks for the outcome of what was started under this key."""
+        self._do(sm.Finish(key))
+
+    def end(self) -> None:
+        """Compares everything once more, unless it is over."""
+        if self.over:
+            return
+        for key in self.pending_keys:
+            self.finish_key(key)
+        for device in self.devices:
+            self.see(device)
+        self.see_disks()
+
+
+def _overlap(sector: int, count: int, other: sm.Plain) -> bool:
+    if not isinstance(other, sm.Read | sm.Write | sm.Discard):
+        return False
+    return sector < other.sector + other.count and other.sector < sector + count

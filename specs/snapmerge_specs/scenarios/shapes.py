@@ -1,0 +1,84 @@
+"""The shapes that exceptions take in a store: in any order, in full areas, and over what a disk held before."""
+
+import snapmerge as sm
+from snapmerge import Sector, Sectors
+from snapmerge_specs.scenarios.driver import Draw, Sketched, pick
+from snapmerge_specs.scenarios.layout import cow_name, snapshot_name
+
+__all__ = ["Shapes"]
+
+
+class Shapes(Sketched):
+    """The moves that give stores a shape.  Each looks at what has come of it."""
+
+    @property
+    def _fillable(self) -> list[int]:
+        """The snapshots with a store whose areas are so small that one write fills them."""
+        cows = self.layout.cows
+        return [i for i in self._kept if cows[i].chunk_size == 1 and cows[i].size > 40]
+
+    @property
+    def _kept(self) -> list[int]:
+        """The snapshots whose stores outlive them."""
+        return [i for i in self.taken if self.layout.cows[i].kind != "N"]
+
+    def fill(self, draw: Draw) -> None:
+        """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""
+        i = pick(draw, self._fillable)
+        name = snapshot_name(i)
+        size = self.size_of(name)
+        count = Sectors(min(size, pick(draw, (31, 32, 32, 33))))
+        self.do(sm.Write(name, Sector(0), count, self.tags(count)))
+        self.do(sm.Remove(name))
+        self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
+        if name not in self.live:
+            return
+        more = Sectors(min(self.size_of(name) - count, draw(0, 3)))
+        if more > 0:
+            self.do(sm.Write(name, Sector(count), more, self.tags(more)))
+        self.see(name)
+
+    def reuse(self, draw: Draw) -> None:
+        """Makes a store anew over old records: the sector with its header is cleared, as is usual, and no more."""
+        i = pick(draw, self._kept)
+        name = snapshot_name(i)
+        self.do(sm.Remove(name))
+        self.do(sm.Write(cow_name(i), Sector(0), Sectors(1), 0))
+        self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
+        if draw(0, 1):  # what is on the disk counts when it is loaded
+            self.do(sm.Remove(name))
+            self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
+        if i in self._fillable and draw(0, 1):
+            self.fill(draw)
+        elif name in self.devices:
+            self.see(name)
+
+    def shuffle(self, draw: Draw) -> None:
+        """Writes some chunks in any order: what is side by side on one device then is not on the other."""
+        device = pick(draw, self.running or ["origin"])
+        chunk = max(self.layout.chunk_sizes)
+        there = self.size_of(device) // chunk if device in self.running else 0
+        chunks = list(range(min(there, 5)))
+        first = draw(0, there - len(chunks))
+        while chunks:
+            at = first + chunks.pop(draw(0, len(chunks) - 1))
+            self.do(sm.Write(device, Sector(at * chunk), Sectors(chunk), self.tags(chunk)))
+        for name in self.running:
+            self.do(sm.Read(name, Sector(0), Sectors(self.size_of(name))))
+
+    def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
+        """Some chunks, none of which is beside another."""
+        chunk = max(self.layout.chunk_sizes)
+        return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
+
+    def _write_much(self, draw: Draw, device: str) -> None:
+        """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
+        size = self.size_of(device)
+        if draw(0, 1):
+            chunks = self._scattered(size) + ([(Sector(0), self._scattered(size)[0][1])] if draw(0, 1) else [])
+            for begin, length in chunks[:: pick(draw, (1, -1))]:
+                self.do(sm.Write(device, begin, length, self.tags(length)))
+            return
+        sector = draw(0, min(size - 1, 2))
+        count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
+        self.do(sm.Write(device, Sector(sector), count, self.tags(count)))

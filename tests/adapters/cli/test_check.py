@@ -1,0 +1,253 @@
+import json
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from snapmerge import (
+    Data,
+    Died,
+    Divergence,
+    Implementation,
+    NotModelled,
+    OperationError,
+    Oracle,
+    Reset,
+    Step,
+    Undecided,
+    parse_operation,
+    parse_trace,
+)
+from snapmerge_adapters.cli.main import main
+from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
+
+TRACE = parse_trace("disk base 8\nwrite base 0 1 #7 -> ok\nread base 0 1 -> #8\n")
+AGREED = Report(
+    "the model over image files", 7, 12, 340, (("write", 200), ("read", 140)), (("merging", 9), ("invalid", 2)), 1.25
+)
+DIVERGED = replace(AGREED, found=DivergenceReport(TRACE, Divergence(TRACE[-1], (Data((7,)), Data((0,))))))
+Given = dict[str, object]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Given:
+    """What the check was called with; its report is under "report".  The current directory is an empty one."""
+    calls: Given = {"report": AGREED}
+
+    def check(make: Callable[[], Implementation], **options: object) -> Report:
+        calls["implementation"] = implementation = make()
+        implementation.apply(Reset())
+        calls.update(options)
+        report = calls["report"]
+        if isinstance(report, BaseException):
+            raise report
+        assert isinstance(report, Report)
+        return report
+
+    monkeypatch.setattr("snapmerge_adapters.cli.check.check", check)
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+@pytest.mark.spec("ORACLE-6")
+@pytest.mark.parametrize(("words", "seconds"), [([], 5), (["--budget", "2"], 2)], ids=["default", "given"])
+def test_a_search_has_a_budget_of_seconds(given: Given, words: list[str], seconds: int) -> None:
+    assert main(["check", *words]) == 0
+    make_oracle = given["make_oracle"]
+    assert isinstance(make_oracle, partial)
+    budget = make_oracle.keywords["budget"]
+    assert (make_oracle.func, budget.seconds, budget.clock) == (Oracle, seconds, time.monotonic)
+
+
+def test_agreement_is_a_table_and_0(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--runs", "12", "--steps", "9", "--seed", "7"]) == 0
+    assert (given["runs"], given["steps"], given["seed"]) == (12, 9, 7)
+    out, err = capsys.readouterr()
+    rows = dict(line.split("   ", 1) for line in out.splitlines())
+    assert {name: text.strip() for name, text in rows.items()} == {
+        "implementation": "the model over image files",
+        "runs": "12 in 1.2 s, seed 7",
+        "operations": "340",
+        "kinds": "write 200, read 140",
+        "states reached": "merging 9, invalid 2",
+        "divergences": "none",
+        "known findings": "none met",
+        "undecided": "none",
+    }
+    assert err == ""
+    assert list(Path().iterdir()) == []
+
+
+def test_without_a_seed_it_is_another_each_time(given: Given) -> None:
+    seeds = set()
+    for _ in range(4):
+        assert main(["check"]) == 0
+        seeds.add(given["seed"])
+    assert len(seeds) > 1
+
+
+def test_a_divergence_is_shown_saved_and_1(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = DIVERGED
+    assert main(["check", "--adapter", "memory", "--schedule-seed", "3"]) == 1
+    out = capsys.readouterr().out
+    assert "read base 0 1 -> #8\n" in out
+    assert "allowed   #7, or #0\n" in out
+    assert "seen      #8\n" in out
+    assert "replay    snapmerge replay diverged-7.trace --adapter memory --schedule-seed 3\n" in out
+    assert "check --seed 7 " in out
+    assert parse_trace(Path("diverged-7.trace").read_text()) == TRACE
+
+
+def test_the_replay_command_works(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = DIVERGED
+    assert main(["check", "--save", "a folder"]) == 1
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("replay "))
+    words = shlex.split(command)
+    assert words[1:3] == ["snapmerge", "replay"]
+    assert main(words[2:]) == 0  # the adapter has no such defect: it agrees with the model, not with the record
+    assert "1 of 3 lines differ from the record" in capsys.readouterr().out
+
+
+def test_no_saved_trace_is_overwritten(given: Given) -> None:
+    given["report"] = DIVERGED
+    for _ in range(3):
+        assert main(["check"]) == 1
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "diverged-7-2.trace",
+        "diverged-7-3.trace",
+        "diverged-7.trace",
+    ]
+
+
+def test_a_directory_that_can_not_be_written_is_replaced_by_a_temporary_one(
+    given: Given, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given["report"] = DIVERGED
+    place, gone = tmp_path / "temporary", tmp_path / "gone"
+    place.mkdir()
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    assert main(["check"]) == 1
+    assert f"saved     {place / 'diverged-7.trace'}\n" in capsys.readouterr().out
+
+
+def test_a_folder_that_can_not_be_made_is_found_before_the_check(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert main(["check", "--save", "file/folder"]) == 2
+    assert "--save file/folder" in capsys.readouterr().err
+    assert "seed" not in given
+
+
+def test_json_is_one_object(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = DIVERGED
+    assert main(["check", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err) == (1, "")
+    result = json.loads(out)
+    assert result["agrees"] is False
+    assert result["kinds"] == {"write": 200, "read": 140}
+    divergence = result["divergence"]
+    assert parse_trace(divergence["trace"]) == TRACE
+    assert (divergence["allowed"], divergence["seen"]) == (["#7", "#0"], "#8")
+    assert Path(divergence["file"]).is_file()
+
+
+def test_known_findings_and_undecided_steps_are_shown(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    undecided = Undecided(Step(parse_operation("status snap")), 50_000)
+    finding = FindingMet("lost-flush", "it forgets to flush", 3)
+    given["report"] = replace(AGREED, known=(finding,), undecided=(undecided,))
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert "lost-flush" in out
+    assert "met 3 times: it forgets to flush" in out
+    assert "status snap after 50000 worlds" in out
+    assert main(["check", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["known"] == [{"name": "lost-flush", "summary": "it forgets to flush", "met": 3}]
+    assert result["undecided"][0]["operation"] == "status snap"
+
+
+def test_what_is_not_modelled_is_one_line_and_2(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = NotModelled("the target raid is not modelled", "raid")
+    assert main(["check", "--seed", "5"]) == 2
+    said = "the check (seed 5) can't go on: the target raid is not modelled"
+    assert capsys.readouterr() == ("", f"snapmerge: {said}\n")
+    assert main(["check", "--seed", "5", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"command": "check", "error": said}
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OperationError("no such thing"), 2)])
+def test_whatever_happens_nothing_is_left(
+    error: BaseException, code: int, given: Given, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    given["report"] = error
+    assert main(["check"]) == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_last_words_are_printed_once_in_lines(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "Traceback (most recent call last):\n  File x\nKeyError: 'base'\x1b[2J" + "\nmore" * 200
+    step = Step(TRACE[-1].operation, Died(words))
+    given["report"] = replace(AGREED, found=DivergenceReport((*TRACE[:-1], step), Divergence(step, (Data((7,)),))))
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "\nread base 0 1 -> died\n" in out
+    lines = ["seen      died", "          Traceback (most recent call last):", "            File x"]
+    assert "\n".join([*lines, "          KeyError: 'base'\\x1b[2J\n"]) in out
+    assert out.count("Traceback") == 1
+    assert out.count("more\n") < 60
+    saved = Path("diverged-7.trace").read_text()
+    assert saved.count("Traceback") == 1
+    assert parse_trace(saved)[-1] == step
+
+
+REFUSES = """
+import json, sys
+can = {"operations": ["disk", "write", "read"], "about": "sulky"}
+print(json.dumps({"snapmerge": 1, "capabilities": can}), flush=True)
+for line in sys.stdin:
+    print(json.dumps({"illegal": "not today"}), flush=True)
+"""
+
+
+def test_a_program_that_refuses_everything_has_not_passed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    program = ["--", sys.executable, "-I", "-S", "-c", REFUSES]
+    assert main(["check", "--runs", "2", "--seed", "1", *program]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("snapmerge: nothing was checked: ")
+    assert "the first: disk base " in err
+    assert err.endswith(": not today\n")
+    assert "left out         targets linear, snapshot, snapshot-merge, snapshot-origin\n" in out
+    assert main(["check", "--runs", "2", "--seed", "1", "--json", *program]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["agrees"], found["checked"]) == (False, 0)
+    assert found["refused"]["disk"] > 0
+    assert found["left_out"]["targets"] == ["linear", "snapshot", "snapshot-merge", "snapshot-origin"]
+
+
+def test_a_program_without_anything_has_not_passed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    program = REFUSES.replace('["disk", "write", "read"]', "[]")
+    assert main(["check", "--runs", "2", "--save", str(tmp_path), "--", sys.executable, "-I", "-S", "-c", program]) == 2
+    assert "nothing was checked: its capabilities name too little" in capsys.readouterr().err
+
+
+def test_strictly_a_known_finding_is_1_and_it_never_agrees(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = replace(AGREED, known=(FindingMet("misaligned-discard", "zeroes sectors", 3),))
+    assert main(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["agrees"] is False
+    assert main(["check", "--strict"]) == 1

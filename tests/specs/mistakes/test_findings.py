@@ -1,0 +1,100 @@
+"""What real kernels do otherwise: each has a trace, which the model plays as it should be and its rules as it is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snapmerge import Capabilities, Died, Divergence, Implementation, Operation, Oracle, Outcome, Step, parse_trace
+from snapmerge_adapters import Guest, Memory
+from snapmerge_specs import FINDINGS, Finding, check, explanation, replay
+
+TRANSITIONS = [finding for finding in FINDINGS if not finding.death]
+FOLDER = Path(__file__).parents[3] / "specs" / "findings"
+
+
+def _trace(finding: Finding) -> tuple[Step, ...]:
+    return parse_trace((FOLDER / f"{finding.name}.trace").read_text())
+
+
+def _plays_as_recorded(implementation: Implementation, steps: tuple[Step, ...]) -> bool:
+    return all(
+        step.outcome is None or seen.outcome == step.outcome
+        for step, (seen, _) in zip(steps, replay(steps, implementation), strict=False)
+    )
+
+
+def test_each_finding_has_its_trace_and_each_trace_its_finding() -> None:
+    assert {path.stem for path in FOLDER.glob("*.trace")} == {finding.name for finding in FINDINGS}
+
+
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)
+def test_the_model_plays_the_trace_as_it_should_be(finding: Finding) -> None:
+    assert _plays_as_recorded(Memory(), _trace(finding))
+
+
+@pytest.mark.parametrize("finding", TRANSITIONS, ids=lambda finding: finding.name)
+def test_an_implementation_that_does_so_diverges_and_is_recognised(finding: Finding) -> None:
+    for seed in range(20):
+        implementation, oracle, seen = Memory(rules=finding.rules, seed=seed), Oracle(), []
+        for step in _trace(finding):
+            outcome = implementation.apply(step.operation)
+            seen.append(Step(step.operation, outcome))
+            verdict = oracle.observe(step.operation, outcome)
+            if verdict is not None:
+                assert isinstance(verdict, Divergence)
+                assert explanation(seen) == finding
+                return
+    pytest.fail("the oracle has not noticed")
+
+
+def test_a_check_finds_one_without_being_told_where() -> None:
+    finding = next(finding for finding in FINDINGS if finding.name == "merge-repeats-cleared-records")
+    report = check(lambda: Memory(rules=finding.rules), runs=40, seed=0)
+    assert finding.name in [known.name for known in report.known]
+    assert report.found is None
+
+
+def test_what_ends_a_scenario_is_avoided_where_it_is_known_and_counted() -> None:
+    """A kernel that dies of every table that can kill it gets through nearly all scenarios."""
+    deadly = [finding for finding in FINDINGS if finding.death]
+
+    class Mortal(Memory):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, about="Linux 7.2.99, snapshot 1.16.0")
+
+        def apply(self, operation: Operation) -> Outcome:
+            for finding in deadly:
+                if finding.leads_there(operation):
+                    return Died(f"panic in {finding.death}+0x47")
+            return super().apply(operation)
+
+    report = check(Mortal, runs=60, seed=2)
+    assert report.found is None
+    assert {name for name, _ in report.avoided} == {finding.name for finding in deadly}
+    assert 0 < sum(finding.met for finding in report.known) < 20
+
+
+def test_nothing_is_avoided_where_it_is_not_known() -> None:
+    assert check(Memory, runs=30, seed=2).avoided == ()
+    assert not any(f.concerns("Linux 7.25.1") or f.concerns("Linux 17.2.7") for f in FINDINGS)
+    assert all(any(f.concerns(f"Linux {release}, snapshot 1.16.0") for release in f.releases) for f in FINDINGS)
+
+
+def test_a_kernel_that_dies_of_a_finding_is_recognised_by_its_last_words() -> None:
+    finding = next(finding for finding in FINDINGS if finding.death)
+    steps = _trace(finding)[:3]
+    assert explanation([*steps[:2], Step(steps[2].operation, Died(f"panic at {finding.death}+0x474"))]) == finding
+    assert explanation([*steps[:2], Step(steps[2].operation, Died("panic elsewhere"))]) is None
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("finding", [f for f in FINDINGS if f.name != "invalidation-is-volatile"], ids=lambda f: f.name)
+def test_the_kernel_still_does_it(finding: Finding, guest: Guest) -> None:
+    release = guest.capabilities.about.split()[1].rstrip(",")
+    mortal = Guest() if finding.death else guest  # what a kernel may die of has a kernel of its own
+    as_recorded = _plays_as_recorded(mortal, _trace(finding))
+    if mortal is not guest:
+        mortal.close()
+    assert as_recorded == (release not in finding.releases)

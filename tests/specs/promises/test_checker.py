@@ -1,0 +1,184 @@
+"""The promises: kept by the model in any schedule, broken by what loses data, and silent where nothing is promised."""
+
+from random import Random
+
+import pytest
+
+from snapmerge import MAINLINE, Operation, OperationError, Outcome, Reset, Rules, Session, Step, World, parse_trace
+from snapmerge_adapters import Memory
+from snapmerge_specs import DEFECTS, FINDINGS, Scenario
+from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
+
+
+class Watched:
+    """Drives the model in memory, and looks at the promises."""
+
+    def __init__(self, rules: Rules, seed: int | None) -> None:
+        self.rules, self.steps = MAINLINE, list[Step]()
+        self._memory, self.promises = Memory(rules=rules, seed=seed), Promises()
+        self.broken: list[BrokenPromise] = []
+        self.capabilities = self._memory.capabilities
+        self.world: World = Session.new().world
+        self._memory.apply(Reset())
+
+    def do(self, operation: Operation) -> Outcome:
+        outcome = self._memory.apply(operation)
+        self.steps.append(Step(operation, outcome))
+        if (broken := self.promises.observe(operation, outcome)) is not None:
+            self.broken.append(broken)
+        return outcome
+
+
+def _scenario(rules: Rules, run: int, seed: int | None) -> Watched:
+    driver, draw = Watched(rules, seed), Random(f"promises {run}").randint
+    scenario = Scenario(driver)
+    scenario.begin(draw)
+    for _ in range(30):
+        scenario.move(draw)
+    scenario.end()
+    return driver
+
+
+def _first_broken(rules: Rules, trace: str) -> BrokenPromise | None:
+    memory = Memory(rules=rules)
+    return broken_promise([Step(s.operation, memory.apply(s.operation)) for s in parse_trace(trace)])
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_model_keeps_every_promise_in_any_schedule(seed: int | None) -> None:
+    for run in range(60):
+        assert _scenario(MAINLINE, run, seed).broken == []
+
+
+@pytest.mark.spec("PROMISE-1")
+def test_a_write_that_is_lost_is_noticed() -> None:
+    broken = broken_promise(parse_trace("disk a 4 -> ok\nwrite a 0 2 #5 -> ok\nread a 0 3 -> #5 #0x2\n"))
+    assert broken is not None
+    assert (broken.statement, broken.index) == ("PROMISE-1", 2)
+
+
+@pytest.mark.spec("PROMISE-2")
+@pytest.mark.parametrize(("left", "statement"), [("#5 #7", None), ("#5 #8", None), ("#6 #7", "PROMISE-2")])
+def test_a_power_cut_may_take_only_what_was_not_flushed(left: str, statement: str | None) -> None:
+    before = "disk a 2 -> ok\nwrite a 0 1 #5 -> ok\nwrite a 1 1 #7 -> ok\nflush a -> ok\n"
+    text = f"{before}write a 1 1 #8 -> ok\ncrash -> ok\nread a 0 2 -> {left}\n"
+    broken = broken_promise(parse_trace(text))
+    assert (broken and broken.statement) == statement
+
+
+SNAPSHOT = """\
+disk base 8 -> ok
+disk cow 64 -> ok
+write base 0 8 #1 -> ok
+create origin "0 8 snapshot-origin base" -> ok
+suspend origin -> ok
+create snap "0 8 snapshot base cow P 1" -> ok
+resume origin -> ok
+write origin 2 1 #50 -> ok
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "statement"),
+    [
+        ("read snap 2 1 -> #3", None),
+        ("read snap 2 1 -> #50", "SNAP-1"),
+        ("read base 3 1 -> #9", "SNAP-2"),
+        ("write origin 3 1 #51 -> error EIO", "ORIGIN-2"),
+        ("read origin 0 8 -> #1+8", "SNAP-2"),
+        pytest.param(
+            'status snap -> "0 8 snapshot Invalid"', "PROMISE-3", marks=pytest.mark.spec("PROMISE-3"), id="invalid"
+        ),
+        pytest.param("read snap 0 1 -> error EIO", "PROMISE-5", marks=pytest.mark.spec("PROMISE-5"), id="fails"),
+        pytest.param('flush snap -> died "panic"', "PROMISE-6", marks=pytest.mark.spec("PROMISE-6"), id="dies"),
+        pytest.param(
+            "write base 4 1 #60 -> ok\nread snap 4 1 -> #60", None, marks=pytest.mark.spec("PROMISE-8"), id="around"
+        ),
+        pytest.param(
+            "write cow 0 1 #60 -> ok\nread snap 4 1 -> #99", None, marks=pytest.mark.spec("PROMISE-8"), id="overwritten"
+        ),
+    ],
+)
+def test_what_a_snapshot_promises(line: str, statement: str | None) -> None:
+    broken = broken_promise(parse_trace(f"{SNAPSHOT}{line}\n"))
+    assert (broken and broken.statement) == statement
+
+
+MERGE = (
+    SNAPSHOT
+    + """\
+flush origin -> ok
+suspend origin -> ok
+suspend snap -> ok
+load origin "0 8 snapshot-merge base cow P 1" -> ok
+resume origin -> ok
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "statement"),
+    [
+        ("read origin 2 1 -> #3", None),
+        ("read origin 2 1 -> #50", "MERGE-1"),
+        ("read base 2 1 -> #50", None),
+        ("settle origin -> ok\nread base 2 1 -> #3", None),
+        ("settle origin -> ok\nread base 2 1 -> #50", "MERGE-8"),
+        ("settle origin -> ok\ncrash -> ok\nread base 2 1 -> #50", "MERGE-7"),
+        ('crash -> ok\ncreate origin "0 8 snapshot-merge base cow P 1" -> ok\nread origin 2 1 -> #50', "MERGE-7"),
+        pytest.param("read base 2 1 -> #77", "PROMISE-7", marks=pytest.mark.spec("PROMISE-7"), id="junk"),
+        pytest.param(
+            'status origin -> "0 8 snapshot-merge Merge failed"',
+            "PROMISE-4",
+            marks=pytest.mark.spec("PROMISE-4"),
+            id="fails",
+        ),
+    ],
+)
+def test_what_a_merge_promises(lines: str, statement: str | None) -> None:
+    broken = broken_promise(parse_trace(f"{MERGE}{lines}\n"))
+    assert (broken and broken.statement) == statement
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [
+        ("misaligned-discard", "SNAP-12"),
+        ("merge-repeats-cleared-records", "PROMISE-7"),
+        ("invalidation-is-volatile", "SNAP-13"),
+    ],
+)
+def test_what_kernels_do_wrong_breaks_a_promise(name: str, statement: str) -> None:
+    from pathlib import Path
+
+    rules = next(finding.rules for finding in FINDINGS if finding.name == name)
+    steps = parse_trace((Path(__file__).parents[3] / "specs" / "findings" / f"{name}.trace").read_text())
+    found = set()
+    for seed in range(20):
+        memory, seen = Memory(rules=rules, seed=seed), []
+        for step in steps:
+            try:
+                seen.append(Step(step.operation, memory.apply(step.operation)))
+            except OperationError:
+                break
+        broken = broken_promise(seen)
+        found.add(broken and broken.statement)
+    assert statement in found
+
+
+def test_an_area_that_a_merge_skips_is_lost_when_it_is_loaded_again() -> None:
+    rules = next(finding.rules for finding in FINDINGS if finding.name == "merge-skips-area")
+    text = """disk base 80\ndisk cow 128\nwrite base 0 80 #1\ncreate snap "0 80 snapshot base cow P 1"
+write snap 0 65 #101\nflush snap\nremove snap\ncreate merge\nload merge "0 80 snapshot-merge base cow P 1"
+fault cow read 34 1\nresume merge\nsettle merge\nheal cow\nsuspend merge\nresume merge\nsettle merge\nremove merge
+create merge "0 80 snapshot-merge base cow P 1"\nsettle merge\nread merge 0 80\n"""
+    broken = _first_broken(rules, text)
+    assert broken is not None
+    assert broken.statement == "MERGE-8"
+    assert _first_broken(MAINLINE, text) is None
+
+
+@pytest.mark.parametrize("name", ["skips flush", "source lives on", "leaves others alone", "volatile records"])
+def test_mistakes_that_lose_data_are_found_in_scenarios(name: str) -> None:
+    rules = next(defect.rules for defect in DEFECTS if defect.name == name)
+    assert any(_scenario(rules, run, run).broken for run in range(150))

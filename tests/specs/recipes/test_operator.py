@@ -1,0 +1,329 @@
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import snapmerge as sm
+from snapmerge import CONCEPT, Digest, Implementation, Operation, Outcome, parse_operation, parse_trace, print_trace
+from snapmerge_adapters import Files, Guest, Memory
+from snapmerge_specs import AS_POSTED
+from snapmerge_specs.recipes.backup import COPY, Backup, BackupAsPosted
+from snapmerge_specs.recipes.operator import Operator, RecipeError, Shape, runs
+from snapmerge_specs.recipes.rollback import ConceptRollback, Rollback
+from snapmerge_specs.recipes.world import Load, Numbers
+
+RECIPES = Path(__file__).resolve().parents[3] / "specs" / "recipes"
+
+
+@pytest.fixture(params=["memory", "file"])
+def implementation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Implementation]:
+    made: Implementation = Memory() if request.param == "memory" else Files(tmp_path, keep=False)
+    yield made
+    made.close()
+
+
+def busy(implementation: Implementation, size: int, *, longest: int, every: int = 1) -> Load:
+    """Others that write all over the origin, always the same."""
+    return Load(implementation, size, Random(7).randint, longest=longest, every=every)
+
+
+def held(implementation: Implementation, where: str, size: int) -> tuple[sm.Seen, ...]:
+    seen = implementation.apply(sm.Read(where, sm.Sector(0), sm.Sectors(size)))
+    assert isinstance(seen, sm.Data)
+    return seen.sectors
+
+
+class Noting:
+    """Notes what was done."""
+
+    def __init__(self, inner: Implementation) -> None:
+        self._inner = inner
+        self.capabilities = inner.capabilities
+        self.done: list[str] = []
+
+    def apply(self, operation: Operation) -> Outcome:
+        self.done.append(sm.print_operation(operation))
+        return self._inner.apply(operation)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+# --- runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sectors", "found"),
+    [
+        ((), []),
+        ((5,), [(0, 1, 5)]),
+        ((5, 6, 7, 7, 0, 0, 1), [(0, 3, 5), (3, 1, 7), (4, 1, 0), (5, 2, 0)]),
+        ((9, 8, 2**32 - 2, 2**32 - 1), [(0, 1, 9), (1, 1, 8), (2, 2, 2**32 - 2)]),
+    ],
+)
+def test_what_was_read_is_written_in_runs(sectors: tuple[int, ...], found: list[tuple[int, int, int]]) -> None:
+    assert list(runs(sectors)) == found
+    operator = Operator(memory := Memory(), Shape(8, 1))
+    operator.disk("disk", 8)
+    operator.write("disk", 1, sectors)
+    assert held(memory, "disk", 8)[1 : len(sectors) + 1] == sectors
+
+
+@pytest.mark.spec("RECIPE-7")
+def test_a_sector_without_a_tag_is_not_copied() -> None:
+    with pytest.raises(RecipeError, match="sector 1 of what was read holds no tag"):
+        list(runs((1, Digest("0" * 16), 2)))
+
+
+# --- backup ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("RECIPE-2")
+@pytest.mark.spec("RECIPE-10")
+@pytest.mark.spec("RECIPE-11")
+def test_a_backup_under_load_copies_what_has_changed(implementation: Implementation) -> None:
+    load = busy(implementation, 66, longest=3, every=3)
+    backup = Backup(load, Shape(66, 8))
+    backup.begin()
+    rounds = []
+    for _ in range(4):
+        rounds.append(backup.round())
+        assert held(implementation, COPY, 66) == load.contents[rounds[-1].snapshot]
+    assert [one.full for one in rounds] == [True, False, False, False]
+    assert rounds[0].copied == 66
+    assert load.writes > 10
+
+
+@pytest.mark.spec("RECIPE-3")
+@pytest.mark.spec("RECIPE-12")
+def test_a_round_copies_changed_chunks_from_the_snapshot_and_flushes_before_the_old_one_goes() -> None:
+    noting = Noting(Memory())
+    backup = Backup(noting, Shape(10, 4), wait=0)
+    backup.begin()
+    backup.round()
+    noting.apply(parse_operation("write origin 9 1 #77"))
+    noting.done.clear()
+    done = backup.round()
+    assert (done.changed, done.copied, done.full) == (1, 2, False)
+    taken = noting.done.index('create snap1 "0 10 snapshot base cow1 P 4"')
+    assert [op for op in noting.done[taken:] if not op.startswith(("status", "read snap0"))] == [
+        'create snap1 "0 10 snapshot base cow1 P 4"',
+        "flush cow1",
+        "resume origin",
+        "metadata cow0",
+        "read copy 8 2",
+        "read snap1 8 2",
+        "write copy 8 1 #9",
+        "write copy 9 1 #77",
+        "flush copy",
+        "read snap1 0 10",
+        "read copy 0 10",
+        "remove snap0",
+    ]
+
+
+@pytest.mark.spec("RECIPE-9")
+@pytest.mark.spec("RECIPE-13")
+def test_a_snapshot_is_made_in_one_suspension_with_everything_durable() -> None:
+    noting = Noting(Memory())
+    operator = Operator(noting, Shape(8, 4))
+    for disk in ("base", "cow"):
+        operator.disk(disk, 32)
+    operator.make_origin(1)
+    noting.done.clear()
+    operator.take("snap", "cow")
+    operator.take("snap", "cow")  # is there
+    assert noting.done == [
+        "write cow 0 1 #0",
+        "flush cow",
+        "suspend origin",
+        "flush base",
+        'create snap "0 8 snapshot base cow P 4"',
+        "flush cow",
+        "resume origin",
+    ]
+
+
+@pytest.mark.spec("RECIPE-5")
+def test_an_invalid_old_snapshot_means_a_full_copy(implementation: Implementation) -> None:
+    load = Load(implementation, 32, Numbers([]))
+    backup = Backup(load, Shape(32, 4, 16))
+    backup.begin()
+    backup.round()
+    for sector in range(0, 32, 4):
+        load.apply(parse_operation(f"write origin {sector} 1 #{sector + 500}"))
+    assert backup.is_invalid("snap0")
+    done = backup.round()
+    assert (done.full, done.copied, done.different) == (True, 32, ())
+    assert held(implementation, COPY, 32) == load.contents["snap1"]
+
+
+class Overflowing(Noting):
+    """Others write, once, so much that the snapshot overflows whose chunk 1 is read to be copied."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        if sm.print_operation(operation) == "read snap0 4 4" and "write origin 0 32 #900" not in self.done:
+            self.apply(parse_operation("write origin 0 32 #900"))
+        return super().apply(operation)
+
+
+@pytest.mark.spec("RECIPE-6")
+def test_a_new_snapshot_that_overflows_is_made_again() -> None:
+    load = Load(memory := Overflowing(Memory()), 32, Numbers([]))
+    backup = Backup(load, Shape(32, 4, 16))
+    backup.begin()
+    done = backup.round()
+    assert (done.retaken, done.full, done.different) == (1, True, ())
+    assert held(memory, COPY, 32) == tuple(range(900, 932))
+
+
+@pytest.mark.spec("RECIPE-7")
+def test_a_store_that_is_always_too_small_is_an_error() -> None:
+    load = Load(Memory(), 32, lambda _least, most: most - 5 if most > 6 else 1, longest=32)
+    backup = Backup(load, Shape(32, 4, 12))
+    backup.begin()
+    with pytest.raises(RecipeError, match=r"became invalid 21 times while it was copied; make its COW device larger"):
+        backup.round()
+
+
+@pytest.mark.spec("RECIPE-8")
+def test_a_snapshot_that_was_written_to_is_noticed() -> None:
+    backup = Backup(memory := Memory(), Shape(32, 4))
+    backup.begin()
+    backup.round()
+    memory.apply(parse_operation("write snap0 13 1 #5"))
+    with pytest.raises(RecipeError, match="snap0 is no longer what was copied, in chunk 3"):
+        backup.round()
+
+
+@pytest.mark.parametrize("rules", [AS_POSTED, CONCEPT])
+@pytest.mark.spec("RECIPE-16")
+def test_the_backup_as_posted_brings_nothing_forward(rules: sm.Rules) -> None:
+    load = Load(memory := Memory(rules=rules), 32, Numbers([]))
+    backup = BackupAsPosted(load, Shape(32, 4))
+    backup.begin()
+    assert backup.round().different == ()
+    load.apply(parse_operation("write origin 8 4 #101"))
+    done = backup.round()
+    assert done.different == (8, 9, 10, 11)
+    assert held(memory, COPY, 32) == load.contents["snap0"] != load.contents["snap1"]
+
+
+# --- rollback ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("RECIPE-1")
+def test_a_rollback_leaves_what_was_before_the_upgrade(implementation: Implementation) -> None:
+    load = busy(implementation, 66, longest=5)
+    rollback = Rollback(load, Shape(66, 8), load.rest)
+    done = rollback.run()
+    assert done.is_right
+    assert done.merged
+    assert held(implementation, "origin", 66) == load.contents["upgrade"]
+    assert [held(implementation, name, 66) for name in ("before", "after")] == [
+        load.contents["before"],
+        load.contents["after"],
+    ]
+
+
+@pytest.mark.spec("RECIPE-7")
+def test_there_is_no_way_back_to_an_invalid_snapshot() -> None:
+    load = busy(Memory(), 66, longest=5)
+    with pytest.raises(RecipeError, match="upgrade is invalid, so there is no way back"):
+        Rollback(load, Shape(66, 8, 24), load.rest).run()
+
+
+class Upgrade:
+    """An upgrade that writes chunk 2 before the younger snapshot is made, and chunk 4 into the snapshot itself."""
+
+    def __init__(self, inner: Implementation) -> None:
+        self._inner = inner
+        self.capabilities = inner.capabilities
+
+    def apply(self, operation: Operation) -> Outcome:
+        if operation == parse_operation("write cow-after 0 1 #0"):
+            for line in ("write origin 8 4 #101", "write upgrade 16 4 #201"):
+                self._inner.apply(parse_operation(line))
+        return self._inner.apply(operation)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.mark.spec("RECIPE-15")
+def test_only_as_posted_and_only_the_real_origin_changes_siblings() -> None:
+    def done(rules: sm.Rules, destination: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        to = ConceptRollback(Upgrade(Memory(rules=rules)), Shape(32, 4), lambda: None, destination=destination)  # type: ignore[arg-type]
+        return to.run().siblings
+
+    four = tuple(range(16, 20))
+    assert done(AS_POSTED, "real") == (("before", four), ("after", (*range(8, 12), *four)))
+    for rules, destination in ((AS_POSTED, "virtual"), (CONCEPT, "real"), (CONCEPT, "virtual")):
+        assert done(rules, destination) == (("before", ()), ("after", ()))
+
+
+# --- traces ------------------------------------------------------------------------------------------------------
+
+
+def played(name: str, rules: sm.Rules) -> tuple[sm.Step, ...]:
+    memory = Memory(rules=rules)
+    steps = parse_trace((RECIPES / name).read_text())
+    return tuple(sm.Step(step.operation, memory.apply(step.operation)) for step in steps)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.trace")), ids=lambda path: path.stem)
+@pytest.mark.spec("RECIPE-15")
+@pytest.mark.spec("RECIPE-16")
+def test_the_traces_are_what_was_posted(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    assert print_trace(played(path.name, AS_POSTED)) == print_trace(parse_trace(path.read_text()))
+
+
+@pytest.mark.spec("RECIPE-15")
+def test_as_it_was_meant_the_siblings_are_protected() -> None:
+    def shown(steps: tuple[sm.Step, ...]) -> dict[str, list[Outcome | None]]:
+        return {
+            name: [step.outcome for step in steps if step.operation == parse_operation(f"read {name} 0 32")]
+            for name in ("before", "after")
+        }
+
+    for now, then in shown(played("rollback-real-origin.trace", AS_POSTED)).values():
+        assert now != then
+    for now, then in shown(played("rollback-real-origin.trace", CONCEPT)).values():
+        assert now == then
+
+
+@pytest.mark.spec("RECIPE-16")
+def test_as_it_was_meant_the_backup_is_as_wrong() -> None:
+    *_, copy, snap1 = played("backup-as-posted.trace", CONCEPT)
+    assert copy.outcome != snap1.outcome
+    assert copy == played("backup-as-posted.trace", AS_POSTED)[-2]
+
+
+# --- a real kernel -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.kernel
+@pytest.mark.spec("RECIPE-2")
+def test_a_backup_of_a_real_kernel_under_load(guest: Guest) -> None:
+    load = busy(guest, 515, longest=20, every=2)
+    backup = Backup(load, Shape(515, 8))
+    backup.begin()
+    for number in range(4):
+        done = backup.round()
+        assert (done.full, done.different) == (number == 0, ())
+        assert held(guest, COPY, 515) == load.contents[done.snapshot]
+    load.rest()
+    assert load.writes > 20
+
+
+@pytest.mark.kernel
+@pytest.mark.spec("RECIPE-1")
+def test_a_rollback_of_a_real_kernel(guest: Guest) -> None:
+    load = busy(guest, 515, longest=20)
+    done = Rollback(load, Shape(515, 8), load.rest).run()
+    assert done.is_right
+    assert done.merged
+    assert held(guest, "origin", 515) == load.contents["upgrade"]
+    assert held(guest, "after", 515) == load.contents["after"] != load.contents["before"] == held(guest, "before", 515)
