@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import snapmerge as sm
+from snapmerge.machine.core.state import DeviceBio
 from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.scenarios.coverage import reached
@@ -161,7 +162,7 @@ class Sketched:
         Raises:
             WouldBlock: it would never end in the sketch; it has not been done.
         """
-        if not is_within(operation, self.can) or self._avoids(operation):
+        if not is_within(operation, self.can) or self._avoids(operation) or self._would_cut(operation):
             return
         try:
             outcome, sketch = sm.operate(self._sketch, operation)
@@ -179,6 +180,20 @@ class Sketched:
                 raise
             except sm.OperationError:
                 pass
+
+    def _would_cut(self, operation: sm.Operation) -> bool:
+        """Whether a resume lets in a discard that reaches beyond the end of the new table, which is left out.
+
+        A user's discard becomes several bios, cut at the granularity of the disk, which the model does not know; it
+        makes no difference unless some of them fit the table and others do not.
+        """
+        device = self.stack.devices.get(operation.device) if isinstance(operation, sm.Resume) else None
+        if device is None or not device.inactive:
+            return False
+        line = self.stack.targets[device.inactive[-1]].line
+        waiting = (self.stack.work[id] for id in device.deferred)
+        bios = (work.bio for work in waiting if isinstance(work, DeviceBio) and work.bio.op is sm.Op.DISCARD)
+        return any(bio.sector + bio.count > line.start + line.length for bio in bios)
 
     def _in_lockstep(self, operation: sm.Operation) -> None:
         before = self.lockstep.world

@@ -55,8 +55,8 @@ def enter(d: Draft, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if d.rules.claiming and _is_claimed(d, work.bio, work.parent):
         _refuse(d, id, work, "EBUSY")
-    elif work.bio.op is Op.DISCARD and any(_clones(d, d.targets[t], work.bio) == 0 for t in device.live):
-        _refuse(d, id, work, "EOPNOTSUPP")
+    elif (error := _not_submittable(d, work.bio)) is not None:
+        _refuse(d, id, work, error)
     elif device.held:
         d.put_device(replace(device, deferred=(*device.deferred, id)), over=device)
     elif not device.live:
@@ -66,9 +66,23 @@ def enter(d: Draft, work: DeviceBio) -> None:
         _process(d, id, work)
 
 
-def _refuse(d: Draft, id: int, work: DeviceBio, error: str) -> None:
+def _refuse(d: Draft, id: int, work: DeviceBio, error: str | None) -> None:
     d.end(id)
     _tell(d, replace(work, error=error))
+
+
+def _not_submittable(d: Draft, bio: Bio) -> str | None:
+    """Why the block layer refuses the whole bio, by the live table; None: it does not.
+
+    A bio is submitted again when it is let in after a resume, so that one which no longer fits the table is refused
+    before any part of it is mapped (DEV-16, DEV-22).  Source: ``bio_check_eod`` in ``submit_bio_noacct``.
+    """
+    live = d.device(bio.where).live
+    if bio.op is not Op.FLUSH and live and bio.sector + bio.count > d.size(bio.where):
+        return "EIO"
+    if bio.op is Op.DISCARD and any(_clones(d, d.targets[t], bio) == 0 for t in live):
+        return "EOPNOTSUPP"
+    return None
 
 
 def _is_claimed(d: Draft, bio: Bio, sender: int) -> bool:
@@ -98,10 +112,13 @@ def wake_done(d: Draft, id: int, wake: Wake, _error: str | None, _data: bytes) -
     if device is None or device.held or not device.deferred:
         return
     first, *rest = device.deferred
-    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + 1), over=device)
-    work = d.work[first]
-    if isinstance(work, DeviceBio):
+    work = _device_bio(d, first)
+    error = _not_submittable(d, work.bio)
+    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + (error is None)), over=device)
+    if error is None:
         _process(d, first, work)
+    else:
+        _refuse(d, first, work, _as_submitted(work, error))
     release_deferred(d, wake.device)
 
 
@@ -229,9 +246,13 @@ def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if device.live:
         d.put_device(replace(device, busy=device.busy - 1), over=device)
-    if work.parent == SUBMITTER and work.bio.op is Op.DISCARD and work.error == "EOPNOTSUPP":
-        work = replace(work, error=None)  # blkdev_issue_discard hides it from users once the bio is let in
-    _tell(d, work)
+    _tell(d, replace(work, error=_as_submitted(work, work.error)))
+
+
+def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
+    """The error that the submitter of a bio gets.  Source: ``blkdev_issue_discard``, which hides one of them."""
+    hidden = work.parent == SUBMITTER and work.bio.op is Op.DISCARD and error == "EOPNOTSUPP"
+    return None if hidden else error
 
 
 def _tell(d: Draft, work: DeviceBio) -> None:

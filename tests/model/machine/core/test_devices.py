@@ -193,6 +193,16 @@ def test_io_held_back_for_sectors_that_are_gone_fails() -> None:
     assert [bench.ended(key) for key in keys] == ["#0x4", "error EIO", "error EIO"]
 
 
+@pytest.mark.spec("DEV-16")
+def test_of_io_held_back_that_reaches_beyond_the_new_table_no_part_is_done() -> None:
+    bench = Bench(LINEAR + "suspend dev")
+    keys = [bench.start(line) for line in ("write dev 4 8 #1", "discard dev 4 8")]
+    bench.play('load dev "0 8 linear base 0"\nresume dev -> ok')
+    bench.settle()
+    assert [bench.ended(key) for key in keys] == ["error EIO", "error EIO"]
+    bench.play("read dev 0 8 -> #0x8")
+
+
 @pytest.mark.spec("DEV-18")
 def test_no_device_is_above_itself() -> None:
     session = play(LINEAR + 'create upper "0 32 linear dev 0"\ncreate top\nload top "0 32 snapshot-origin upper"')
