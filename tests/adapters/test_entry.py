@@ -83,7 +83,7 @@ def test_too_few_file_descriptors() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment(), check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("snapmerge: can't start: ")
-    assert done.stderr.endswith("_cli.py: Too many open files\n")
+    assert done.stderr.endswith(".py: Too many open files\n")
 
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
