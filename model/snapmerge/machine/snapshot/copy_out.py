@@ -29,23 +29,31 @@ Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``com
 ``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception`` (specs/exceptions.md, specs/store.md).
 """
 
-from snapmerge.format.exceptions import insert, lookup
+from enum import Enum
+from typing import Final
+
+from snapmerge.errors import MachineError
+from snapmerge.format.exceptions import insert
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
+from snapmerge.machine.core.transitions import Transitions
 from snapmerge.machine.snapshot import store_io
 from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
-from snapmerge.machine.snapshot.state import Copy, Pending, SnapshotTarget, StoreStep
+from snapmerge.machine.snapshot.state import Copy, Pending, PendingStage, SnapshotTarget, StoreStep
 from snapmerge.records import replace
 from snapmerge.units import chunk_start
 
 __all__ = [
+    "PENDING",
+    "PendingTrigger",
     "area_written",
     "copied",
     "dropped",
+    "fill",
     "full_written",
     "invalidate",
     "lock_out",
@@ -56,6 +64,53 @@ __all__ = [
     "start_copy",
     "write_area",
 ]
+
+
+class PendingTrigger(Enum):
+    """What takes a pending exception from one stage to the next: the function that does, and what has happened."""
+
+    STARTED = "start_copy, fill: a copy to the new chunk, or a write that fills it, is sent (EXC-8, EXC-10)"
+    COPIED = "_filled: the copy, or the write in place of it, has ended well"
+    COPY_FAILED = "_filled: the copy, or the write in place of it, has failed (STORE-7)"
+    RECORDED = "_commit: it is the first in the order of allocation, and the store is persistent (EXC-9)"
+    COMMITTED = "_answered: its area has been written durably; a transient store commits at once (STORE-3)"
+    LOST = "_answered: its copy, or the area, could not be written (STORE-7)"
+    PUBLISHED = "_publish: it is entered into the table of completed exceptions (EXC-2)"
+    RELEASED = "_release: no read that went to the origin before is in flight; bios that waited continue (EXC-11)"
+    GIVEN_UP = "_release: the snapshot is invalid; writes to it fail, writes to the origin continue (EXC-5)"
+
+
+_S, _T = PendingStage, PendingTrigger
+
+PENDING: Final = Transitions(
+    "a pending exception",
+    _S.ALLOCATED,
+    _S.GONE,
+    {
+        (_S.ALLOCATED, _T.STARTED): _S.COPYING,
+        (_S.COPYING, _T.COPIED): _S.COPIED,
+        (_S.COPYING, _T.COPY_FAILED): _S.FAILED,
+        (_S.COPIED, _T.RECORDED): _S.RECORDED,
+        (_S.FAILED, _T.RECORDED): _S.RECORDED,
+        (_S.RECORDED, _T.COMMITTED): _S.COMMITTED,
+        (_S.RECORDED, _T.LOST): _S.LOST,
+        (_S.COPIED, _T.COMMITTED): _S.COMMITTED,
+        (_S.FAILED, _T.LOST): _S.LOST,
+        (_S.COMMITTED, _T.PUBLISHED): _S.PUBLISHED,
+        (_S.PUBLISHED, _T.RELEASED): _S.GONE,
+        (_S.COMMITTED, _T.GIVEN_UP): _S.GONE,
+        (_S.LOST, _T.GIVEN_UP): _S.GONE,
+    },
+)
+"""The life of a pending exception."""
+
+
+def _after(pending: Pending, trigger: PendingTrigger) -> Pending:
+    return replace(pending, stage=PENDING.after(pending.stage, trigger))
+
+
+def _put_pending(d: Draft, snap: SnapshotTarget, pending: Pending) -> None:
+    d.put(replace(snap, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
 # --- 1: allocated ------------------------------------------------------------------------------------------------
@@ -77,8 +132,7 @@ def queue_origin(d: Draft, snap_id: int, chunk: int, id: int) -> None:
     """Makes the origin write ``id`` wait for this exception."""
     snap = snapshot(d, snap_id)
     pending = snap.pending[chunk]
-    pending = replace(pending, origin_waiting=(*pending.origin_waiting, id))
-    d.put(replace(snap, pending=snap.pending.set(chunk, pending)), over=snap)
+    _put_pending(d, snap, replace(pending, origin_waiting=(*pending.origin_waiting, id)))
 
 
 def lock_out(d: Draft, snap_id: int, id: int | None) -> None:
@@ -95,14 +149,20 @@ def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
     """Begins the copy of a chunk from the origin to the COW device, once; not beyond the origin's end."""
     snap = snapshot(d, snap_id)
     pending = snap.pending[chunk]
-    if pending.started:
+    if pending.stage is not PendingStage.ALLOCATED:
         return
-    d.put(replace(snap, pending=snap.pending.set(chunk, replace(pending, started=True))), over=snap)
+    _put_pending(d, snap, _after(pending, PendingTrigger.STARTED))
     size = snap.store.chunk_size
     start = chunk_start(chunk, size)
     count = min(size, d.size(snap.origin) - start)
     to = Bio(Op.WRITE, snap.cow, chunk_start(pending.new, size), count)
     kcopyd.copy(d, CopyJob(snap_id, Copy.OUT, chunk, to), snap.origin, start)
+
+
+def fill(d: Draft, snap_id: int, chunk: int, id: int) -> None:
+    """Makes the write ``id``, which fills the chunk, take the place of the copy."""
+    snap = snapshot(d, snap_id)
+    _put_pending(d, snap, replace(_after(snap.pending[chunk], PendingTrigger.STARTED), full=id))
 
 
 def copied(d: Draft, job: CopyJob, error: str | None) -> None:
@@ -118,8 +178,8 @@ def full_written(d: Draft, piece: Piece, error: str | None) -> None:
 
 def _filled(d: Draft, snap_id: int, old: int, *, ok: bool) -> None:
     snap = snapshot(d, snap_id)
-    pending = replace(snap.pending[old], copied=ok)
-    d.put(replace(snap, pending=snap.pending.set(old, pending)), over=snap)
+    trigger = PendingTrigger.COPIED if ok else PendingTrigger.COPY_FAILED
+    _put_pending(d, snap, _after(snap.pending[old], trigger))
     _commit_ready(d, snap_id)
 
 
@@ -132,21 +192,22 @@ def _commit_ready(d: Draft, snap_id: int) -> None:
         snap = snapshot(d, snap_id)
         if snap.writing or snap.publishing or not snap.order:
             return
-        ok = snap.pending[snap.order[0]].copied
-        if ok is None:
+        stage = snap.pending[snap.order[0]].stage
+        if stage not in (PendingStage.COPIED, PendingStage.FAILED):
             return
-        _commit(d, snap, ok=ok)
+        _commit(d, snap, ok=stage is PendingStage.COPIED)
 
 
 def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
     """Enters one exception into the area; writes the area when no other is in the making, or it is full."""
     old, order = snap.order[0], snap.order[1:]
     if not isinstance(snap.store, Persistent):
-        d.put(replace(snap, order=order, publishing=(old,), success=ok), over=snap)
-        rules_of(d).publish(d, snapshot(d, snap.id))
+        _answered(d, replace(snap, order=order), (old,), ok=ok, over=snap)
         return
     store = replace(snap.store, valid=snap.store.valid and ok).record(old, snap.pending[old].new)
-    snap = d.put(replace(snap, store=store, order=order, recorded=(*snap.recorded, old)), over=snap)
+    pending = snap.pending.set(old, _after(snap.pending[old], PendingTrigger.RECORDED))
+    recorded = (*snap.recorded, old)
+    snap = d.put(replace(snap, store=store, pending=pending, order=order, recorded=recorded), over=snap)
     if store.prepared and not store.full:
         return
     d.put(replace(snap, writing=True), over=snap)
@@ -175,12 +236,17 @@ def write_area(d: Draft, snap: SnapshotTarget) -> None:
 
 def area_written(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
     """The exceptions recorded so far are committed, or lost."""
-    store, success = snap.store, snap.success
-    if isinstance(store, Persistent):
-        store = replace(store, valid=store.valid and error is None).advance()
-        success = store.valid
-    done = replace(snap, store=store, success=success, writing=False, recorded=(), publishing=snap.recorded)
-    d.put(done, over=snap)
+    if not isinstance(snap.store, Persistent):
+        raise MachineError(f"snapshot {snap.id} has no area that could have been written")
+    store = replace(snap.store, valid=snap.store.valid and error is None).advance()
+    _answered(d, replace(snap, store=store, writing=False, recorded=()), snap.recorded, ok=store.valid, over=snap)
+
+
+def _answered(d: Draft, snap: SnapshotTarget, batch: tuple[int, ...], *, ok: bool, over: SnapshotTarget) -> None:
+    """The store has committed the exceptions of a batch, or lost them."""
+    trigger = PendingTrigger.COMMITTED if ok else PendingTrigger.LOST
+    pending = snap.pending.update({old: _after(snap.pending[old], trigger) for old in batch})
+    d.put(replace(snap, pending=pending, publishing=batch), over=over)
     rules_of(d).publish(d, snapshot(d, snap.id))
 
 
@@ -190,28 +256,34 @@ def area_written(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 def publish(d: Draft, snap: SnapshotTarget) -> None:
     """Publishes the committed exceptions one after the other, and releases each when its readers are done."""
     while snap.publishing:
-        old = snap.publishing[0]
-        published = lookup(snap.completed, old) is not None
+        pending = snap.pending[snap.publishing[0]]
+        published = pending.stage is PendingStage.PUBLISHED
         if snap.dropping and not published:
             return
-        if snap.valid and not (snap.success or published):
+        if snap.valid and pending.stage is PendingStage.LOST:
             rules_of(d).invalidate(d, snap, "EIO")
             snap = snapshot(d, snap.id)
             continue
         if snap.valid and not published:
             published = True
-            completed = insert(snap.completed, old, snap.pending[old].new)
-            snap = d.put(replace(snap, completed=completed), over=snap)
-        if published and snap.tracked.get(old):
+            snap = _publish(d, snap, pending)
+        if published and snap.tracked.get(pending.old):
             return
-        _release(d, snap, old, None if published else "EIO")
+        _release(d, snap, pending.old, PendingTrigger.RELEASED if published else PendingTrigger.GIVEN_UP)
         snap = snapshot(d, snap.id)
     _commit_ready(d, snap.id)
 
 
-def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> None:
+def _publish(d: Draft, snap: SnapshotTarget, pending: Pending) -> SnapshotTarget:
+    completed = insert(snap.completed, pending.old, pending.new)
+    pending = _after(pending, PendingTrigger.PUBLISHED)
+    return d.put(replace(snap, completed=completed, pending=snap.pending.set(pending.old, pending)), over=snap)
+
+
+def _release(d: Draft, snap: SnapshotTarget, old: int, trigger: PendingTrigger) -> None:
     """The exception is done: what waited for it continues, or fails; writes to the origin continue in any case."""
-    pending = snap.pending[old]
+    pending = _after(snap.pending[old], trigger)
+    error = "EIO" if trigger is PendingTrigger.GIVEN_UP else None
     d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]), over=snap)
     if pending.full is not None:
         bios.piece_ended(d, pending.full, error)

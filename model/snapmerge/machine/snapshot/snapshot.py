@@ -16,7 +16,7 @@ from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot import copy_out
 from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
-from snapmerge.machine.snapshot.state import Pending, SnapshotTarget
+from snapmerge.machine.snapshot.state import Pending, PendingStage, SnapshotTarget
 from snapmerge.records import replace
 from snapmerge.units import Chunk, chunk_of, chunk_start, offset_in_chunk
 
@@ -64,10 +64,10 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
     pending = snapshot(d, snap.id).pending[chunk]
     piece = d.piece(id)
     bio = in_cow(snap, piece.bio, Chunk(pending.new))
-    fills = bio.count == snap.store.chunk_size and not pending.started
+    fills = bio.count == snap.store.chunk_size and pending.stage is PendingStage.ALLOCATED
     d.change(id, replace(piece, bio=bio, chunk=chunk if fills else None, full=fills), over=piece)
     if fills:
-        _put_pending(d, snap.id, replace(pending, started=True, full=id))
+        copy_out.fill(d, snap.id, chunk, id)
         bios.send(d, id, bio)
     else:
         _put_pending(d, snap.id, replace(pending, waiting=(*pending.waiting, id)))

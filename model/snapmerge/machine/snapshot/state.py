@@ -16,6 +16,7 @@ __all__ = [
     "MergeFlush",
     "OriginTarget",
     "Pending",
+    "PendingStage",
     "Phase",
     "SnapshotResume",
     "SnapshotTarget",
@@ -37,20 +38,32 @@ class OriginTarget(Target):
     acting: bool = False
 
 
+class PendingStage(Enum):
+    """How far a pending exception has come (``copy_out`` has the theory and the table)."""
+
+    ALLOCATED = "has a chunk of the COW device, to which nothing is copied yet"
+    COPYING = "the chunk is being copied, or written as a whole"
+    COPIED = "the copy is done; the exceptions allocated before it come first"
+    FAILED = "the copy has failed; the exceptions allocated before it come first"
+    RECORDED = "its record is in the area in memory"
+    COMMITTED = "its record is durable; reads still go to the origin"
+    LOST = "it could not be committed"
+    PUBLISHED = "reads follow it; those that went to the origin before are still in flight"
+    GONE = "it is no longer pending"
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A pending exception: chunk ``old`` of the origin is to live in chunk ``new`` of the COW device.
 
-    ``started``: its copy has begun, or the write that fills the whole chunk (the piece ``full``) in place of a copy.
-    ``copied``: None until that has ended, then whether it went well.  ``waiting`` are the ids of pieces of the
-    snapshot's own that wait for the exception, ``origin_waiting`` those of writes to the origin.
+    ``full``: the id of the write that fills the whole chunk and is sent there in place of a copy.  ``waiting`` are the
+    ids of pieces of the snapshot's own that wait for the exception, ``origin_waiting`` those of writes to the origin.
     """
 
     old: int
     new: int
-    started: bool = False
+    stage: PendingStage = PendingStage.ALLOCATED
     full: int | None = None
-    copied: bool | None = None
     waiting: tuple[int, ...] = ()
     origin_waiting: tuple[int, ...] = ()
 
@@ -58,13 +71,13 @@ class Pending:
 class Phase(Enum):
     """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters)."""
 
-    IDLE = "idle"
-    READING = "reading the area before"  # A, B
-    PROTECTING = "waiting for copies in other snapshots"  # D
-    DRAINING = "waiting for writers of the run"  # E, F
-    COPYING = "copying the run"  # G, H
-    FLUSHING = "flushing the origin"  # I
-    COMMITTING = "clearing the records"  # J, K
+    IDLE = "no run is under way: the merge has not begun, has ended, was stopped, or has failed"
+    READING = "reads the area before, since this one has no records left (B)"
+    PROTECTING = "waits until the other snapshots have copied what the run will overwrite (D)"
+    DRAINING = "waits for writes that are on their way to the run's chunks on the COW device (E, F)"
+    COPYING = "copies the run from the COW device to the origin (G, H)"
+    FLUSHING = "flushes the origin (I)"
+    COMMITTING = "clears the run's records on the COW device (J, K)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +103,7 @@ class SnapshotTarget(Target):
 
     ``completed`` are the exceptions that reads follow.  ``pending`` are those in the making, by old chunk; ``order``
     their old chunks in the order of allocation, as far as they are not committed.  ``recorded``: committed in memory,
-    waiting for the area to be written.  ``publishing``: the rest of a batch whose area has been written, with
-    ``success`` or not.
+    waiting for the area to be written.  ``publishing``: the rest of a batch that is committed or lost.
 
     ``tracked`` counts bios in flight by chunk: in a snapshot reads of the origin, in a merge writes to the COW device.
     ``writing``: the area is being written.  ``dropping``: the header is, with the snapshot's lock held; ``locked_out``
@@ -114,7 +126,6 @@ class SnapshotTarget(Target):
     order: tuple[int, ...] = ()
     recorded: tuple[int, ...] = ()
     publishing: tuple[int, ...] = ()
-    success: bool = True
     tracked: Map[int, int] = Map()
     writing: bool = False
     dropping: bool = False
