@@ -115,9 +115,14 @@ def _source_lives_on(d: Draft, source: SnapshotTarget, destination: SnapshotTarg
     d.put(source, over=snapshot(d, source.id))
 
 
+def _in_phase(d: Draft, snap: SnapshotTarget, phase: Phase) -> SnapshotTarget:
+    """The snapshot in a phase of its merge that the table of phases does not lead to."""
+    return d.put(replace(snap, merge=replace(merge_of(snap), phase=phase)), over=snap)
+
+
 def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
     """A merge does not tell the other snapshots what it overwrites (73dfd078cf8b)."""
-    drain(d, snap)
+    drain(d, _in_phase(d, snap, Phase.PROTECTING))
 
 
 def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
@@ -126,7 +131,7 @@ def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
     protect(d, snap)
     snap = snapshot(d, snap.id)
     if merge_of(snap).phase is not Phase.PROTECTING and not all(snapshot(d, id).valid for id in valid):
-        drain(d, snap)
+        drain(d, _in_phase(d, snap, Phase.PROTECTING))
 
 
 def _asks_once(d: Draft, snap: SnapshotTarget) -> None:
@@ -145,7 +150,7 @@ def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
 
 def _skips_flush(d: Draft, snap: SnapshotTarget) -> None:
     """The records are cleared before the origin is durable (before fcc42338375a)."""
-    flushed(d, snap, None)
+    flushed(d, _in_phase(d, snap, Phase.FLUSHING), None)
 
 
 def _keeps_queue(d: Draft, snap: SnapshotTarget) -> None:

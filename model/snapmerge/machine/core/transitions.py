@@ -1,8 +1,8 @@
 """Transition tables: the states of one kind of thing, and what takes it from one to another, as data.
 
-A merge, a pending exception and a resume each have a state that changes in several places of the code, in an order that
-matters.  Their tables say which changes are legal.  The code never names the state that comes next: it names the
-*trigger*, what has happened, and the table gives the next state or raises.  ``docs/states.md`` is drawn from the tables.
+A merge, a pending exception and a resume each have a state that changes in several places of the code, in an order
+that matters.  Their tables say which changes are legal.  The code never names the state that comes next: it names the
+*trigger*, what has happened, and the table gives the next state or raises.  ``docs/states.md`` is drawn from them.
 """
 
 from collections.abc import Mapping

@@ -33,12 +33,16 @@ An error ends the loop (``fail_merge``, MERGE-9, MERGE-10).  A suspension lets t
 Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c (specs/merge.md).
 """
 
+from enum import Enum
+from typing import Final
+
 from snapmerge.format.exceptions import lookup, remove
 from snapmerge.format.store import Persistent, Run
 from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
+from snapmerge.machine.core.transitions import Transitions
 from snapmerge.machine.snapshot import store_io
 from snapmerge.machine.snapshot.origin import do_origin
 from snapmerge.machine.snapshot.registry import snapshot
@@ -49,6 +53,8 @@ from snapmerge.records import replace
 from snapmerge.units import chunk_of, chunk_start
 
 __all__ = [
+    "MERGE",
+    "MergeTrigger",
     "area_read",
     "commit_done",
     "commit_merge",
@@ -67,6 +73,47 @@ __all__ = [
     "stop_merge",
     "writers_gone",
 ]
+
+
+class MergeTrigger(Enum):
+    """What takes a merge from one phase to the next: the function that does, and what has happened."""
+
+    ENDED = "next_run: a stop was asked for, the snapshot is invalid, or all is merged (MERGE-20, MERGE-12, MERGE-8)"
+    AREA_EMPTY = "next_run: the area has no records left, and is not the first (MERGE-15)"
+    ASKED = "protect: the other snapshots are asked for copies of what the run will overwrite (MERGE-5)"
+    PROTECTED = "drain: no other snapshot needs what the run will overwrite (MERGE-5)"
+    DRAINED = "writers_gone: no write to the run's chunks is on its way to the COW device (MERGE-19)"
+    COPIED = "flush_origin: the run has been copied to the origin (MERGE-6)"
+    FLUSHED = "commit_merge: the copy is durable (MERGE-6)"
+    FAILED = "fail_merge: a read, copy, flush or write of the merge has failed (MERGE-9, MERGE-10)"
+
+
+_P, _T = Phase, MergeTrigger
+
+MERGE: Final = Transitions(
+    "a merge",
+    _P.IDLE,
+    None,
+    {
+        (_P.IDLE, _T.ENDED): _P.IDLE,
+        (_P.IDLE, _T.AREA_EMPTY): _P.READING,
+        (_P.IDLE, _T.ASKED): _P.PROTECTING,
+        (_P.READING, _T.ASKED): _P.PROTECTING,
+        (_P.READING, _T.FAILED): _P.IDLE,
+        (_P.PROTECTING, _T.ASKED): _P.PROTECTING,
+        (_P.PROTECTING, _T.PROTECTED): _P.DRAINING,
+        (_P.DRAINING, _T.DRAINED): _P.COPYING,
+        (_P.COPYING, _T.COPIED): _P.FLUSHING,
+        (_P.COPYING, _T.FAILED): _P.IDLE,
+        (_P.FLUSHING, _T.FLUSHED): _P.COMMITTING,
+        (_P.FLUSHING, _T.FAILED): _P.IDLE,
+        (_P.COMMITTING, _T.ENDED): _P.IDLE,
+        (_P.COMMITTING, _T.AREA_EMPTY): _P.READING,
+        (_P.COMMITTING, _T.ASKED): _P.PROTECTING,
+        (_P.COMMITTING, _T.FAILED): _P.IDLE,
+    },
+)
+"""The phases of a merge.  A failed merge is idle like one that was stopped: a resume starts either again (MERGE-11)."""
 
 
 def merge_of(snap: SnapshotTarget) -> Merge:
@@ -112,8 +159,9 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 # --- the loop ----------------------------------------------------------------------------------------------------
 
 
-def _set(d: Draft, snap: SnapshotTarget, phase: Phase, run: Run | None = None) -> None:
-    d.put(replace(snap, merge=replace(merge_of(snap), phase=phase, run=run)), over=snap)
+def _enter(d: Draft, snap: SnapshotTarget, trigger: MergeTrigger, run: Run | None = None) -> None:
+    merge = merge_of(snap)
+    d.put(replace(snap, merge=replace(merge, phase=MERGE.after(merge.phase, trigger), run=run)), over=snap)
 
 
 def start_merge(d: Draft, id: int) -> None:
@@ -133,14 +181,14 @@ def next_run(d: Draft, id: int) -> None:
     snap = snapshot(d, id)
     store = snap.store
     if merge_of(snap).stopping:
-        _set(d, snap, Phase.IDLE)
+        _enter(d, snap, MergeTrigger.ENDED)
     elif not snap.valid:
         d.log("snapshots: Snapshot is invalid: can't merge")
-        _set(d, snap, Phase.IDLE)
+        _enter(d, snap, MergeTrigger.ENDED)
     elif not isinstance(store, Persistent) or (store.committed == 0 and store.area == 0):
-        _set(d, snap, Phase.IDLE)
+        _enter(d, snap, MergeTrigger.ENDED)
     elif store.committed == 0:
-        _set(d, snap, Phase.READING)
+        _enter(d, snap, MergeTrigger.AREA_EMPTY)
         store_io.read(d, snapshot(d, id), StoreStep.MERGE_READ, store.back().area_sector)
     else:
         rules_of(d).protect(d, snap)
@@ -168,7 +216,7 @@ def _sectors(d: Draft, snap: SnapshotTarget, run: Run) -> tuple[int, int]:
 
 def protect(d: Draft, snap: SnapshotTarget) -> None:
     """D: has every other snapshot copy what the run will overwrite; asked again until nobody needs to."""
-    _set(d, snap, Phase.PROTECTING)
+    _enter(d, snap, MergeTrigger.ASKED)
     start, count = _sectors(d, snap, _next(snap))
     waits = [rules_of(d).origin_write(d, snap.origin, start + at, None) for at in range(0, count, snap.io_max)]
     if not any(waits):
@@ -185,7 +233,7 @@ def retry_protection(d: Draft) -> None:
 
 def drain(d: Draft, snap: SnapshotTarget) -> None:
     """E, F: from now on writes to the run queue; those already in flight are waited for."""
-    _set(d, snap, Phase.DRAINING, _next(snap))
+    _enter(d, snap, MergeTrigger.PROTECTED, _next(snap))
     writers_gone(d, snapshot(d, snap.id))
 
 
@@ -198,7 +246,7 @@ def writers_gone(d: Draft, snap: SnapshotTarget) -> None:
 
 def _copy_run(d: Draft, snap: SnapshotTarget, run: Run) -> None:
     """G: copies the run home."""
-    _set(d, snap, Phase.COPYING, run)
+    _enter(d, snap, MergeTrigger.DRAINED, run)
     start, count = _sectors(d, snap, run)
     to = Bio(Op.WRITE, snap.origin, start, count)
     source = chunk_start(run.new, snap.store.chunk_size)
@@ -217,7 +265,7 @@ def copied(d: Draft, job: CopyJob, error: str | None) -> None:
 
 def flush_origin(d: Draft, snap: SnapshotTarget) -> None:
     """I: makes the copy durable before the records go (fcc42338375a)."""
-    _set(d, snap, Phase.FLUSHING, merge_of(snap).run)
+    _enter(d, snap, MergeTrigger.COPIED, merge_of(snap).run)
     bios.send(d, d.begin(MergeFlush(snap.id)), Bio(Op.FLUSH, snap.origin))
 
 
@@ -232,7 +280,7 @@ def flushed(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 def commit_merge(d: Draft, snap: SnapshotTarget) -> None:
     """J: clears the run's records, durably."""
     run = merge_of(snap).run
-    _set(d, snap, Phase.COMMITTING, run)
+    _enter(d, snap, MergeTrigger.FLUSHED, run)
     if isinstance(snap.store, Persistent) and run is not None:
         image = snap.store.cleared(run.count)
         store_io.write(
@@ -270,6 +318,7 @@ def fail_merge(d: Draft, snap: SnapshotTarget, text: str) -> None:
     """The loop ends; what has not been merged is served from the COW device, and queued writes fail."""
     d.log(f"snapshots: {text}")
     merge = merge_of(snap)
-    d.put(replace(snap, merge=replace(merge, phase=Phase.IDLE, run=None, queued=(), failed=True)), over=snap)
+    phase = MERGE.after(merge.phase, MergeTrigger.FAILED)
+    d.put(replace(snap, merge=replace(merge, phase=phase, run=None, queued=(), failed=True)), over=snap)
     for id in merge.queued:
         bios.piece_ended(d, id, "EIO")
