@@ -17,19 +17,53 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_des
 ``dm_table_resume_targets`` in dm-table.c (specs/devices.md).
 """
 
-from typing import assert_never
+from enum import Enum
+from typing import Final, assert_never
 
-from snapmerge.errors import OperationError
+from snapmerge.errors import MachineError, OperationError
 from snapmerge.machine.core import bios, tables
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
-from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, Resuming, Suspending
+from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, ResumeStage, Resuming, Suspending
 from snapmerge.machine.core.table_line import parse_table
+from snapmerge.machine.core.transitions import Transitions
 from snapmerge.records import replace
 
-__all__ = ["create", "load", "message", "progress", "remove", "resume", "suspend"]
+__all__ = ["RESUME", "ResumeTrigger", "create", "load", "message", "progress", "remove", "resume", "suspend"]
 
 _UNKNOWN = "ENXIO"
+
+
+class ResumeTrigger(Enum):
+    """What takes the resume of a device from one stage to the next: the function that does, and what has happened."""
+
+    NO_DEVICE = "_advance: the device was removed before it was this request's turn (DEV-19)"
+    TOO_LARGE = "_swap: the inactive table reaches beyond a lower device, and is destroyed (DEV-13)"
+    SWAPPED = "_swap: the device is suspended, and the inactive table is live (DEV-7)"
+    TARGET_REFUSED = "_swap: a target of the new table can't be resumed (MERGE-25)"
+    TARGET_RESUMED = "_resume_next: one target is resumed"
+    ALL_RESUMED = "_let_io_flow: no target is left, and bios that were held back are let in (DEV-2)"
+    OLD_DESTROYED = "_destroy_old: no target of the table before is left (DEV-15)"
+
+
+_S, _T = ResumeStage, ResumeTrigger
+
+RESUME: Final = Transitions(
+    "the resume of a device",
+    _S.SUSPENDING,
+    _S.ENDED,
+    {
+        (_S.SUSPENDING, _T.NO_DEVICE): _S.ENDED,
+        (_S.SUSPENDING, _T.TOO_LARGE): _S.ENDED,
+        (_S.SUSPENDING, _T.SWAPPED): _S.RESUMING,
+        (_S.SUSPENDING, _T.TARGET_REFUSED): _S.REFUSED,
+        (_S.RESUMING, _T.TARGET_RESUMED): _S.RESUMING,
+        (_S.RESUMING, _T.ALL_RESUMED): _S.CLEARING,
+        (_S.REFUSED, _T.OLD_DESTROYED): _S.ENDED,
+        (_S.CLEARING, _T.OLD_DESTROYED): _S.ENDED,
+    },
+)
+"""The stages of a resume."""
 
 
 def create(d: Draft, token: int, name: str) -> None:
@@ -140,6 +174,8 @@ def _advance(d: Draft, token: int) -> bool:
     if request is None or isinstance(request, Load) or _first(d, request.device) != token:
         return False
     if request.device not in d.devices:
+        if isinstance(request, Resuming):
+            _resume_after(request, ResumeTrigger.NO_DEVICE)
         d.end_request(request, _UNKNOWN)
         return True
     match request:
@@ -202,17 +238,26 @@ def _stopped(d: Draft, ids: tuple[int, ...]) -> bool:
 # --- resume ------------------------------------------------------------------------------------------------------
 
 
+def _resume_after(request: Resuming, trigger: ResumeTrigger) -> Resuming:
+    return replace(request, stage=RESUME.after(request.stage, trigger))
+
+
 def _advance_resuming(d: Draft, request: Resuming) -> bool:
-    device = d.device(request.device)
-    if not request.swapped:
-        return _swap(d, request) if device.suspended else _come_to_rest(d, request.device)
-    if request.left:
-        return _resume_next(d, request)
-    if device.suspended and request.refused is None:
-        d.put_device(replace(device, suspended=False, held=device.held - 1), over=device)
-        bios.release_deferred(d, request.device)
-        return True
-    return _destroy_old(d, request)
+    match request.stage:
+        case ResumeStage.SUSPENDING if d.device(request.device).suspended:
+            return _swap(d, request)
+        case ResumeStage.SUSPENDING:
+            return _come_to_rest(d, request.device)
+        case ResumeStage.RESUMING if request.left:
+            return _resume_next(d, request)
+        case ResumeStage.RESUMING:
+            return _let_io_flow(d, request)
+        case ResumeStage.REFUSED | ResumeStage.CLEARING:
+            return _destroy_old(d, request)
+        case ResumeStage.ENDED:
+            raise MachineError(f"a resume that has ended is still among the requests: {request}")
+        case _:
+            assert_never(request.stage)
 
 
 def _swap(d: Draft, request: Resuming) -> bool:
@@ -221,6 +266,7 @@ def _swap(d: Draft, request: Resuming) -> bool:
     old: tuple[int, ...] = ()
     problem = tables.too_small(d, device.inactive)
     if problem is not None:
+        _resume_after(request, ResumeTrigger.TOO_LARGE)
         d.put_device(replace(device, inactive=()), over=device)
         for id in device.inactive:
             tables.destroy(d, id)
@@ -230,12 +276,13 @@ def _swap(d: Draft, request: Resuming) -> bool:
         old = device.live
         device = d.put_device(replace(device, live=device.inactive, inactive=()), over=device)
         tables.set_limits(d, device.live)
-    request = d.change_request(replace(request, swapped=True, old=old, left=device.live), over=request)
     targets = [d.targets[id] for id in device.live]
     problem = next(filter(None, (d.type_of(target).preresume(d, target) for target in targets)), None)
     if problem is not None:
-        d.change_request(replace(request, left=(), refused=problem), over=request)
+        refused = _resume_after(request, ResumeTrigger.TARGET_REFUSED)
+        d.change_request(replace(refused, old=old, refused=problem), over=request)
         return True
+    d.change_request(replace(_resume_after(request, ResumeTrigger.SWAPPED), old=old, left=device.live), over=request)
     for target in targets:
         d.type_of(target).resuming(d, target)
     return True
@@ -247,8 +294,18 @@ def _resume_next(d: Draft, request: Resuming) -> bool:
     came = d.type_of(target).resume(d, request, target)
     if came is Progress.DONE:
         newest = next(r for r in d.requests if isinstance(r, Resuming) and r.token == request.token)
-        d.change_request(replace(newest, left=newest.left[1:], state=None), over=newest)
+        resumed = _resume_after(newest, ResumeTrigger.TARGET_RESUMED)
+        d.change_request(replace(resumed, left=newest.left[1:], state=None), over=newest)
     return came is not Progress.WAITS
+
+
+def _let_io_flow(d: Draft, request: Resuming) -> bool:
+    """All targets are resumed: the device is no longer suspended, and bios that were held back are let in."""
+    device = d.device(request.device)
+    d.change_request(_resume_after(request, ResumeTrigger.ALL_RESUMED), over=request)
+    d.put_device(replace(device, suspended=False, held=device.held - 1), over=device)
+    bios.release_deferred(d, request.device)
+    return True
 
 
 # --- the end -----------------------------------------------------------------------------------------------------
@@ -262,7 +319,9 @@ def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
         return False
     if isinstance(request, Removing):
         d.devices = d.devices.delete(request.device)
-    refused = request.refused if isinstance(request, Resuming) else None
+    refused = None
+    if isinstance(request, Resuming):
+        refused = _resume_after(request, ResumeTrigger.OLD_DESTROYED).refused
     d.end_request(request, None if refused is None else "EINVAL", refused)
     return True
 

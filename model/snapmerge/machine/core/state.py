@@ -30,6 +30,7 @@ __all__ = [
     "Removing",
     "Request",
     "Rest",
+    "ResumeStage",
     "ResumeState",
     "Resuming",
     "Shared",
@@ -203,17 +204,26 @@ class ResumeState:
         return self
 
 
+class ResumeStage(Enum):
+    """How far the resume of a device has come (``devices`` has the table)."""
+
+    SUSPENDING = "the device is suspended first, if it is not"
+    RESUMING = "the inactive table is live; its targets are resumed one after the other"
+    REFUSED = "a target can't be resumed; the device stays suspended with the new table"
+    CLEARING = "I/O flows; the targets of the table before are destroyed"
+    ENDED = "the request is answered"
+
+
 @dataclass(frozen=True, slots=True)
 class Resuming:
-    """A resume under way.  ``swapped``: the inactive table is live.  ``left``: the targets not yet resumed, of which
-    the first is at ``state``.  ``old``: the targets of the table before, to be destroyed.  ``refused``: why a target
-    could not be resumed; the device stays suspended then.
+    """A resume under way.  ``left``: the targets not yet resumed, of which the first is at ``state``.  ``old``: the
+    targets of the table before, to be destroyed.  ``refused``: why a target could not be resumed.
     """
 
     token: int
     device: str
+    stage: ResumeStage = ResumeStage.SUSPENDING
     old: tuple[int, ...] = ()
-    swapped: bool = False
     left: tuple[int, ...] = ()
     state: ResumeState | None = None
     refused: str | None = None

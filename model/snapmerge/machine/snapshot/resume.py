@@ -14,9 +14,14 @@ Source: ``snapshot_resume``, ``snapshot_merge_resume``, ``snapshot_merge_presusp
 ``snapshot_dtr`` in dm-snap.c, ``dm_internal_suspend_fast`` in dm.c (specs/devices.md, specs/merge.md).
 """
 
+from enum import Enum
+from typing import Final, assert_never
+
+from snapmerge.errors import MachineError
 from snapmerge.machine.core.bios import release_deferred
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.state import Resuming
+from snapmerge.machine.core.transitions import Transitions
 from snapmerge.machine.snapshot.handover import acting_origin
 from snapmerge.machine.snapshot.merge import merge_of, start_merge
 from snapmerge.machine.snapshot.registry import (
@@ -28,10 +33,12 @@ from snapmerge.machine.snapshot.registry import (
     unregister,
 )
 from snapmerge.machine.snapshot.rules import rules_of
-from snapmerge.machine.snapshot.state import OriginTarget, Phase, SnapshotResume, SnapshotTarget
+from snapmerge.machine.snapshot.state import OriginTarget, Phase, SnapshotResume, SnapshotResumeStage, SnapshotTarget
 from snapmerge.records import replace
 
 __all__ = [
+    "SNAPSHOT_RESUME",
+    "SnapshotResumeTrigger",
     "at_rest",
     "destroy_snapshot",
     "postsuspend_origin",
@@ -41,6 +48,33 @@ __all__ = [
     "resume_snapshot",
     "set_limits",
 ]
+
+
+class SnapshotResumeTrigger(Enum):
+    """What takes the resume of a snapshot from one stage to the next: the function that does, and what has happened."""
+
+    ORIGIN_HELD = "_hold: another device acts as the origin's; its I/O is held back, its merge stops (MERGE-27)"
+    TAKEN_OVER = "_take_over: the target has taken over what it should, and is active (MERGE-24)"
+    MERGE_STARTED = "_take_over: the same, and its merge has begun (MERGE-24, MERGE-28)"
+    MERGE_COPIES = "_first_copy: the merge copies its first run, or has nothing to merge, or has failed"
+
+
+_S, _T = SnapshotResumeStage, SnapshotResumeTrigger
+
+SNAPSHOT_RESUME: Final = Transitions(
+    "the resume of a snapshot",
+    _S.BEGUN,
+    _S.ACTIVE,
+    {
+        (_S.BEGUN, _T.ORIGIN_HELD): _S.QUIETING,
+        (_S.BEGUN, _T.TAKEN_OVER): _S.ACTIVE,
+        (_S.BEGUN, _T.MERGE_STARTED): _S.MERGING,
+        (_S.QUIETING, _T.TAKEN_OVER): _S.ACTIVE,
+        (_S.QUIETING, _T.MERGE_STARTED): _S.MERGING,
+        (_S.MERGING, _T.MERGE_COPIES): _S.ACTIVE,
+    },
+)
+"""The stages of the resume of a snapshot or a merge."""
 
 
 # --- origins -----------------------------------------------------------------------------------------------------
@@ -91,24 +125,29 @@ def set_limits(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def resume_snapshot(d: Draft, request: Resuming, snap: SnapshotTarget) -> Progress:
-    """Takes the resume of a snapshot or merge a step further."""
+    """Takes the resume of a snapshot or merge a step further.  Source: ``snapshot_resume``."""
     state = request.state if isinstance(request.state, SnapshotResume) else SnapshotResume()
-    if state.started:
-        waits = merge_of(snap).phase in (Phase.READING, Phase.PROTECTING, Phase.DRAINING)
-        return Progress.WAITS if waits else Progress.DONE
-    if state.quiet is None and (quiet := acting_origin(d, snap)) is not None:
-        d.change_request(replace(request, state=_hold(d, quiet)), over=request)
-        return Progress.STEP
-    if state.quiet is not None and not _is_quiet(d, state):
-        return Progress.WAITS
-    _take_over(d, snap, state)
-    if snap.merge is None:
-        return Progress.DONE
-    d.change_request(replace(request, state=SnapshotResume(started=True)), over=request)
-    return Progress.STEP
+    match state.stage:
+        case SnapshotResumeStage.BEGUN if (quiet := acting_origin(d, snap)) is not None:
+            d.change_request(replace(request, state=_hold(d, state, quiet)), over=request)
+            return Progress.STEP
+        case SnapshotResumeStage.BEGUN:
+            return _take_over(d, request, snap, state)
+        case SnapshotResumeStage.QUIETING:
+            return _take_over(d, request, snap, state) if _is_quiet(d, state) else Progress.WAITS
+        case SnapshotResumeStage.MERGING:
+            return _first_copy(snap, state)
+        case SnapshotResumeStage.ACTIVE:
+            raise MachineError(f"the resume of target {snap.id} has ended already")
+        case _:
+            assert_never(state.stage)
 
 
-def _hold(d: Draft, quiet: str) -> SnapshotResume:
+def _resume_after(state: SnapshotResume, trigger: SnapshotResumeTrigger) -> SnapshotResume:
+    return replace(state, stage=SNAPSHOT_RESUME.after(state.stage, trigger))
+
+
+def _hold(d: Draft, state: SnapshotResume, quiet: str) -> SnapshotResume:
     """Holds back the I/O of the origin's device, and stops its merge if one runs.  ``dm_internal_suspend_fast``."""
     device = d.device(quiet)
     d.put_device(replace(device, held=device.held + 1), over=device)
@@ -116,7 +155,7 @@ def _hold(d: Draft, quiet: str) -> SnapshotResume:
     running = next((t.id for t in merging if merge_of(t).phase is not Phase.IDLE), None)
     if running is not None:
         rules_of(d).stop_merge(d, running)
-    return SnapshotResume(quiet=quiet, restart=running)
+    return replace(_resume_after(state, SnapshotResumeTrigger.ORIGIN_HELD), quiet=quiet, restart=running)
 
 
 def _is_quiet(d: Draft, state: SnapshotResume) -> bool:
@@ -124,8 +163,8 @@ def _is_quiet(d: Draft, state: SnapshotResume) -> bool:
     return not busy and (state.restart is None or at_rest(d, snapshot(d, state.restart)))
 
 
-def _take_over(d: Draft, snap: SnapshotTarget, state: SnapshotResume) -> None:
-    """The handover, if one is due; then the target is active, and its merge begins."""
+def _take_over(d: Draft, request: Resuming, snap: SnapshotTarget, state: SnapshotResume) -> Progress:
+    """Hands over if a handover is due (MERGE-24); then the target is active, and its merge begins."""
     source, destination, _ = sharing_cow(d, snap)
     if source is not None and destination is not None:
         rules_of(d).hand_over(d, source, destination)
@@ -136,8 +175,21 @@ def _take_over(d: Draft, snap: SnapshotTarget, state: SnapshotResume) -> None:
     d.put(replace(snap, active=True, io_max=io_max), over=snap)
     for listener in rules_of(d).sibling_resumed:
         listener(d, snap.origin)
-    if snap.merge is not None:
-        start_merge(d, snap.id)
+    if snap.merge is None:
+        _resume_after(state, SnapshotResumeTrigger.TAKEN_OVER)
+        return Progress.DONE
+    start_merge(d, snap.id)
+    merging = _resume_after(state, SnapshotResumeTrigger.MERGE_STARTED)
+    d.change_request(replace(request, state=replace(merging, quiet=None, restart=None)), over=request)
+    return Progress.STEP
+
+
+def _first_copy(snap: SnapshotTarget, state: SnapshotResume) -> Progress:
+    """A merge is resumed when its first copy has begun, or it is idle: it runs on the thread that resumes till then."""
+    if merge_of(snap).phase in (Phase.READING, Phase.PROTECTING, Phase.DRAINING):
+        return Progress.WAITS
+    _resume_after(state, SnapshotResumeTrigger.MERGE_COPIES)
+    return Progress.DONE
 
 
 def _let_go(d: Draft, state: SnapshotResume) -> None:

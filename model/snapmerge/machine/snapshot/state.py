@@ -19,6 +19,7 @@ __all__ = [
     "PendingStage",
     "Phase",
     "SnapshotResume",
+    "SnapshotResumeStage",
     "SnapshotTarget",
     "StoreIo",
     "StoreStep",
@@ -178,18 +179,26 @@ class MergeFlush(Work):
     target: int
 
 
+class SnapshotResumeStage(Enum):
+    """How far the resume of a snapshot has come (``resume`` has the table)."""
+
+    BEGUN = "nothing has been done yet"
+    QUIETING = "waits until the device that acts as the origin's has no I/O in flight, and its merge has stopped"
+    MERGING = "the target is active; its merge is on the way to its first copy"
+    ACTIVE = "the target is active"
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotResume(ResumeState):
     """How far the resume of a snapshot has come.
 
     ``quiet``: the device that acts as the origin's, whose I/O is held back; ``restart``: the id of its merge, which
-    is to be started again afterwards.  ``started``: the target has been resumed, and its merge is on the way to its
-    first copy.
+    is to be started again afterwards.
     """
 
+    stage: SnapshotResumeStage = SnapshotResumeStage.BEGUN
     quiet: str | None = None
     restart: int | None = None
-    started: bool = False
 
     def renamed(self, old: str, new: str) -> "SnapshotResume":
         """With the new name of the device that is held back, if it has the old one."""
