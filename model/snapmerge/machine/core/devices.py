@@ -37,7 +37,6 @@ _UNKNOWN = "ENXIO"
 class ResumeTrigger(Enum):
     """What takes the resume of a device from one stage to the next: the function that does, and what has happened."""
 
-    NO_DEVICE = "_advance: the device was removed before it was this request's turn (DEV-19)"
     TOO_LARGE = "_swap: the inactive table reaches beyond a lower device, and is destroyed (DEV-13)"
     SWAPPED = "_swap: the device is suspended, and the inactive table is live (DEV-7)"
     TARGET_REFUSED = "_swap: a target of the new table can't be resumed (MERGE-25)"
@@ -53,7 +52,6 @@ RESUME: Final = Transitions(
     _S.SUSPENDING,
     _S.ENDED,
     {
-        (_S.SUSPENDING, _T.NO_DEVICE): _S.ENDED,
         (_S.SUSPENDING, _T.TOO_LARGE): _S.ENDED,
         (_S.SUSPENDING, _T.SWAPPED): _S.RESUMING,
         (_S.SUSPENDING, _T.TARGET_REFUSED): _S.REFUSED,
@@ -173,11 +171,6 @@ def _advance(d: Draft, token: int) -> bool:
     request = next((r for r in d.requests if r.token == token), None)
     if request is None or isinstance(request, Load) or _first(d, request.device) != token:
         return False
-    if request.device not in d.devices:
-        if isinstance(request, Resuming):
-            _resume_after(request, ResumeTrigger.NO_DEVICE)
-        d.end_request(request, _UNKNOWN)
-        return True
     match request:
         case Suspending():
             return _advance_suspending(d, request)

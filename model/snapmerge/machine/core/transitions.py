@@ -35,6 +35,16 @@ class Transitions(Generic[State, Trigger]):
     last: State | None
     rows: Mapping[tuple[State, Trigger], State]
 
+    @property
+    def states(self) -> tuple[State, ...]:
+        """All states, in the order of their definition."""
+        return tuple(type(self.first))
+
+    @property
+    def triggers(self) -> tuple[Trigger, ...]:
+        """All triggers, in the order of their definition."""
+        return tuple(type(next(iter(self.rows))[1]))
+
     def after(self, state: State, trigger: Trigger) -> State:
         """The state that comes next.
 

@@ -75,7 +75,7 @@ class PendingTrigger(Enum):
     RECORDED = "_commit: it is the first in the order of allocation, and the store is persistent (EXC-9)"
     COMMITTED = "_answered: its area has been written durably; a transient store commits at once (STORE-3)"
     LOST = "_answered: its copy, or the area, could not be written (STORE-7)"
-    PUBLISHED = "_publish: it is entered into the table of completed exceptions (EXC-2)"
+    PUBLISHED = "_complete: it is entered into the table of completed exceptions (EXC-2)"
     RELEASED = "_release: no read that went to the origin before is in flight; bios that waited continue (EXC-11)"
     GIVEN_UP = "_release: the snapshot is invalid; writes to it fail, writes to the origin continue (EXC-5)"
 
@@ -266,24 +266,23 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
             continue
         if snap.valid and not published:
             published = True
-            snap = _publish(d, snap, pending)
+            snap = _complete(d, snap, pending)
         if published and snap.tracked.get(pending.old):
             return
-        _release(d, snap, pending.old, PendingTrigger.RELEASED if published else PendingTrigger.GIVEN_UP)
+        _release(d, snap, pending.old, None if published else "EIO")
         snap = snapshot(d, snap.id)
     _commit_ready(d, snap.id)
 
 
-def _publish(d: Draft, snap: SnapshotTarget, pending: Pending) -> SnapshotTarget:
+def _complete(d: Draft, snap: SnapshotTarget, pending: Pending) -> SnapshotTarget:
     completed = insert(snap.completed, pending.old, pending.new)
     pending = _after(pending, PendingTrigger.PUBLISHED)
     return d.put(replace(snap, completed=completed, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
-def _release(d: Draft, snap: SnapshotTarget, old: int, trigger: PendingTrigger) -> None:
+def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> None:
     """The exception is done: what waited for it continues, or fails; writes to the origin continue in any case."""
-    pending = _after(snap.pending[old], trigger)
-    error = "EIO" if trigger is PendingTrigger.GIVEN_UP else None
+    pending = _after(snap.pending[old], PendingTrigger.GIVEN_UP if error else PendingTrigger.RELEASED)
     d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]), over=snap)
     if pending.full is not None:
         bios.piece_ended(d, pending.full, error)

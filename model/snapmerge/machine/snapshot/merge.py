@@ -82,7 +82,7 @@ class MergeTrigger(Enum):
     AREA_EMPTY = "next_run: the area has no records left, and is not the first (MERGE-15)"
     ASKED = "protect: the other snapshots are asked for copies of what the run will overwrite (MERGE-5)"
     PROTECTED = "drain: no other snapshot needs what the run will overwrite (MERGE-5)"
-    DRAINED = "writers_gone: no write to the run's chunks is on its way to the COW device (MERGE-19)"
+    DRAINED = "_copy_run: no write to the run's chunks is on its way to the COW device (MERGE-19)"
     COPIED = "flush_origin: the run has been copied to the origin (MERGE-6)"
     FLUSHED = "commit_merge: the copy is durable (MERGE-6)"
     FAILED = "fail_merge: a read, copy, flush or write of the merge has failed (MERGE-9, MERGE-10)"
