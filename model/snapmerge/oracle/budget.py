@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from snapmerge.records import dataclass
+from snapmerge.records import dataclass, replace
 from snapmerge.world.session import Session
 
 __all__ = ["Budget", "Exhausted", "Spending"]
@@ -15,13 +15,20 @@ class Budget:
 
     ``work``: sessions looked at in a search, of which one with much in flight counts more; ``memory``: roughly what
     is remembered of them, in KiB; ``seconds``: by ``clock``, which the model does not have: without one, time is not
-    limited.  A single step of the model is never cut short.
+    limited.  ``until``: when all observations together must be over, by the same clock.  A single step of the model is
+    never cut short.
     """
 
     work: int = 20_000
     memory: int = 200_000
     seconds: float = math.inf
     clock: Callable[[], float] | None = None
+    until: float = math.inf
+
+    def at_once(self, work: int) -> "Budget":
+        """The budget for several observations that must be over within the time of one, each with no more work."""
+        until = self.until if self.clock is None else min(self.until, self.clock() + self.seconds)
+        return replace(self, work=min(work, self.work), until=until)
 
 
 class Exhausted(Exception):  # nothing is wrong: the search ends here
@@ -39,7 +46,7 @@ class Spending:
         self._work = budget.work
         self._memory = budget.memory
         self._clock = budget.clock
-        self._until = math.inf if budget.clock is None else budget.clock() + budget.seconds
+        self._until = math.inf if budget.clock is None else min(budget.until, budget.clock() + budget.seconds)
 
     def tick(self) -> None:
         """Time has passed.  Raises Exhausted."""

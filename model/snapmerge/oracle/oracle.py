@@ -58,15 +58,15 @@ _PATH_MAX = 512
 class Oracle:
     """Judges one implementation's outcomes, in their order.
 
-    Attributes: ``history`` what was seen since the last ``reset``; ``worlds`` how many worlds were looked at beyond the
-    canonical ones.
+    Attributes: ``budget`` what a question may cost; ``history`` what was seen since the last ``reset``; ``worlds`` how
+    many worlds were looked at beyond the canonical ones.
     """
 
     def __init__(self, rules: Rules = MAINLINE, *, budget: Budget = Budget()) -> None:  # noqa: B008  # it is frozen
+        self.budget = budget
         self.history: list[Step] = []
         self.worlds = 0
         self._rules = rules
-        self._budget = budget
         self._witness = Session.new(rules)
         self._path: list[Session | None] = []
         self._expected: tuple[Operation, Result, Session] | None = None
@@ -82,27 +82,29 @@ class Oracle:
         return frozenset(self._witness.tasks)
 
     def check(self, operation: Operation) -> None:
-        """Whether the operation makes sense here; nothing is noted.
+        """Whether the operation makes sense here; nothing is noted.  What is not known within the budget passes.
 
         Raises:
             OperationError: it does not; WouldBlock: it would never end.
         """
         if not isinstance(operation, LOOKS):
-            self._canonical(operation)
+            self.expect(operation)
 
-    def expect(self, operation: Operation) -> Outcome:
-        """The outcome by the canonical schedule; nothing is noted.
+    def expect(self, operation: Operation) -> Outcome | None:
+        """The outcome by the canonical schedule; nothing is noted.  None: it is not known within the budget.
 
         Raises:
             OperationError: the operation makes no sense here; WouldBlock: it would never end.
         """
-        return likely_outcome(self._canonical(operation)[0])
+        try:
+            return likely_outcome(self._canonical(operation, Spending(self.budget))[0])
+        except Exhausted:
+            return None
 
-    def _canonical(self, operation: Operation, spending: Spending | None = None) -> tuple[Result, Session]:
+    def _canonical(self, operation: Operation, spending: Spending) -> tuple[Result, Session]:
         """The canonical result; what ``expect`` has found out need not be found out again."""
         if self._expected is None or self._expected[0] is not operation:
-            tick = Spending(Budget()).tick if spending is None else spending.tick
-            self._expected = (operation, *operate(self._witness, operation, tick=tick))
+            self._expected = (operation, *operate(self._witness, operation, tick=spending.tick))
         return self._expected[1:]
 
     def observe(self, operation: Operation, outcome: Outcome | None) -> Verdict:
@@ -112,7 +114,7 @@ class Oracle:
             OperationError: the operation makes no sense here; NotModelled: it concerns what the model does not have.
                 Nothing is noted.
         """
-        step, spending = Step(operation, outcome), Spending(self._budget)
+        step, spending = Step(operation, outcome), Spending(self.budget)
         try:
             verdict = self._observe(step, spending)
         except Exhausted:

@@ -198,7 +198,8 @@ class _Check:
         trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
             self._renew()
-        if (known := explained(trace, self._rules)) is not None:
+        budget = self._make_oracle(self._rules).budget
+        if (known := explained(trace, self._rules, budget)) is not None:
             self._known[known.name] += 1
         elif isinstance(verdict, Undecided):
             self._undecided.append(verdict)

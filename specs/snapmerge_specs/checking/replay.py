@@ -2,7 +2,18 @@
 
 from collections.abc import Callable
 
-from snapmerge import MAINLINE, ConceptRules, Died, Divergence, Implementation, OperationError, Rules, Step, parse_trace
+from snapmerge import (
+    MAINLINE,
+    Budget,
+    ConceptRules,
+    Died,
+    Divergence,
+    Implementation,
+    OperationError,
+    Rules,
+    Step,
+    parse_trace,
+)
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport
@@ -14,9 +25,9 @@ __all__ = ["again", "assert_agrees", "explained", "shrunk"]
 Steps = tuple[Step, ...]
 
 
-def explained(trace: Steps, rules: Rules) -> Finding | None:
+def explained(trace: Steps, rules: Rules, budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
     """The known finding that explains a trace: findings are of kernels, which have the one generation only."""
-    return None if rules.has(ConceptRules) else explanation(trace)
+    return None if rules.has(ConceptRules) else explanation(trace, budget)
 
 
 def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> VerdictError | None:
@@ -33,7 +44,7 @@ def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Verdict
             if isinstance(disagreement.trace[-1].outcome, Died):
                 died()
             unexplained = isinstance(disagreement.verdict, Divergence)
-            unexplained = unexplained and explained(disagreement.trace, lockstep.rules) is None
+            unexplained = unexplained and explained(disagreement.trace, lockstep.rules, lockstep.oracle.budget) is None
             return disagreement if unexplained else None
     return None
 

@@ -113,7 +113,8 @@ class Lockstep:
         except NotModelled as error:
             if error.target is None or error.target in OTHER_TARGETS | self.capabilities.targets:
                 raise
-            return Divergence(step, (self.oracle.expect(operation),))
+            expected = self.oracle.expect(operation)
+            return Divergence(step, () if expected is None else (expected,))
 
 
 def judge(

@@ -146,22 +146,22 @@ FINDINGS: tuple[Finding, ...] = (
 )
 
 
-_BUDGET = Budget(work=2_000)
+_WORK = 2_000
 """For one step: a trace of a finding follows its rules nearly by the canonical schedule."""
 
 
-def explanation(trace: Iterable[Step]) -> Finding | None:
-    """The finding that makes every outcome of a trace allowed, if there is one."""
-    steps = tuple(trace)
+def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
+    """The finding that makes every outcome of a trace allowed, if there is one that shows within the budget's time."""
+    steps, budget = tuple(trace), budget.at_once(_WORK)
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):
         deadly = (finding for finding in FINDINGS if finding.death and finding.death in last.text)
-        return next((finding for finding in deadly if _explains(finding, steps[:-1])), None)
-    return next((finding for finding in FINDINGS if _explains(finding, steps)), None)
+        return next((finding for finding in deadly if _explains(finding, steps[:-1], budget)), None)
+    return next((finding for finding in FINDINGS if _explains(finding, steps, budget)), None)
 
 
-def _explains(finding: Finding, steps: tuple[Step, ...]) -> bool:
+def _explains(finding: Finding, steps: tuple[Step, ...], budget: Budget) -> bool:
     try:
-        return all(verdict is None for _, verdict in judge(steps, finding.rules, budget=_BUDGET))
+        return all(verdict is None for _, verdict in judge(steps, finding.rules, budget=budget))
     except NotModelled:
         return False

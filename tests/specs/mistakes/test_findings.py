@@ -1,11 +1,24 @@
 """What real kernels do otherwise: each has a trace, which the model plays as it should be and its rules as it is."""
 
+import functools
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from snapmerge import Capabilities, Died, Divergence, Implementation, Operation, Oracle, Outcome, Step, parse_trace
+from snapmerge import (
+    Budget,
+    Capabilities,
+    Died,
+    Divergence,
+    Implementation,
+    Operation,
+    Oracle,
+    Outcome,
+    Step,
+    parse_trace,
+)
 from snapmerge_adapters import Guest, Memory
 from snapmerge_specs import FINDINGS, Finding, check, explanation, replay
 
@@ -46,6 +59,15 @@ def test_an_implementation_that_does_so_diverges_and_is_recognised(finding: Find
                 assert explanation(seen) == finding
                 return
     pytest.fail("the oracle has not noticed")
+
+
+def test_a_finding_that_does_not_show_in_time_is_none() -> None:
+    steps, now = _trace(FINDINGS[0]), itertools.count()
+    budget = Budget(seconds=3, clock=functools.partial(next, now))
+    assert explanation(steps, budget) is None
+    assert next(now) < 10 * len(FINDINGS)
+    assert explanation(steps, Budget(seconds=10_000, clock=functools.partial(next, now))) == explanation(steps)
+    assert explanation(steps) is not None
 
 
 def test_a_check_finds_one_without_being_told_where() -> None:
