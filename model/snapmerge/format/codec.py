@@ -19,6 +19,7 @@ __all__ = [
     "decode_records",
     "encode_header",
     "encode_records",
+    "ends",
 ]
 
 MAGIC: Final = 0x70416E53
@@ -70,6 +71,11 @@ def decode_records(data: bytes) -> tuple[tuple[int, int], ...]:
             break
         records.append((old, new))
     return tuple(records)
+
+
+def ends(data: bytes | bytearray) -> bool:
+    """Whether the records of an area end in these, its first bytes."""
+    return len(decode_records(bytes(data))) < len(data) // _RECORD.size
 
 
 def encode_records(records: tuple[tuple[int, int], ...], chunk_size: int) -> bytes:

@@ -101,6 +101,12 @@ class Oracle:
         except Exhausted:
             return None
 
+    def may_block(self, operation: Operation) -> bool:
+        """Whether the operation would never end by some schedule, or that is not known within the budget."""
+        history = (*self.history, Step(operation, Blocked()))
+        search = Search(history, (*self._path, self._witness), Spending(self.budget))
+        return search.run() is not None or search.exhausted
+
     def _canonical(self, operation: Operation, spending: Spending) -> tuple[Result, Session]:
         """The canonical result; what ``expect`` has found out need not be found out again."""
         if self._expected is None or self._expected[0] is not operation:
@@ -198,7 +204,11 @@ class Oracle:
         search = self._searched(step, spending)
         if search is None:
             return None
-        return Undecided(step, spending.worlds) if search.exhausted else Divergence(step, tuple(search.allowed))
+        if search.exhausted:
+            return Undecided(step, spending.worlds)
+        return Divergence(
+            step, tuple(search.allowed) or (likely_outcome(self._canonical(step.operation, spending)[0]),)
+        )
 
     def _searched(self, step: Step, spending: Spending) -> Search | None:
         """Takes note of the step if a search finds how it has come about; else the search, which did not."""

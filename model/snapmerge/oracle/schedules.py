@@ -11,7 +11,7 @@ from snapmerge.errors import OperationError
 from snapmerge.oracle.calm import ANYTHING, Ahead
 from snapmerge.oracle.reductions import next_worlds
 from snapmerge.trace import operations as op
-from snapmerge.trace.outcomes import Done
+from snapmerge.trace.outcomes import Blocked, Done, Outcome
 from snapmerge.world.disk_operations import metadata
 from snapmerge.world.session import Result, Session, blocked, enter, poll, tend
 
@@ -42,18 +42,19 @@ def outcomes(
     *,
     after: Ahead = ANYTHING,
     enough: Callable[[Result], bool] = _never,
+    seen: Outcome | None = None,
 ) -> Iterator[tuple[Result, Session]]:
     """Every outcome that an operation can have, with the session that it leaves, over every schedule.
 
     What is in flight may go on before the operation begins.  Where it can go on in one way only, the operation begins
     first; else last, so that the canonical schedule comes first.  ``spend`` is called for every session that is looked
     at; it may raise to end the search.  ``after``: what this operation and those that come may show.  ``enough``: a
-    look with this result need not be had later, too.
+    look with this result need not be had later, too.  ``seen``: what is sure to have another outcome may be left out.
 
     Raises:
         OperationError: the operation makes no sense by any schedule; WouldBlock: it would never end by any.
     """
-    return _Walk(operation, spend, after, enough).run(session)
+    return _Walk(operation, spend, after, enough, seen).run(session)
 
 
 _REMEMBERED = 32
@@ -63,11 +64,19 @@ _REMEMBERED = 32
 class _Walk:
     """Goes through all schedules of an operation, depth first."""
 
-    def __init__(self, operation: op.Operation, spend: Spend, after: Ahead, enough: Callable[[Result], bool]) -> None:
+    def __init__(
+        self,
+        operation: op.Operation,
+        spend: Spend,
+        after: Ahead,
+        enough: Callable[[Result], bool],
+        outcome: Outcome | None,
+    ) -> None:
         self._operation = operation
         self._spend = spend
         self._after = after
         self._enough = enough
+        self._outcome = outcome
         self._seen: set[Node] = set()
         self._stack: list[tuple[Iterator[Node], bool]] = []
         self._alone = 0
@@ -142,6 +151,8 @@ class _Walk:
             return ((result, session),)
         if session.world.flights:
             return None
+        if isinstance(self._outcome, Blocked):
+            return ((self._outcome, session),)
         try:
             return ((blocked(self._operation), session),)
         except OperationError as error:
@@ -151,7 +162,7 @@ class _Walk:
     def _begun(self, session: Session) -> Iterator[Node]:
         """The operation begins here, with what it must know of a disk turned out in every way."""
         try:
-            for here in _known_enough(session, self._operation):
+            for here in _known_enough(session, self._operation, self._outcome):
                 yield enter(here, self._operation)
         except OperationError as error:
             self._error = error
@@ -164,11 +175,11 @@ class _Walk:
             yield from results
 
 
-def _known_enough(session: Session, operation: op.Operation) -> Iterator[Session]:
-    """The session in every way in which what the operation must know of a disk can turn out."""
+def _known_enough(session: Session, operation: op.Operation, seen: Outcome | None) -> Iterator[Session]:
+    """The session in every way in which what the operation must know of a disk can turn out to be what was seen."""
     plain = operation.operation if isinstance(operation, op.Start) else operation
     if not isinstance(plain, op.Metadata):
         yield session
         return
-    for world, _ in metadata(session.world, plain.disk):
+    for world, _ in metadata(session.world, plain.disk, None if plain is not operation else seen):
         yield Session(world, session.tasks)

@@ -92,6 +92,8 @@ class Search:
         except OperationError:
             pass
         try:
-            yield from outcomes(session, operation, self._spending.spend, after=self._ahead[at], enough=enough)
+            yield from outcomes(
+                session, operation, self._spending.spend, after=self._ahead[at], enough=enough, seen=step.outcome
+            )
         except OperationError:
             return

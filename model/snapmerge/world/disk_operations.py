@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from snapmerge.errors import OperationError
+from snapmerge.format.codec import ends
 from snapmerge.format.metadata import read_store
 from snapmerge.machine.core.status import status_line, table_line
 from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
-from snapmerge.trace.outcomes import Count, Data, Done, Failed, Line, Outcome
+from snapmerge.trace.outcomes import Count, Data, Done, Failed, Line, Outcome, Records
 from snapmerge.trace.payload import as_seen, data_bytes, tags_from
 from snapmerge.world.disk import Disk, Sectors, Unknown
 from snapmerge.world.moves import made_durable
-from snapmerge.world.power import bind, likely
+from snapmerge.world.power import bind
 from snapmerge.world.state import World, add_disk
 
 __all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
@@ -80,44 +81,50 @@ class _Unreadable(Exception):
     """A fault keeps a store from being read."""
 
 
-class _Unsure(Exception):
-    """A store depends on a sector of which nobody knows what it holds."""
-
-    def __init__(self, unknown: Unknown) -> None:
-        self.unknown = unknown
-
-
-def metadata(world: World, name: str) -> Iterator[tuple[World, Outcome]]:
+def metadata(world: World, name: str, seen: Outcome | None = None) -> Iterator[tuple[World, Outcome]]:
     """What the store on a disk can turn out to be, the newest first, each with the world in which it is that.
 
-    Only what a store is read from is looked at; the rest of the disk stays as unknown as it was.
+    Only what a store is read from is looked at; the rest of the disk stays as unknown as it was.  ``seen``: what
+    begins otherwise is left out.
     """
-    found = _store(disk_of(world, name))
-    if not isinstance(found, Unknown):
-        yield world, found
-        return
-    for content in found.candidates:
-        yield from metadata(bind(world, found, content), name)
+    left = [world]
+    while left:
+        here = left.pop()
+        found, unknown = _store(disk_of(here, name))
+        if unknown is None:
+            yield here, found
+        elif _begins(found, seen):
+            left += [bind(here, unknown, content) for content in reversed(unknown.candidates)]
 
 
-def _store(disk: Disk) -> Outcome | Unknown:
-    """The store on a disk, or the first sector that it depends on and that nobody knows."""
+def _begins(found: Outcome, seen: Outcome | None) -> bool:
+    """Whether a store that is known up to here may still turn out to be the one that was seen."""
+    if not isinstance(found, Records) or not isinstance(seen, Records) or found.kind != "store":
+        return True
+    return found == replace(seen, records=seen.records[: len(found.records)])
+
+
+def _store(disk: Disk) -> tuple[Outcome, Unknown | None]:
+    """The store on a disk, up to the first sector that it depends on and that nobody knows, with that sector."""
+    unsure: list[Unknown] = []
 
     def read(sector: int, count: int) -> bytes:
         if disk.fails("read", sector, count):
             raise _Unreadable
-        sectors = disk.read(sector, count)
-        for content in sectors:
+        data = bytearray()
+        for content in disk.read(sector, count):
             if isinstance(content, Unknown):
-                raise _Unsure(content)
-        return data_bytes(likely(sectors))
+                if not ends(data):
+                    unsure.append(content)
+                break
+            data += data_bytes((content,))
+        return bytes(data)
 
     try:
-        return read_store(read, disk.size)
+        found: Outcome = read_store(read, disk.size)
     except _Unreadable:
-        return Failed("EIO")
-    except _Unsure as unsure:
-        return unsure.unknown
+        found = Failed("EIO")
+    return found, unsure[0] if unsure else None
 
 
 def disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:

@@ -89,13 +89,15 @@ class Lockstep:
 
         Raises:
             VerdictError: what was seen is not allowed, or nobody can say.
-            OperationError: the operation makes no sense now; neither side has done it.
+            OperationError: the operation makes no sense now, or might never end; neither side has done it.
             NotModelled: the implementation has done what the model does not have.
         """
         self.oracle.check(operation)
         try:
             outcome = self.implementation.apply(operation)
-        except WouldBlock:  # where the oracle, which was asked first, has it end
+        except WouldBlock:  # where the oracle, which was asked first, has it end by one schedule
+            if self.oracle.may_block(operation):
+                raise
             outcome = Blocked()
         except OperationError as error:
             self.refused.append((operation, str(error)))

@@ -315,6 +315,22 @@ def test_what_a_store_was_seen_as_is_what_its_sectors_are(ask: str) -> None:
     assert isinstance(verdict(text.format("new", "#7")), sm.Divergence)
 
 
+@pytest.mark.spec("ORACLE-3")
+def test_a_store_of_many_unknown_sectors_is_learnt_sector_by_sector() -> None:
+    lost = 'disk base 64\ndisk cow 96\ncreate s "0 64 snapshot base cow P 32" -> ok\nwrite cow 32 32 #1\ncrash\n'
+    oracle = sm.Oracle(budget=sm.Budget(work=50))
+    for step in sm.parse_trace(lost):
+        assert oracle.observe(step.operation, oracle.expect(step.operation)) is None
+    records = tuple((tag << 32 | tag,) * 2 for tag in range(1, 17) for _ in range(32))
+    ask = sm.Metadata("cow")
+    assert isinstance(oracle.observe(ask, sm.Records("store", 1, 1, 32, (*records, (7, 7)))), sm.Divergence)
+    assert oracle.observe(ask, sm.Records("store", 1, 1, 32, records)) is None
+    assert oracle.world.disks["cow"].read(sm.Sector(47), 2) == (16, 0)
+    assert oracle.observe(ask, sm.Records("store", 1, 1, 32, records)) is None
+    assert isinstance(oracle.observe(sm.parse_operation("read cow 47 1"), sm.Data((0,))), sm.Divergence)
+    assert oracle.observe(sm.parse_operation("read cow 49 1"), sm.Data((18,))) is None
+
+
 # --- whatever the model does ---
 
 LINES = [

@@ -26,9 +26,11 @@ from snapmerge import (
     Outcome,
     Read,
     Reset,
+    Resume,
     Sector,
     Sectors,
     Step,
+    Suspend,
     Undecided,
     WouldBlock,
     operation_word,
@@ -253,3 +255,37 @@ def test_a_replay_gives_up_when_its_time_is_over() -> None:
     *_, (step, verdict) = replay(steps, wrong, budget=Budget(seconds=2, clock=wrong.time))
     assert step == Step(steps[-1].operation, Data((99,)))
     assert isinstance(verdict, Undecided)
+
+
+HELD = """
+disk base 8
+disk cow 32
+create lower "0 8 linear base 0"
+create origin "0 8 snapshot-origin lower"
+create snap "0 8 snapshot lower cow P 4"
+start 1 write origin 0 4 #1
+suspend lower
+"""
+
+
+class _Blocks(Memory):
+    """It says of no suspend that it ends, but of the first."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        if operation == Suspend("origin"):
+            raise WouldBlock("it would block for ever")
+        return super().apply(operation)
+
+
+@pytest.mark.spec("WORLD-13")
+@pytest.mark.parametrize(("lines", "may"), [(HELD, True), (HELD.replace("suspend lower", ""), False)])
+def test_what_some_schedule_has_block_may_be_refused(lines: str, *, may: bool) -> None:
+    lockstep = Lockstep(_Blocks())
+    for step in parse_trace(lines):
+        lockstep.do(step.operation)
+    before = list(lockstep.steps)
+    with pytest.raises(WouldBlock if may else Disagreement):
+        lockstep.do(Suspend("origin"))
+    assert lockstep.steps[: len(before)] == before
+    assert (len(lockstep.steps) == len(before)) == may
+    lockstep.do(Resume("lower"))
