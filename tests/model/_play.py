@@ -5,7 +5,7 @@ from snapmerge.records import replace
 from snapmerge.world.session import begin, poll, tend
 from snapmerge.world.state import Flight
 
-__all__ = ["Bench", "allowed", "disk_with", "play", "setup", "verdict"]
+__all__ = ["THREE_RUNS", "Bench", "allowed", "disk_with", "play", "setup", "verdict"]
 
 
 def play(text: str, session: sm.Session | None = None) -> sm.Session:
@@ -33,6 +33,21 @@ flush base
 create snap "0 {base} snapshot base cow {table}" -> ok
 create origin "0 {base} snapshot-origin base" -> ok
 """
+
+
+THREE_RUNS = (
+    setup()
+    + """
+write snap 24 8 #1
+write snap 8 8 #20
+write snap 0 8 #40
+suspend origin
+suspend snap
+load origin "0 32 snapshot-merge base cow P 8"
+resume origin -> ok
+"""
+)
+"""A merge of three runs has begun, of which nothing was seen yet."""
 
 
 def disk_with(size: int, at: int, data: bytes) -> sm.Session:
