@@ -12,6 +12,7 @@ from snapmerge.errors import (
 from snapmerge.format.metadata import read_store
 from snapmerge.format.store_problems import StoreProblem, store_problems
 from snapmerge.machine.concept.rules import ConceptRules
+from snapmerge.machine.concept.types import CONCEPT
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.draft import Draft, Rules
 from snapmerge.machine.core.events import (
@@ -35,7 +36,7 @@ from snapmerge.machine.core.events import (
 )
 from snapmerge.machine.core.state import Stack
 from snapmerge.machine.core.status import status_line, table_line
-from snapmerge.machine.registry import CONCEPT, MAINLINE, TARGETS, step
+from snapmerge.machine.registry import MAINLINE, TARGETS, step
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.messages import counted, shortened, shown
 from snapmerge.oracle.budget import Budget

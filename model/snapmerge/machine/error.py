@@ -50,6 +50,7 @@ ERROR: Final[TargetType[ErrorTarget]] = TargetType(
     set_limits=plain.nothing,
     max_io_len=plain.max_io_len,
     clones=plain.data_only,
+    store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
     claims=None,

@@ -59,6 +59,7 @@ LINEAR: Final[TargetType[LinearTarget]] = TargetType(
     set_limits=plain.nothing,
     max_io_len=plain.max_io_len,
     clones=plain.one_clone,
+    store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
     claims=None,

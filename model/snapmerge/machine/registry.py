@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from snapmerge.machine.concept.types import concept
 from snapmerge.machine.core import step as core
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.core.events import Effect, Event
@@ -12,16 +11,13 @@ from snapmerge.machine.linear import LINEAR
 from snapmerge.machine.snapshot.types import ORIGIN, SNAPSHOT, SNAPSHOT_RULES
 from snapmerge.machine.zero import ZERO
 
-__all__ = ["CONCEPT", "MAINLINE", "TARGETS", "step"]
+__all__ = ["MAINLINE", "TARGETS", "step"]
 
 MAINLINE: Final = Rules(core.CORE, (LINEAR, ZERO, ERROR, ORIGIN, SNAPSHOT), (SNAPSHOT_RULES,))
 """The rules of Linux."""
 
 TARGETS: Final = frozenset(MAINLINE.by_name)
 """The words of table lines that make targets."""
-
-CONCEPT: Final = concept(MAINLINE)
-"""The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""
 
 
 def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tuple[Effect, ...]]:

@@ -55,6 +55,7 @@ ZERO: Final[TargetType[ZeroTarget]] = TargetType(
     set_limits=plain.nothing,
     max_io_len=plain.max_io_len,
     clones=plain.data_only,
+    store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
     claims=None,

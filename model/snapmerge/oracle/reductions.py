@@ -24,8 +24,7 @@ Linear devices only pass on what they are given: a copy through some is the same
 
 from collections.abc import Iterator
 
-from snapmerge.format.store import Persistent
-from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.format.store import Persistent, Store
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.events import Fetch, Io
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
@@ -83,10 +82,17 @@ def _written_late(session: Session, key: int) -> set[int]:
 
 def _is_flushed(world: World, disk: str) -> bool:
     """Whether the disk may be flushed beside what users flush: stores and merges do that."""
-    snaps = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget)]
     return merges(world) or any(
-        isinstance(t.store, Persistent) and disk in names_below(world.stack, world.rules, t.cow) for t in snaps
+        isinstance(store, Persistent) and disk in names_below(world.stack, world.rules, cow)
+        for cow, store in _stores(world)
     )
+
+
+def _stores(world: World) -> list[tuple[str, Store]]:
+    """The exception stores that targets keep, each with the device that it is on."""
+    types = world.rules.by_class
+    kept = (types[type(target)].store(target) for target in world.stack.targets.values())
+    return [one for one in kept if one is not None]
 
 
 def _waiting(world: World, operation: op.Operation) -> set[int]:
@@ -229,16 +235,14 @@ def _looks_at_disks(world: World, operation: op.Operation) -> bool:
 
 def _is_store(world: World, disk: str) -> bool:
     """Whether there is a store on the disk, and one alone: what is written there as data is not in its metadata."""
-    targets = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget | ConceptMerge)]
-    others = [t for t in targets if disk in names_below(world.stack, world.rules, t.cow)]
-    return len(others) == 1 and others[0].cow == disk and isinstance(others[0].store, Persistent)
+    there = [(cow, store) for cow, store in _stores(world) if disk in names_below(world.stack, world.rules, cow)]
+    return len(there) == 1 and there[0][0] == disk and isinstance(there[0][1], Persistent)
 
 
 def _is_near_disks(world: World, name: str) -> bool:
-    """Whether a device is linear, or lies on the COW device of a snapshot."""
+    """Whether a device is linear, or lies on the COW device of a store."""
     stack = world.stack
-    cows = {t.cow for t in stack.targets.values() if isinstance(t, SnapshotTarget)}
-    return is_linear(stack, name) or frame(stack, name) in cows
+    return is_linear(stack, name) or frame(stack, name) in {cow for cow, _ in _stores(world)}
 
 
 def _behind_others(world: World) -> Iterator[int]:

@@ -14,6 +14,7 @@ from snapmerge.machine.core import bios, plain
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, Rules, TargetType
 from snapmerge.machine.core.state import Piece, Stack, Target
+from snapmerge.machine.registry import MAINLINE
 from snapmerge.machine.snapshot import handover
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.state import SnapshotTarget
@@ -21,7 +22,7 @@ from snapmerge.machine.snapshot.types import SNAPSHOT
 from snapmerge.records import replace
 from snapmerge.units import room_in_chunk
 
-__all__ = ["concept"]
+__all__ = ["CONCEPT"]
 
 _AS_MEANT: Final = ConceptRules(
     takes=ctr.takes,
@@ -165,6 +166,7 @@ _CONCEPT_MERGE: Final[TargetType[ConceptMerge]] = TargetType(
     set_limits=plain.nothing,
     max_io_len=_max_io_len,
     clones=_clones,
+    store=lambda merge: (merge.cow, merge.store),
     works=lambda merge: merge.works,
     settled=lambda merge: not merge.active or merge.is_over,
     claims=claims.is_claimed,
@@ -178,9 +180,13 @@ _SNAPSHOT: Final[TargetType[SnapshotTarget]] = replace_fields(
 )
 
 
-def concept(linux: Rules) -> Rules:
+def _concept(linux: Rules) -> Rules:
     """The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""
     types = tuple(_SNAPSHOT if kind is SNAPSHOT else kind for kind in linux.types)
     rules = Rules(linux.core, (*types, _CONCEPT_MERGE), (*linux.parts, _AS_MEANT))
     woken = (*rules.part(SnapshotRules).exception_done, worker.retry_protection)
     return rules.changed(SnapshotRules, admit=_admit, exception_done=woken, sibling_resumed=(suspend.new_sibling,))
+
+
+CONCEPT: Final = _concept(MAINLINE)
+"""The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""

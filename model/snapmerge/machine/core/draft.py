@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from snapmerge.errors import MachineError
+from snapmerge.format.store import Store
 from snapmerge.machine.core.bio import Bio, Buffer
 from snapmerge.machine.core.events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue, Zero
 from snapmerge.machine.core.state import CopyJob, Device, Load, Piece, Purpose, Request, Resuming, Stack, Target, Work
@@ -71,6 +72,7 @@ class TargetType(Generic[T]):
         set_limits: its table becomes live; decides what its device can do.  ``io_hints``
         max_io_len: how many sectors from the bio's start one piece may have.
         clones: how many pieces it wants of the same sectors; 0: it takes no such bio.  ``num_flush_bios``
+        store: the device on which it keeps an exception store, and that store as it is; None: it keeps none.
         works: whether it does something by itself, such as merging.
         settled: whether a user who polls the status would say that it is done with that.
         claims: whether it keeps others (all but the device named last) from writing to a device; None: it never does.
@@ -100,6 +102,7 @@ class TargetType(Generic[T]):
     set_limits: "Callable[[Draft, T], None]"
     max_io_len: "Callable[[Draft, T, Bio], int]"
     clones: "Callable[[T, Bio], int]"
+    store: "Callable[[T], tuple[str, Store] | None]"
     works: "Callable[[T], bool]"
     settled: "Callable[[T], bool]"
     claims: "Callable[[Draft, T, str, str | None], bool] | None"

@@ -1,6 +1,7 @@
 """The answers of a target that does nothing by itself, for records that need no others."""
 
 from snapmerge.errors import MachineError
+from snapmerge.format.store import Store
 from snapmerge.machine.core import bios
 from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, Progress, Rules
@@ -15,6 +16,7 @@ __all__ = [
     "message",
     "no_discards",
     "no_retry",
+    "no_store",
     "nothing",
     "one_clone",
     "preresume",
@@ -87,6 +89,11 @@ def no_discards(_target: Target, bio: Bio) -> int:
 def data_only(_target: Target, bio: Bio) -> int:
     """It takes reads and writes; a flush is done at once, as it asks for none."""
     return 1 if bio.op in (Op.READ, Op.WRITE, Op.ZERO) else 0
+
+
+def no_store(_target: Target) -> tuple[str, Store] | None:
+    """It keeps no exceptions."""
+    return None
 
 
 def works(_target: Target) -> bool:
