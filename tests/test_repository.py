@@ -69,7 +69,7 @@ def test_tests_mirror_the_sources(side: str) -> None:
     assert tests <= set(files), f"tests/{side} has tests without a source: {sorted(map(str, tests - set(files)))}"
 
 
-FACES = re.compile(r"snapmerge(\.records)?|snapmerge_specs(\.recipes)?|snapmerge_adapters")
+FACES = re.compile(r"snapmerge(\.records)?|snapmerge_specs(\.(recipes|concept))?|snapmerge_adapters")
 # The properties look inside the machine and its world, and the defects replace transitions of it.
 OPEN_TO = {"specs": re.compile(r"snapmerge\.(format|machine|world|units)\b.*"), "adapters": re.compile(r"(?!)")}
 

@@ -1,29 +1,34 @@
 """What must hold, executable: properties, the lockstep machine, strategies, defects, findings in real kernels."""
 
 from snapmerge_specs.checking.check import SHRINK_TRIES, check
+from snapmerge_specs.checking.compare import Compared, compare
 from snapmerge_specs.checking.machine import LockstepMachine
 from snapmerge_specs.checking.replay import assert_agrees
 from snapmerge_specs.checking.shrink import shrink
-from snapmerge_specs.concept.defects import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
-from snapmerge_specs.concept.findings import finding_trace
-from snapmerge_specs.concept.hunt import ViolationTrace, hunt
-from snapmerge_specs.concept.properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant
-from snapmerge_specs.concept.scenario import ConceptScenario
-from snapmerge_specs.concept.scripts import CONCEPT_SCRIPTS
-from snapmerge_specs.lockstep.compare import Compared, compare
+from snapmerge_specs.concept.generation import CONCEPT_GENERATION
+from snapmerge_specs.generations.generation import (
+    Generation,
+    Invariant,
+    StepInvariant,
+    generation_of,
+    generations,
+    register,
+)
+from snapmerge_specs.generations.script import Script
+from snapmerge_specs.generations.volumes import Volume, Volumes
+from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
 from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, seen_text, some_text
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
+from snapmerge_specs.mistakes.traces import finding_trace
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 from snapmerge_specs.properties.invariants import INVARIANTS, broken
 from snapmerge_specs.properties.monitor import Monitor, ViolationError, monitored
-from snapmerge_specs.properties.views import Volume, Volumes, view
+from snapmerge_specs.properties.views import view
 from snapmerge_specs.recipes import (
     Backup,
-    BackupAsPosted,
-    ConceptRollback,
     Ledger,
     Load,
     Plan,
@@ -39,35 +44,28 @@ from snapmerge_specs.recipes import (
 )
 from snapmerge_specs.scenarios.coverage import NAMES as REACHED_NAMES
 from snapmerge_specs.scenarios.scenario import Scenario
-from snapmerge_specs.search.explore import Exploration, Script, Violation, explore
+from snapmerge_specs.search.explore import Exploration, Violation, explore
 from snapmerge_specs.search.scripts import SCRIPTS
 
 __all__ = [
-    "AS_POSTED",
-    "CONCEPT_DEFECTS",
-    "CONCEPT_INVARIANTS",
-    "CONCEPT_SCRIPTS",
-    "CONCEPT_STEPS",
     "DEFECTS",
     "FINDINGS",
     "INVARIANTS",
+    "LINUX",
     "OUTCOME_MAX",
     "REACHED_NAMES",
     "SCRIPTS",
     "SHRINK_TRIES",
     "Backup",
-    "BackupAsPosted",
     "BrokenPromise",
     "Compared",
-    "ConceptDefect",
-    "ConceptRollback",
-    "ConceptScenario",
     "Defect",
     "DivergenceError",
     "DivergenceReport",
     "Exploration",
     "Finding",
     "FindingMet",
+    "Generation",
     "Invariant",
     "Ledger",
     "Load",
@@ -86,10 +84,10 @@ __all__ = [
     "Scenario",
     "Script",
     "Shape",
+    "StepInvariant",
     "VerdictError",
     "Violation",
     "ViolationError",
-    "ViolationTrace",
     "Volume",
     "Volumes",
     "allowed_text",
@@ -102,9 +100,11 @@ __all__ = [
     "explanation",
     "explore",
     "finding_trace",
-    "hunt",
+    "generation_of",
+    "generations",
     "judge",
     "monitored",
+    "register",
     "replay",
     "rollback_wrong",
     "seen_text",
@@ -112,3 +112,6 @@ __all__ = [
     "some_text",
     "view",
 ]
+
+register(LINUX)
+register(CONCEPT_GENERATION)

@@ -49,7 +49,16 @@ def _calibration(sizes: Sizes) -> Iterator[Figure]:
     yield Figure("calibration", "a loop of plain Python", statistics.median(loops), "/s", 1.0, "itself")
 
 
-_NAMES: Final = ("calibration", "memory", "lockstep", "unflushed", "exceptions", "concept", "defects", "guest")
+_NAMES: Final = (
+    "calibration",
+    "memory",
+    "lockstep",
+    "unflushed",
+    "exceptions",
+    "concept",
+    "defects",
+    "guest",
+)
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:

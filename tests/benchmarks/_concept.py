@@ -11,7 +11,7 @@ from snapmerge.machine.core.state import CopyJob
 from snapmerge.machine.snapshot.state import Copy
 from snapmerge.records import replace
 from snapmerge.world.session import begin, poll, tend
-from snapmerge_specs import AS_POSTED
+from snapmerge_specs.concept import AS_POSTED
 
 __all__ = ["concept"]
 

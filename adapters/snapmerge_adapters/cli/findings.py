@@ -1,44 +1,20 @@
-"""``findings``: what was found in real kernels and in the patch of 2009; one of them explained and played."""
+"""``findings``: what was found in real kernels, and in other generations; one of them explained and played."""
 
 import json
 import textwrap
 from argparse import Namespace
-from dataclasses import dataclass
 from typing import Any, Final
 
-from snapmerge import (
-    CONCEPT,
-    MAINLINE,
-    Blocked,
-    Outcome,
-    Rules,
-    Step,
-    counted,
-    print_operation,
-    print_outcome,
-    shortened,
-)
+from snapmerge import Blocked, Outcome, Step, counted, print_operation, print_outcome, shortened
+from snapmerge_adapters.cli.entries import FindingEntry
 from snapmerge_adapters.cli.errors import AGREES, CommandError
+from snapmerge_adapters.cli.generation import GENERATIONS
 from snapmerge_adapters.cli.show import coloured, table
-from snapmerge_specs import CONCEPT_DEFECTS, FINDINGS, Compared, ConceptDefect, Finding, compare, finding_trace
+from snapmerge_specs import Compared, compare, finding_trace
 
 __all__ = ["finding_ids", "run_findings"]
 
 _WIDTH: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A finding, wherever it is; ``right`` and ``rules`` are those of who does it right, and of who does not."""
-
-    id: str
-    where: str
-    summary: str
-    why: str
-    statement: str
-    right: Rules
-    rules: Rules
-    death: str = ""
 
 
 def run_findings(options: Namespace) -> int:
@@ -51,7 +27,7 @@ def run_findings(options: Namespace) -> int:
         names = ", ".join(finding_ids())
         raise CommandError(f"there is no finding {shortened(options.id)}; there are {names}")
     steps = finding_trace(entry.id)
-    shown = [] if entry.death else compare([step.operation for step in steps], entry.rules, right=entry.right)
+    shown = [] if entry.death else compare([step.operation for step in steps], entry.rules)
     if options.json:
         print(json.dumps(_as_object(entry, steps) | {"steps": [_step_object(one) for one in shown]}))
     else:
@@ -64,39 +40,28 @@ def finding_ids() -> list[str]:
     return [one.id for one in _entries()]
 
 
-def _entries() -> list[_Entry]:
-    return [*map(_of_kernel, FINDINGS), *map(_of_patch, CONCEPT_DEFECTS)]
-
-
-def _of_kernel(one: Finding) -> _Entry:
-    where = f"Linux {', '.join(one.releases)}"
-    return _Entry(one.name, where, one.summary, "", one.statement, MAINLINE, one.rules, one.death)
-
-
-def _of_patch(one: ConceptDefect) -> _Entry:
-    return _Entry(one.id, "patch of 2009", one.summary, one.why, one.statement, CONCEPT, one.rules)
+def _entries() -> list[FindingEntry]:
+    return [one for entries in GENERATIONS for one in entries.findings]
 
 
 # --- the list ----------------------------------------------------------------------------------------------------
 
 
 def _list(options: Namespace) -> None:
-    traces = [(entry, finding_trace(entry.id)) for entry in _entries()]
     if options.json:
-        print(json.dumps({"command": "findings", "findings": [_as_object(*one) for one in traces]}))
+        found = [_as_object(entry, finding_trace(entry.id)) for entry in _entries()]
+        print(json.dumps({"command": "findings", "findings": found}))
         return
-    for where in dict.fromkeys(entry.where.split()[0] for entry, _ in traces):
-        title = "in real kernels" if where == "Linux" else "in the patch of 2009 (generation concept)"
-        rows = [_row(entry, steps) for entry, steps in traces if entry.where.startswith(where)]
-        print(f"{coloured(title, 'yellow')}\n{table(rows)}", end="" if where != "Linux" else "\n")
+    lists = [f"{coloured(one.title, 'yellow')}\n{table(map(_row, one.findings))}" for one in GENERATIONS]
+    print("\n".join(lists), end="")
 
 
-def _row(entry: _Entry, steps: tuple[Step, ...]) -> tuple[str, str]:
-    where = f"; {entry.where}" if entry.where.startswith("Linux") else ""
-    return f"  {entry.id}", f"{entry.summary} ({entry.statement}; {counted(len(steps), 'operation')}{where})"
+def _row(entry: FindingEntry) -> tuple[str, str]:
+    length = counted(len(finding_trace(entry.id)), "operation")
+    return f"  {entry.id}", f"{entry.summary} ({'; '.join(filter(None, (entry.statement, length, entry.short)))})"
 
 
-def _as_object(entry: _Entry, steps: tuple[Step, ...]) -> dict[str, Any]:
+def _as_object(entry: FindingEntry, steps: tuple[Step, ...]) -> dict[str, Any]:
     return {
         "id": entry.id,
         "where": entry.where,
@@ -109,7 +74,7 @@ def _as_object(entry: _Entry, steps: tuple[Step, ...]) -> dict[str, Any]:
 # --- one of them -------------------------------------------------------------------------------------------------
 
 
-def _explained(entry: _Entry, steps: tuple[Step, ...], shown: list[Compared]) -> str:
+def _explained(entry: FindingEntry, steps: tuple[Step, ...], shown: list[Compared]) -> str:
     text = f"{coloured(entry.id, 'yellow')}: {entry.summary}\nviolates {entry.statement}; {entry.where}\n\n"
     if entry.why:
         text += textwrap.fill(entry.why, _WIDTH) + "\n\n"

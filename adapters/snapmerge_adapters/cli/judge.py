@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from snapmerge import (
     Budget,
-    ConceptRules,
     Crash,
     Died,
     Divergence,
@@ -32,7 +31,16 @@ from snapmerge_adapters.cli.generation import budget_of, rules_of
 from snapmerge_adapters.cli.show import coloured, complain
 from snapmerge_adapters.cli.traces import Trace, check_capabilities, read_trace, same_outcome
 from snapmerge_adapters.texts import cut, last_words
-from snapmerge_specs import OUTCOME_MAX, allowed_text, broken_promise, judge, replay, seen_text, some_text
+from snapmerge_specs import (
+    OUTCOME_MAX,
+    allowed_text,
+    broken_promise,
+    generation_of,
+    judge,
+    replay,
+    seen_text,
+    some_text,
+)
 
 __all__ = ["last_words_text", "run_judge", "run_replay", "seen_briefly"]
 
@@ -114,7 +122,7 @@ def _judge_file(path: str, rules: Rules, budget: Budget, *, promises: bool) -> t
 
 def _broken_fields(trace: Trace, steps: Sequence[Step], rules: Rules) -> dict[str, Any] | None:
     """Which promise is broken by these steps, the first of the trace; promises are those of Linux."""
-    broken = None if rules.has(ConceptRules) else broken_promise(steps)
+    broken = broken_promise(steps) if generation_of(rules).in_kernels else None
     if broken is None:
         return None
     return {"line": trace.lines[broken.index], "statement": broken.statement, "text": str(broken)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from snapmerge import shortened, shown
 from snapmerge_adapters.cli.errors import UNABLE
+from snapmerge_adapters.cli.generation import DEFAULT, GENERATIONS, choices, examples
 from snapmerge_adapters.cli.recipe_options import RECIPE_CODES, RECIPES, recipe_options
 from snapmerge_adapters.cli.show import one_line
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ADAPTERS", "SHELLS", "BadArguments", "make_parser", "program_version"]
 
-GENERATIONS: Final = ("mainline", "concept", "corrected")
 ADAPTERS: Final = ("memory", "file", "guest", "devicemapper")
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -43,7 +43,6 @@ _EXAMPLES: Final = {
   snapmerge check                                    the model over image files
   snapmerge check --adapter guest --runs 1000        a real kernel, as an ordinary process
   snapmerge check --seed 7 -- ./my-implementation    any program that speaks the protocol
-  snapmerge check --generation concept --runs 500    the snapshot-merge that was proposed in 2009
   snapmerge check --adapter devicemapper --disk /dev/loop0   this machine's kernel; /dev/loop0 is overwritten""",
     "replay": """\
   snapmerge replay bug.trace --adapter guest
@@ -60,7 +59,7 @@ _EXAMPLES: Final = {
   snapmerge kernels --kernel ./linux.uml --modules ./modules""",
     "findings": """\
   snapmerge findings
-  snapmerge findings S4                              what was expected beside what happened""",
+  snapmerge findings misaligned-discard""",
     "serve": """\
   snapmerge serve --adapter memory
   echo '{"do": "disk base 64"}' | snapmerge serve""",
@@ -119,7 +118,7 @@ def make_parser(ids: Sequence[str] = ()) -> argparse.ArgumentParser:
                 usage=usage,
                 help=text,
                 description=f"{text[0].upper()}{text[1:]}.",
-                epilog=f"examples:\n{_EXAMPLES[name]}\n\n{_CODES}",
+                epilog=f"examples:\n{examples(name, _EXAMPLES[name])}\n\n{_CODES}",
                 formatter_class=_Format,
             )
         )
@@ -201,13 +200,13 @@ def _serve(parser: argparse.ArgumentParser) -> None:
 
 def _recipe(parser: argparse.ArgumentParser) -> None:
     recipes = parser.add_subparsers(dest="recipe", metavar="RECIPE", required=True, prog="snapmerge recipe")
-    for name, (text, examples) in RECIPES.items():
+    for name, (text, own) in RECIPES.items():
         one = recipes.add_parser(
             name,
             usage=f"snapmerge recipe {name} [OPTION ...] [-- COMMAND [ARGUMENT ...]]",
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"examples:\n{examples}\n\n{RECIPE_CODES}",
+            epilog=f"examples:\n{examples(name, own)}\n\n{RECIPE_CODES}",
             formatter_class=_Format,
         )
         recipe_options(one.add_argument, name, _number)
@@ -219,13 +218,14 @@ def _completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="for which shell")
 
 
+_FOUND: Final = " and ".join(entries.place for entries in GENERATIONS)
 _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]]] = {
     "check": (_check, "hold an implementation against the model in many random scenarios"),
     "replay": (_replay, "play a trace on an implementation; compare with the model and with the record"),
     "judge": (_judge, "say whether the model allows every outcome that these traces have recorded"),
     "script": (_script, "print the trace as a shell script of dmsetup and dd, to run as root on a real machine"),
     "kernels": (_kernels, "list the real kernels that can be used here, with their targets' versions"),
-    "findings": (_findings, "list what was found in kernels and in the patch of 2009, or explain one and play it"),
+    "findings": (_findings, f"list what was found {_FOUND}, or explain one and play it"),
     "serve": (_serve, "be an implementation for another process: the protocol on standard input and output"),
     "recipe": (_recipe, "do one of the two things that snapshot-merge was proposed for, and see whether it is right"),
     "completion": (_completion, "print a completion script for a shell"),
@@ -265,11 +265,13 @@ def _budget(parser: argparse.ArgumentParser, seconds: int) -> None:
 
 
 def _generation(option: Callable[..., argparse.Action]) -> None:
+    named = [f"{one.about} ({one.name}{', the default' * (one.name == DEFAULT)})" for one in choices()]
+    which = ", ".join(named[:-1]) + ", or " * (len(named) > 1) + named[-1]
     option(
         "--generation",
-        choices=GENERATIONS,
-        help="which snapshot-merge, the implementation's and the one that it is judged by: the kernel's (mainline, the "
-        "default), the first proposal of it (concept), or that put right (corrected); memory and file have all of them",
+        choices=[one.name for one in choices()],
+        help=f"which snapshot-merge, the implementation's and the one that it is judged by: {which}; memory and file "
+        "have all of them",
     )
 
 

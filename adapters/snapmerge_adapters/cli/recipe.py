@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from snapmerge import (
     SECTOR_BYTES,
@@ -24,7 +24,7 @@ from snapmerge import (
 )
 from snapmerge_adapters.cli.adapters import check_options, implementation
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, CommandError
-from snapmerge_adapters.cli.generation import rules_of
+from snapmerge_adapters.cli.generation import GENERATIONS, choice_of, rules_of
 from snapmerge_adapters.cli.recipe_options import check_recipe_options
 from snapmerge_adapters.cli.show import Bar, coloured, one_line, table
 from snapmerge_adapters.cli.traces import lacking
@@ -32,12 +32,8 @@ from snapmerge_adapters.kept_file import can_keep, keep
 from snapmerge_specs.recipes import (
     COPY,
     ORIGIN,
-    Backup,
-    BackupAsPosted,
-    ConceptRollback,
     Load,
     PowerCuts,
-    Rollback,
     RolledBack,
     Round,
     Shape,
@@ -182,11 +178,7 @@ def _where(sectors: Sequence[int], chunk: int) -> str:
 
 
 def _rollback(options: Namespace, scene: _Scene) -> _Done:
-    if (options.generation or "mainline") == "mainline":
-        recipe = Rollback(scene.load, scene.shape, scene.failed)
-    else:
-        destination: Literal["virtual", "real"] = options.destination or "virtual"
-        recipe = ConceptRollback(scene.load, scene.shape, scene.failed, destination=destination)
+    recipe = choice_of(options).rollback(scene.load, scene.shape, scene.failed, options)
     scene.cut_within(60)
     found = recipe.run(scene.bar)
     wrong = [f"the {ORIGIN} is not what it was {_where(found.origin, options.chunk)}"] if found.origin else []
@@ -206,8 +198,8 @@ def _rolled_back(options: Namespace, scene: _Scene, found: RolledBack, wrong: li
         *((name, "has changed" if at else "shows what it showed") for name, at in found.siblings),
     ]
     facts = {
-        "generation": options.generation or "mainline",
-        "destination": options.destination,
+        "generation": choice_of(options).name,
+        **{name: value for entries in GENERATIONS for name, value in entries.facts(options).items()},
         "merged_chunks": len(found.merged),
         "copied_bytes": copied * SECTOR_BYTES,
         "full_bytes": options.sectors * SECTOR_BYTES,
@@ -221,7 +213,7 @@ def _rolled_back(options: Namespace, scene: _Scene, found: RolledBack, wrong: li
 
 
 def _backup(options: Namespace, scene: _Scene) -> _Done:
-    recipe = (BackupAsPosted if options.as_posted else Backup)(scene.load, scene.shape)
+    recipe = choice_of(options).backup(scene.load, scene.shape, options)
     recipe.begin()
     rounds: list[Round] = []
     wrong: list[str] = []

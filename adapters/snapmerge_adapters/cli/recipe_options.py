@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from snapmerge import shown
-from snapmerge_adapters.cli.errors import CommandError
+from snapmerge_adapters.cli.generation import GENERATIONS
 
 __all__ = ["RECIPES", "RECIPE_CODES", "check_recipe_options", "recipe_options"]
 
@@ -16,15 +16,13 @@ RECIPES: Final = {
         """\
   snapmerge recipe rollback --adapter guest          a real kernel, as an ordinary process
   snapmerge recipe rollback --power-cuts --seed 3
-  snapmerge recipe rollback -- ./my-implementation   any program that speaks the protocol
-  snapmerge recipe rollback --generation concept --destination real   as proposed in 2009, with what it warns of""",
+  snapmerge recipe rollback -- ./my-implementation   any program that speaks the protocol""",
     ),
     "backup": (
         "keep a copy of an origin in use up to date, by the chunks that have changed from snapshot to snapshot",
         """\
   snapmerge recipe backup --adapter guest --rounds 10
-  snapmerge recipe backup --cow 480                  a COW device that is too small now and then
-  snapmerge recipe backup --as-posted                as proposed in 2009, which can't work""",
+  snapmerge recipe backup --cow 480                  a COW device that is too small now and then""",
     ),
 }
 """Each recipe's summary and examples."""
@@ -43,9 +41,8 @@ def recipe_options(
     """Adds the options of one recipe."""
     if name == "backup":
         option("--rounds", type=number(1, 10**5), default=5, metavar="N", help="after the first copy (default: 5)")
-        option("--as-posted", action="store_true", help="memory, file: merge into the copy, as proposed in 2009")
-    else:
-        option("--destination", choices=("virtual", "real"), help="concept, corrected: the origin to merge into")
+    for entries in GENERATIONS:
+        entries.options(option, name)
     option("--sectors", type=number(1, 2**17), default=2048, metavar="N", help="the origin's size (default: 2048)")
     option("--chunk", type=_chunk, default=8, metavar="SECTORS", help="a chunk's size (default: 8)")
     option("--cow", type=number(1, 2**18), metavar="SECTORS", help="a COW device's size (default: enough)")
@@ -63,19 +60,6 @@ def _chunk(text: str) -> int:
 
 
 def check_recipe_options(options: Namespace) -> None:
-    """Raises CommandError for options that don't go together; a recipe as posted is one of the first proposal."""
-    destination = getattr(options, "destination", None)
-    if destination and options.generation in (None, "mainline"):
-        raise CommandError(
-            f"--destination {destination} is for --generation concept or corrected; Linux hands the snapshot over"
-        )
-    if not getattr(options, "as_posted", False):
-        return
-    if options.power_cuts:
-        raise CommandError("--as-posted goes without --power-cuts: it is wrong as it is")
-    if options.program:
-        raise CommandError("--as-posted is not for a command; --adapter memory and --adapter file have such a merge")
-    if options.generation == "mainline" or options.adapter not in (None, "memory", "file"):
-        other = "--generation mainline" if options.generation == "mainline" else f"--adapter {options.adapter}"
-        raise CommandError(f"--as-posted is not for {other}, which has no such merge; memory and file have it")
-    options.generation = options.generation or "concept"
+    """Raises CommandError for options of generations that don't go together with others."""
+    for entries in GENERATIONS:
+        entries.check(options)

@@ -9,7 +9,6 @@ from typing import Final
 
 from snapmerge import (
     MAINLINE,
-    ConceptRules,
     Died,
     Divergence,
     Implementation,
@@ -24,14 +23,12 @@ from snapmerge import (
 )
 from snapmerge_specs.checking.replay import again, explained, shrunk
 from snapmerge_specs.checking.shrink import shrink
-from snapmerge_specs.concept.scenario import ConceptScenario
+from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
 from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding
-from snapmerge_specs.scenarios.driver import Sketched
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
-from snapmerge_specs.scenarios.scenario import Scenario
 
 __all__ = ["SHRINK_TRIES", "check"]
 
@@ -117,7 +114,6 @@ class _Check:
         self._progress = progress
         self._implementation = make()
         self._started = time.monotonic()
-        self._scenarios: list[Scenario] = []
         self._done = 0
         self._kinds: Counter[str] = Counter()
         self._reached: Counter[str] = Counter()
@@ -151,9 +147,9 @@ class _Check:
             if self._found is not None:
                 return
 
-    def _scenario(self, lockstep: Lockstep, random: Random) -> Scenario | ConceptScenario:
-        kind = ConceptScenario if self._rules.has(ConceptRules) else Scenario
-        return kind(lockstep, self._disagreed, lambda operation: self._avoids(operation, random))
+    def _scenario(self, lockstep: Lockstep, random: Random) -> ScenarioMoves:
+        make = generation_of(self._rules).scenario
+        return make(lockstep, self._disagreed, lambda operation: self._avoids(operation, random))
 
     def _avoids(self, operation: Operation, random: Random) -> bool:
         """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
@@ -183,7 +179,7 @@ class _Check:
         self._used = True
         return Lockstep(self._implementation, self._rules, self._make_oracle)
 
-    def _ended(self, scenario: Sketched, lockstep: Lockstep) -> None:
+    def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep) -> None:
         """Counts what a scenario did."""
         self._done += 1
         self._refused.update(operation_word(operation) for operation, _ in lockstep.refused)

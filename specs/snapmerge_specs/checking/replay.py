@@ -5,7 +5,6 @@ from collections.abc import Callable
 from snapmerge import (
     MAINLINE,
     Budget,
-    ConceptRules,
     Died,
     Divergence,
     Implementation,
@@ -15,6 +14,7 @@ from snapmerge import (
     parse_trace,
 )
 from snapmerge_specs.checking.shrink import shrink
+from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.lockstep.told import DivergenceError
@@ -26,8 +26,8 @@ Steps = tuple[Step, ...]
 
 
 def explained(trace: Steps, rules: Rules, budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
-    """The known finding that explains a trace: findings are of kernels, which have the one generation only."""
-    return None if rules.has(ConceptRules) else explanation(trace, budget)
+    """The known finding that explains a trace: findings are of kernels, and explain nothing of another generation."""
+    return explanation(trace, budget) if generation_of(rules).in_kernels else None
 
 
 def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> VerdictError | None:

@@ -6,9 +6,9 @@ from random import Random
 from typing import Final
 
 from snapmerge import CONCEPT, Operation, Rules, Step
+from snapmerge_specs.checking.compare import compare_with_look
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.concept.scenario import ConceptScenario
-from snapmerge_specs.lockstep.compare import compare_with_look
 from snapmerge_specs.properties.monitor import Monitor, ViolationError, monitored
 
 __all__ = ["ViolationTrace", "hunt"]

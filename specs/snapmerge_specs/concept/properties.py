@@ -1,7 +1,6 @@
 """What must hold of a merge of 2009 (specs/concept.md): of every world, and of two worlds one move apart."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
 from snapmerge import Io, Op, World
@@ -9,26 +8,10 @@ from snapmerge.format.exceptions import lookup
 from snapmerge.machine.concept.state import ConceptCopy, ConceptMerge, Stage
 from snapmerge.machine.core.state import CopyJob, Piece, Removing, Resuming, Suspending, Target
 from snapmerge.machine.snapshot.state import SnapshotTarget
+from snapmerge_specs.generations.generation import Invariant, StepInvariant
+from snapmerge_specs.properties.held import is_held
 
-__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "Invariant", "StepInvariant", "is_held"]
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """``holds`` gives None, or a sentence about what is wrong."""
-
-    name: str
-    statement: str
-    holds: Callable[[World], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class StepInvariant:
-    """The same for the worlds before and after a move."""
-
-    name: str
-    statement: str
-    holds: Callable[[World, World], str | None]
+__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS"]
 
 
 def _merges(world: World) -> Iterator[ConceptMerge]:
@@ -66,28 +49,6 @@ def _goes_on(world: World) -> str | None:
         if merge.active and merge.id in world.stack.devices[merge.device].live and not merge.is_over:
             return f"{merge.device} has stopped at chunk {merge.progress} of {merge.end}"
     return None
-
-
-def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> bool:
-    """Whether a device holds I/O back, or one that its own I/O may have to wait for.
-
-    That is what lies below it, and the COW devices of snapshots that save what is written there.
-    """
-    device = world.stack.devices.get(name)
-    if device is not None and device.held:
-        return True
-    targets = world.stack.targets
-    below = (
-        {
-            part
-            for id in (*device.live, *device.inactive)
-            for part in world.rules.by_class[type(targets[id])].lower(targets[id])
-        }
-        if device
-        else set()
-    )
-    below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
-    return any(is_held(world, part, above | {name}) for part in below - above - {name})
 
 
 def _own_chunk(world: World) -> str | None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 from snapmerge.machine.core.table_line import print_line
-from snapmerge_specs.scenarios.driver import Draw, Sketched, pick
+from snapmerge_specs.generations.generation import Draw
+from snapmerge_specs.scenarios.driver import Sketched, pick
 
 __all__ = ["ConceptScenario"]
 

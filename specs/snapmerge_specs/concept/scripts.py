@@ -5,8 +5,8 @@ Chunks of one sector, two of them; a snapshot whose merge has the origin's devic
 
 from typing import Final
 
-from snapmerge_specs.search.explore import Script
-from snapmerge_specs.search.scripts import BASE, script
+from snapmerge_specs.generations.script import Script, script
+from snapmerge_specs.search.scripts import BASE
 
 __all__ = ["CONCEPT_SCRIPTS"]
 

@@ -13,7 +13,7 @@ from snapmerge.format.layout import is_metadata
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core.state import CopyJob
 from snapmerge.machine.snapshot.state import Copy, Merge, MergeFlush, Phase, SnapshotTarget, StoreIo, StoreStep
-from snapmerge_specs.concept.properties import CONCEPT_INVARIANTS, CONCEPT_STEPS, Invariant, StepInvariant
+from snapmerge_specs.generations.generation import Invariant, StepInvariant, generation_of
 from snapmerge_specs.properties.views import reader
 
 __all__ = ["INVARIANTS", "broken", "step_broken"]
@@ -21,8 +21,7 @@ __all__ = ["INVARIANTS", "broken", "step_broken"]
 
 def broken(world: World) -> tuple[Invariant, str] | None:
     """The first invariant that does not hold, and why."""
-    more = CONCEPT_INVARIANTS if world.rules.has(sm.ConceptRules) else ()
-    for invariant in (*more, *INVARIANTS):
+    for invariant in generation_of(world.rules).invariants:
         problem = invariant.holds(world)
         if problem is not None:
             return invariant, problem
@@ -31,11 +30,10 @@ def broken(world: World) -> tuple[Invariant, str] | None:
 
 def step_broken(before: World, after: World) -> tuple[StepInvariant, str] | None:
     """The first invariant of two worlds, one move apart, that does not hold, and why."""
-    if after.rules.has(sm.ConceptRules):
-        for invariant in CONCEPT_STEPS:
-            problem = invariant.holds(before, after)
-            if problem is not None:
-                return invariant, problem
+    for invariant in generation_of(after.rules).steps:
+        problem = invariant.holds(before, after)
+        if problem is not None:
+            return invariant, problem
     return None
 
 
@@ -219,3 +217,4 @@ INVARIANTS = (
     Invariant("merges go on", "MERGE-8", _merges_go_on),
     Invariant("nobody forgotten", "WORLD-1", _nobody_forgotten),
 )
+"""What must hold whatever the generation, and all that must hold of Linux'."""

@@ -8,14 +8,15 @@ import contextlib
 from collections.abc import Iterable
 
 import snapmerge as sm
-from snapmerge import CONCEPT, Rules, Session, Step
-from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge import Rules, Session, Step
 from snapmerge.records import replace
 from snapmerge.world.session import Task, begin, poll, tend
-from snapmerge_specs.concept.properties import is_held
+from snapmerge_specs.generations.generation import generation_of
+from snapmerge_specs.generations.volumes import NOTHING, Volumes
 from snapmerge_specs.lockstep.capabilities import FAULTS, FEATURES
-from snapmerge_specs.properties.invariants import broken, step_broken
-from snapmerge_specs.properties.views import NOTHING, Volumes, begun, ended, misread, views_wrong
+from snapmerge_specs.properties.held import is_held
+from snapmerge_specs.properties.problems import Problem, never_ends, wrong_move, wrong_read, wrong_state
+from snapmerge_specs.properties.views import begun, ended
 
 __all__ = ["Monitor", "ViolationError", "monitored"]
 
@@ -27,20 +28,26 @@ _LATER = 1000
 class ViolationError(AssertionError):
     """A property does not hold."""
 
-    def __init__(self, name: str, statement: str, problem: str) -> None:
-        self.property, self.statement, self.problem = name, statement, problem
-        super().__init__(f"{name} ({statement}): {problem}")
+    def __init__(self, problem: Problem) -> None:
+        self.property, self.statement, self.problem = problem.property, problem.statement, problem.text
+        super().__init__(f"{self.property} ({self.statement}): {self.problem}")
+
+
+def _require(problem: Problem | None) -> None:
+    if problem is not None:
+        raise ViolationError(problem)
 
 
 class Monitor:
     """Drives the machine by ``rules`` and looks at every property.
 
-    Attributes: ``steps`` what was done and seen; ``rules`` those of who chooses what to do next.
+    Attributes: ``steps`` what was done and seen; ``rules`` those of the generation as it was meant, by which a scenario
+    chooses what to do next.
     """
 
-    def __init__(self, rules: Rules = CONCEPT) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.steps: list[Step] = []
-        self.rules = CONCEPT
+        self.rules = generation_of(rules).rules
         self.session = Session.new(rules)
         self._doing: tuple[Step, ...] = ()
         self._volumes: Volumes = NOTHING
@@ -124,7 +131,7 @@ class Monitor:
     def _blocked(self, key: int, operation: sm.Operation) -> sm.Outcome:
         """It can't end now, which is right as long as something holds it back; it goes on under a key of its own."""
         if not self._may_wait(self.session.tasks[key].operation):
-            raise ViolationError("every operation ends", "CONCEPT-4", f"{sm.print_operation(operation)} never ends")
+            raise ViolationError(never_ends(operation, self.world.rules))
         if key == _NOW:
             free = next(k for k in range(_LATER, 2 * _LATER) if k not in self.session.tasks)
             tasks = self.session.tasks.set(free, self.session.tasks[_NOW]).delete(_NOW)
@@ -135,8 +142,7 @@ class Monitor:
     def _ended(self, key: int, task: Task, result: sm.Result) -> sm.Outcome:
         before = self._before.pop(key)
         if isinstance(result, sm.Raw):
-            if (wrong := misread(task.operation, result, before, self._volumes)) is not None:
-                raise ViolationError("reads", "CONCEPT-1", wrong)
+            _require(wrong_read(task.operation, result, (before, self._volumes), self.world.rules))
             self._look()
             return result.seen() or sm.Data(())
         if isinstance(task.operation, sm.Crash):
@@ -177,8 +183,7 @@ class Monitor:
                 continue
             over = task.result is not None or task.token in world.ended or task.token in world.replies
             if not over and not isinstance(task.operation, sm.Settle):
-                text = f"{sm.print_operation(task.operation)} never ends"
-                raise ViolationError("every operation ends", "CONCEPT-4", text)
+                raise ViolationError(never_ends(task.operation, world.rules))
 
     def _may_wait(self, operation: sm.Plain) -> bool:
         """Whether something that holds I/O back is a reason for the operation to wait."""
@@ -189,20 +194,12 @@ class Monitor:
     def _move(self) -> None:
         before = self.session.world
         self.session = tend(replace(self.session, world=sm.advance(before)))
-        if (problem := step_broken(before, self.session.world)) is not None:
-            raise ViolationError(problem[0].name, problem[0].statement, problem[1])
+        _require(wrong_move(before, self.session.world))
         self._look()
 
     def _look(self) -> None:
-        world = self.session.world
-        if (problem := broken(world)) is not None:
-            raise ViolationError(problem[0].name, problem[0].statement, problem[1])
-        if (wrong := views_wrong(self.session, self._volumes)) is not None:
-            name, text = wrong
-            merges = any(isinstance(world.stack.targets[id], ConceptMerge) for id in world.stack.devices[name].live)
-            cut = any(isinstance(step.operation, sm.Crash) for step in self.steps)
-            statement = "CONCEPT-2" if not merges else "CONCEPT-3" if cut else "CONCEPT-1"
-            raise ViolationError("views", statement, text)
+        cut = any(isinstance(step.operation, sm.Crash) for step in self.steps)
+        _require(wrong_state(self.session, self._volumes, cut=cut))
 
 
 def monitored(operations: Iterable[sm.Operation], rules: Rules) -> tuple[tuple[Step, ...], ViolationError | None]:

@@ -1,17 +1,15 @@
 """Rollback and backup as programs over operations, with their properties."""
 
-from snapmerge_specs.recipes.backup import COPY, Backup, BackupAsPosted, Round
+from snapmerge_specs.recipes.backup import COPY, Backup, Round
 from snapmerge_specs.recipes.operator import ORIGIN, PowerCut, RecipeError, Shape, differing, differing_chunks
 from snapmerge_specs.recipes.properties import Plan, backup_wrong, rollback_wrong
-from snapmerge_specs.recipes.rollback import ConceptRollback, Rollback, RolledBack
+from snapmerge_specs.recipes.rollback import Rollback, RolledBack
 from snapmerge_specs.recipes.world import Ledger, Load, PowerCuts
 
 __all__ = [
     "COPY",
     "ORIGIN",
     "Backup",
-    "BackupAsPosted",
-    "ConceptRollback",
     "Ledger",
     "Load",
     "Plan",

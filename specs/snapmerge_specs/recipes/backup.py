@@ -1,7 +1,7 @@
 """The quick backup: a copy of a device in use, brought forward by the chunks that have changed (specs/recipes.md).
 
 What a snapshot's store holds is what the origin held before, so merging it into the copy brings nothing forward, as was
-proposed in 2009 (``BackupAsPosted``).  But it says *which* chunks have changed; the next snapshot says to what.
+proposed in 2009.  But it says *which* chunks have changed; the next snapshot says to what.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import snapmerge as sm
 from snapmerge import Implementation
 from snapmerge_specs.recipes.operator import BASE, Operator, Overflowed, RecipeError, Shape, differing
 
-__all__ = ["COPY", "Backup", "BackupAsPosted", "Round"]
+__all__ = ["COPY", "Backup", "Round"]
 
 COPY: Final = "copy"
 """The disk that the origin is copied to."""
@@ -179,20 +179,3 @@ class Backup(Operator):
     def drop_old(self) -> None:
         """Removes the old snapshot; the new one takes its place."""
         self.remove(self.old)
-
-
-class BackupAsPosted(Backup):
-    """With the step of 2009: the old snapshot's exceptions are merged into the copy."""
-
-    def bring_forward(self) -> tuple[int, ...] | None:
-        """Merges, by a device whose destination is the copy; the first time copies everything."""
-        changed = self.changed()
-        if changed is None:
-            return super().bring_forward()
-        size, chunk = self.shape.size, self.shape.chunk
-        self.do(sm.Suspend(self.old))
-        self.do(sm.Create("merge", f"0 {size} snapshot-merge {COPY} {self.old_cow} P {chunk}"))
-        self.do(sm.Settle("merge"))
-        self.do(sm.Remove("merge"))
-        self._copied += sum(self.extent(chunk)[1] for chunk in changed)
-        return changed

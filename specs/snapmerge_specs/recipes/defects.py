@@ -8,9 +8,9 @@ from typing import Final
 import snapmerge as sm
 from snapmerge_specs.recipes.backup import Backup
 from snapmerge_specs.recipes.operator import ORIGIN, Operator
-from snapmerge_specs.recipes.rollback import ConceptRollback, Rollback
+from snapmerge_specs.recipes.rollback import Rollback
 
-__all__ = ["BACKUP_DEFECTS", "CONCEPT_ROLLBACK_DEFECTS", "ROLLBACK_DEFECTS"]
+__all__ = ["BACKUP_DEFECTS", "ROLLBACK_DEFECTS"]
 
 
 class _OriginNotFlushed(Operator):
@@ -189,13 +189,6 @@ class RollbackOriginFirst(_OriginFirst, Rollback):
     """The same: a merge overwrites what its siblings still need."""
 
 
-class DoesNotWaitBeside(ConceptRollback):
-    """Removes the merge before it is over."""
-
-    def wait_for(self, device: str) -> None:
-        """Nothing."""
-
-
 BACKUP_DEFECTS: Final = (
     CopiesOrigin,
     ReadsTooEarly,
@@ -217,6 +210,3 @@ BACKUP_DEFECTS: Final = (
 
 ROLLBACK_DEFECTS: Final = (DoesNotWait, ForgetsMerge, RollbackOriginNotFlushed, RollbackOriginFirst)
 """Of the rollback by handover."""
-
-CONCEPT_ROLLBACK_DEFECTS: Final = (DoesNotWaitBeside,)
-"""Of the rollback by a merge beside the snapshot."""

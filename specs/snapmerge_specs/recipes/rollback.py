@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import snapmerge as sm
 from snapmerge import Implementation, Seen
 from snapmerge_specs.recipes.operator import BASE, ORIGIN, Operator, RecipeError, Shape, differing
 
-__all__ = ["AFTER", "BEFORE", "UPGRADE", "ConceptRollback", "Rollback", "RolledBack"]
+__all__ = ["AFTER", "BEFORE", "UPGRADE", "Rollback", "RolledBack"]
 
 BEFORE: Final = "before"
 """A snapshot made before, which is to keep its content."""
@@ -131,35 +131,3 @@ class Rollback(Operator):
     def _read_all(self, name: str) -> tuple[Seen, ...]:
         """What it shows; of a snapshot that has become invalid nothing is left."""
         return (sm.Digest("invalid"),) * self.shape.size if self.is_invalid(name) else self.read(name)
-
-
-class ConceptRollback(Rollback):
-    """The recipe as proposed in 2009: a merge is a device of its own, beside the suspended snapshot.
-
-    ``destination``: the virtual origin, which protects other snapshots, or the real one, which does not.
-    """
-
-    def __init__(
-        self,
-        implementation: Implementation,
-        shape: Shape,
-        failed: Callable[[], None],
-        *,
-        wait: int = 40,
-        destination: Literal["virtual", "real"] = "virtual",
-    ) -> None:
-        super().__init__(implementation, shape, failed, wait=wait)
-        self._destination = ORIGIN if destination == "virtual" else BASE
-
-    def merge(self) -> None:
-        """Makes the merge, or makes it again after a power cut."""
-        if UPGRADE in self.tables:
-            self.do(sm.Suspend(UPGRADE))
-            del self.tables[UPGRADE]
-        self.create("merge", self.merge_table(self._destination))
-        self.wait_for("merge")
-
-    def put_back(self) -> None:
-        """Removes the merge and what is left of the snapshot."""
-        self.remove("merge")
-        self.remove(UPGRADE)

@@ -9,8 +9,8 @@ from typing import Final
 
 import snapmerge as sm
 from snapmerge import Capabilities, Implementation, Operation, Outcome, Sector, Sectors
+from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.recipes.operator import BASE, ORIGIN, PowerCut, RecipeError
-from snapmerge_specs.scenarios.layout import Draw
 
 __all__ = ["Draw", "Ledger", "Load", "Numbers", "PowerCuts"]
 

@@ -27,12 +27,10 @@ from snapmerge import (
 )
 from snapmerge.format.exceptions import pairs
 from snapmerge.format.store import Persistent
-from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.snapshot.state import Phase, SnapshotTarget
+from snapmerge_specs.generations.generation import MergeReaches, Reach, generation_of
 
-__all__ = ["NAMES", "reached"]
-
-Reach = Callable[[World, Step, World], bool]
+__all__ = ["MERGES", "NAMES", "reached"]
 
 
 def _snapshots(world: World) -> Iterator[SnapshotTarget]:
@@ -54,33 +52,11 @@ def _changed(test: Callable[[SnapshotTarget], bool]) -> Reach:
     return reach
 
 
-def _concepts(world: World) -> Iterator[ConceptMerge]:
-    return (t for t in world.stack.targets.values() if isinstance(t, ConceptMerge))
-
-
 def _merging(world: World) -> bool:
-    if any(merge.works for merge in _concepts(world)):
-        return True
     return any(s.merge is not None and s.merge.phase is not Phase.IDLE for s in _snapshots(world))
 
 
-def _concept_changed(test: Callable[[ConceptMerge], bool]) -> Reach:
-    """Some merge of 2009 passes the test after the step, and was not there or did not pass it before."""
-
-    def reach(before: World, _step: Step, after: World) -> bool:
-        passed = {merge.id for merge in _concepts(before) if test(merge)}
-        return any(merge.id not in passed and test(merge) for merge in _concepts(after))
-
-    return reach
-
-
-_concept_finished = _concept_changed(lambda merge: merge.finished and bool(merge.completed))
-_concept_failed = _concept_changed(lambda merge: merge.failed or merge.broken)
-
-
-def _merge_finished(before: World, step: Step, after: World) -> bool:
-    if _concept_finished(before, step, after):
-        return True
+def _merge_finished(before: World, _step: Step, after: World) -> bool:
     had = {s.id for s in _snapshots(before) if s.merge is not None and _records(s)}
     return any(s.id in had and s.merge is not None and not _records(s) for s in _snapshots(after))
 
@@ -92,8 +68,6 @@ def _plain(step: Step) -> Operation:
 def _interrupted(before: World, step: Step, _after: World) -> bool:
     operation = _plain(step)
     here = operation.device if isinstance(operation, Suspend | Remove) else None
-    if any(merge.device == here and merge.active and not merge.is_over for merge in _concepts(before)):
-        return True
     return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
 
 
@@ -200,18 +174,27 @@ def _joined(before: World, _step: Step, after: World) -> bool:
     )
 
 
-_mainline_failed = _changed(lambda s: s.merge is not None and s.merge.failed)
+def _under_way(before: World, _step: Step, after: World) -> bool:
+    under_way = generation_of(after.rules).merges.under_way
+    return under_way(before) or under_way(after)
+
+
+MERGES: Final = MergeReaches(
+    under_way=_merging,
+    finished=_merge_finished,
+    interrupted=_interrupted,
+    failed=_changed(lambda s: s.merge is not None and s.merge.failed),
+)
+"""Of the merges of Linux."""
 
 _REACHES: Final[dict[str, Reach]] = {
     "exceptions loaded from disk": _loaded,
     "handover": _handed_over,
     "handover cancelled": _changed(lambda s: not s.valid and not s.active),
-    "merge under way": lambda before, _step, after: _merging(before) or _merging(after),
-    "merge finished": _merge_finished,
-    "merge interrupted": _interrupted,
-    "merge failed": lambda before, step, after: (
-        _concept_failed(before, step, after) or _mainline_failed(before, step, after)
-    ),
+    "merge under way": _under_way,
+    "merge finished": lambda *step: generation_of(step[-1].rules).merges.finished(*step),
+    "merge interrupted": lambda *step: generation_of(step[-1].rules).merges.interrupted(*step),
+    "merge failed": lambda *step: generation_of(step[-1].rules).merges.failed(*step),
     "several snapshots": _siblings,
     "snapshot invalidated": _changed(lambda s: not s.valid and s.active and s.store.chunk_size > 0),
     "snapshot overflowed": _changed(lambda s: s.overflowed),

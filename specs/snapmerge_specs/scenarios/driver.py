@@ -6,16 +6,17 @@ world, which depends on what was seen; so the same choices make the same operati
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import snapmerge as sm
 from snapmerge.machine.core.state import DeviceBio
+from snapmerge_specs.generations.generation import Draw, Driver
 from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.scenarios.coverage import reached
-from snapmerge_specs.scenarios.layout import Draw, Layout, cow_name, snapshot_name
+from snapmerge_specs.scenarios.layout import Layout, cow_name, snapshot_name
 
-__all__ = ["Draw", "Sketched", "pick"]
+__all__ = ["Sketched", "pick"]
 
 T = TypeVar("T")
 
@@ -23,24 +24,6 @@ T = TypeVar("T")
 def pick(draw: Draw, options: Sequence[T]) -> T:
     """Draws one of them."""
     return options[draw(0, len(options) - 1)]
-
-
-class Driver(Protocol):
-    """What a scenario drives: ``Lockstep``, or a ``Monitor``."""
-
-    rules: sm.Rules
-    steps: list[sm.Step]
-
-    @property
-    def capabilities(self) -> sm.Capabilities:
-        """What may be asked for."""
-
-    @property
-    def world(self) -> sm.World:
-        """A world that agrees with all that was seen."""
-
-    def do(self, operation: sm.Operation) -> sm.Outcome:
-        """Does it.  Raises OperationError when it makes no sense now."""
 
 
 def _nothing(_operation: sm.Operation) -> bool:

@@ -4,11 +4,11 @@ Sizes are drawn where things happen: origins that end inside a chunk, stores tha
 full, chunk sizes that differ between the snapshots of one origin.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from snapmerge import Capabilities
 from snapmerge.records import dataclass, replace
+from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.lockstep.capabilities import FAULTS, has_kind
 
 __all__ = [
@@ -17,15 +17,12 @@ __all__ = [
     "LEFT_OUT",
     "SECTORS_LEAST",
     "Cow",
-    "Draw",
     "Layout",
     "cow_name",
     "draw_layout",
     "snapshot_name",
 ]
 
-Draw = Callable[[int, int], int]
-"""Draws a number between two, both included."""
 
 LEFT_OUT: Final = {
     "a line that does not begin at sector 0": "scenarios know a device by one line; traces and small scopes have such",

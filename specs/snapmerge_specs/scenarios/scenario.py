@@ -8,8 +8,9 @@ The world that it looks at is the sketch of ``Sketched``.
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
+from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.lockstep.capabilities import FAULTS
-from snapmerge_specs.scenarios.driver import Draw, pick
+from snapmerge_specs.scenarios.driver import pick
 from snapmerge_specs.scenarios.layout import BARE, cow_name, draw_layout, snapshot_name
 from snapmerge_specs.scenarios.shapes import Shapes
 

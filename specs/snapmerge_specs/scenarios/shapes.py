@@ -2,7 +2,8 @@
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
-from snapmerge_specs.scenarios.driver import Draw, Sketched, pick
+from snapmerge_specs.generations.generation import Draw
+from snapmerge_specs.scenarios.driver import Sketched, pick
 from snapmerge_specs.scenarios.layout import cow_name, snapshot_name
 
 __all__ = ["Shapes"]

@@ -16,34 +16,20 @@ import snapmerge as sm
 from snapmerge import MAINLINE, Rules, Session, World
 from snapmerge.records import dataclass, replace
 from snapmerge.world.session import Task, begin, poll, tend
-from snapmerge_specs.properties.invariants import broken, step_broken
-from snapmerge_specs.properties.views import NOTHING, Volumes, begun, ended, misread, view, views_wrong
+from snapmerge_specs.generations.script import Script
+from snapmerge_specs.generations.volumes import NOTHING, Volumes
+from snapmerge_specs.properties.problems import Problem, lost, never_ends, wrong_move, wrong_read, wrong_state
+from snapmerge_specs.properties.views import begun, ended, view
 from snapmerge_specs.scenarios.coverage import reached
 
-__all__ = ["Exploration", "Script", "Violation", "explore"]
+__all__ = ["Exploration", "Violation", "explore"]
 
 _NOW: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """What users do, and (``recovery``) what they do after a power cut, before they look again.
-
-    ``cuts``: the power may be cut from this step on; None: never.  ``merges``: the snapshot that the recovery
-    merges, so that it is what ``device`` shows from then on.
-    """
-
-    name: str
-    steps: tuple[sm.Operation, ...]
-    recovery: tuple[sm.Operation, ...] = ()
-    cuts: int | None = None
-    merges: str | None = None
-    device: str = "origin"
-
-
-@dataclass(frozen=True, slots=True)
 class Violation:
-    """A property that does not hold, where, and the moves that led there (``path``: what each did)."""
+    """A property that does not hold, and how many moves led there (``depth``; 0 where a move itself is wrong)."""
 
     property: str
     statement: str
@@ -116,7 +102,7 @@ class _Search:
         before = self.found.transitions
         for world in sm.moves(state.session.world):
             self.found.transitions += 1
-            self._check_step(state.session.world, world)
+            self._violated(wrong_move(state.session.world, world), 0)
             yield self._collected(replace(state, session=Session(world, state.session.tasks)))
         if state.waiting is None and state.at < len(self.script.steps):
             self.found.transitions += 1
@@ -151,36 +137,27 @@ class _Search:
     def _ended(self, state: _State, session: Session, key: int, task: Task, result: sm.Result) -> _State:
         volumes = state.volumes
         if isinstance(result, sm.Raw):
-            self._check_read(task.operation, result, state.before[key], volumes)
+            both = (state.before[key], volumes)
+            self._violated(wrong_read(task.operation, result, both, session.world.rules), 0)
         elif not isinstance(result, sm.Failed):
             volumes = ended(volumes, task.operation, session.world)
         step = sm.Step(task.operation, None if isinstance(result, sm.Raw) else result)
         self.found.reached.update(reached(state.session.world, step, session.world))
         return _State(session, state.at, state.waiting, volumes, state.before.delete(key))
 
-    def _check_read(self, operation: sm.Plain, result: sm.Raw, before: Volumes, after: Volumes) -> None:
-        if (wrong := misread(operation, result, before, after)) is not None:
-            self._violated("reads", "SNAP-1", wrong, 0)
-
     # --- what must hold ---
 
     def _check(self, state: _State, depth: int) -> None:
-        world = state.session.world
-        if (problem := broken(world)) is not None:
-            self._violated(problem[0].name, problem[0].statement, problem[1], depth)
-        elif (wrong := views_wrong(state.session, state.volumes)) is not None:
-            self._violated("views", "SNAP-1", wrong[1], depth)
-        elif (stuck := _stuck(state)) is not None:
-            self._violated("every operation ends", "DEV-5", stuck, depth)
+        problem = wrong_state(state.session, state.volumes) or _stuck(state)
+        if problem is not None:
+            self._violated(problem, depth)
         elif self.script.cuts is not None and state.at >= self.script.cuts:
             self._check_cut(state, depth)
 
-    def _check_step(self, before: World, after: World) -> None:
-        if (problem := step_broken(before, after)) is not None:
-            self._violated(problem[0].name, problem[0].statement, problem[1], 0)
-
-    def _violated(self, name: str, statement: str, problem: str, depth: int) -> None:
-        self.found.violation = Violation(name, statement, problem, depth)
+    def _violated(self, problem: Problem | None, depth: int) -> None:
+        """Notes what is wrong, if something is."""
+        if problem is not None:
+            self.found.violation = Violation(problem.property, problem.statement, problem.text, depth)
 
     def _check_cut(self, state: _State, depth: int) -> None:
         """Cuts the power here, in every way, recovers, and looks."""
@@ -192,7 +169,7 @@ class _Search:
             self.found.crashes += 1
             wrong = self._recover(world, state.volumes)
             if wrong is not None:
-                self._violated("durable", "MERGE-7", wrong, depth)
+                self._violated(lost(wrong, world.rules), depth)
                 return
 
     def _recover(self, world: World, volumes: Volumes) -> str | None:
@@ -213,8 +190,8 @@ class _Search:
         return None
 
 
-def _stuck(state: _State) -> str | None:
+def _stuck(state: _State) -> Problem | None:
     """With nothing in flight, what is waited for never ends."""
     if state.waiting is None or state.session.world.flights:
         return None
-    return f"{sm.print_operation(state.session.tasks[state.waiting].operation)} never ends"
+    return never_ends(state.session.tasks[state.waiting].operation, state.session.world.rules)

@@ -6,25 +6,9 @@ beside the rest.
 
 from typing import Final
 
-from snapmerge import parse_trace
-from snapmerge_specs.search.explore import Script
+from snapmerge_specs.generations.script import script
 
-__all__ = ["BASE", "SCRIPTS", "script"]
-
-
-def script(
-    name: str,
-    text: str,
-    recovery: str = "",
-    *,
-    cuts: int | None = None,
-    merges: str | None = None,
-    device: str = "origin",
-) -> Script:
-    """A script from lines of a trace; the rest as in ``Script``."""
-    steps = tuple(step.operation for step in parse_trace(text))
-    return Script(name, steps, tuple(step.operation for step in parse_trace(recovery)), cuts, merges, device)
-
+__all__ = ["BASE", "SCRIPTS"]
 
 BASE = """\
 disk base 2

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from snapmerge_adapters.cli.findings import finding_ids
 from snapmerge_adapters.cli.main import main
-from snapmerge_specs import CONCEPT_DEFECTS, FINDINGS
-from snapmerge_specs.concept.findings import finding_trace
+from snapmerge_specs import FINDINGS, finding_trace
 
-NAMES = [finding.name for finding in FINDINGS] + [defect.id for defect in CONCEPT_DEFECTS]
+NAMES = finding_ids()
 
 
 def test_all_are_listed_with_statement_and_length(
@@ -16,10 +16,16 @@ def test_all_are_listed_with_statement_and_length(
     assert main(["findings"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("  ")] == NAMES
-    line = next(line for line in lines if line.split()[:1] == ["S2"])
-    assert (
-        line == f"  S2    a partial chunk at the end is not counted (CONCEPT-1; {len(finding_trace('S2'))} operations)"
+    one = FINDINGS[1]
+    line = next(line for line in lines if line.split()[:1] == [one.name])
+    count = f"{len(finding_trace(one.name))} operations"
+    assert " ".join(line.split()) == (
+        f"{one.name} {one.summary} ({one.statement}; {count}; Linux {', '.join(one.releases)})"
     )
+
+
+def test_those_in_kernels_are_listed_first() -> None:
+    assert NAMES[: len(FINDINGS)] == [finding.name for finding in FINDINGS]
 
 
 def test_all_are_listed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,11 +44,10 @@ def test_each_shows_expected_beside_actual(name: str, capsys: pytest.CaptureFixt
 
 
 def test_one_as_json_has_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["findings", "S7", "--json"]) == 0
+    assert main(["findings", "misaligned-discard", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    last = found["steps"][-1]
-    assert (found["id"], last["operation"].split()[0]) == ("S7", "read")
-    assert last["expected"] != last["actual"]
+    assert found["id"] == "misaligned-discard"
+    assert {one["operation"].split()[0] for one in found["steps"] if one["expected"] != one["actual"]} == {"read"}
 
 
 def test_an_unknown_one_is_told_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from snapmerge import CONCEPT, Capabilities, Done, Implementation, Operation, Outcome, parse_trace, print_trace
+from snapmerge import Capabilities, Done, Implementation, Operation, Outcome
 from snapmerge_adapters import Memory
 from snapmerge_adapters.cli.main import main
-from snapmerge_specs import AS_POSTED
 
 SMALL = ["--sectors", "130", "--seed", "3"]
 
@@ -56,44 +55,6 @@ def test_a_trace_can_be_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
 
 
-def test_the_generation_of_2009_rolls_back_into_the_virtual_origin(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipe", "rollback", "--generation", "corrected", *SMALL]) == 0
-    assert "verdict          right" in capsys.readouterr().out
-
-
-def test_as_posted_siblings_are_safe_there_and_a_chunk_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its COW chunk has a higher number than the origin has chunks, which the patch takes for too high (S1)."""
-    assert main(["recipe", "rollback", "--generation", "concept", *SMALL, "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert found["wrong"] == ["the origin is not what it was in 8 sectors, chunks 4"]
-    assert found["different"]["before"] == found["different"]["after"] == []
-
-
-def test_as_posted_the_real_origin_is_wrong_and_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "done.trace"
-    wanted = ["--destination", "real", *SMALL, "--trace", str(path)]
-    assert main(["recipe", "rollback", "--generation", "concept", *wanted, "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert found["right"] is False
-    assert any(text.startswith("after has changed in ") for text in found["wrong"])
-    assert found["different"]["after"]
-    assert found["different"]["before"] == []  # it has its own exception of whatever was written to the origin
-    steps = parse_trace(path.read_text())
-    for rules, same in ((AS_POSTED, True), (CONCEPT, False)):
-        memory = Memory(rules=rules)
-        seen = print_trace(type(step)(step.operation, memory.apply(step.operation)) for step in steps)
-        assert (seen == print_trace(steps)) == same
-    assert main(["recipe", "rollback", "--generation", "corrected", *wanted]) == 0
-    assert "verdict          right" in capsys.readouterr().out
-
-
-def test_the_backup_as_posted_is_wrong_and_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["recipe", "backup", "--as-posted", "--rounds", "1", *SMALL]) == 1
-    text = " ".join(capsys.readouterr().out.split())
-    assert "verdict round 1: the copy is not snap1 in" in text
-    assert text.endswith("it is what it was a round ago")
-
-
 def test_what_cannot_be_done_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipe", "backup", "--adapter", "memory", *SMALL, "--cow", "24", "--chunk", "8"]) == 2
     assert "make its COW device larger" in capsys.readouterr().err
@@ -104,14 +65,7 @@ def test_what_cannot_be_done_is_2(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["rollback", "--destination", "real"], "--destination real is for --generation concept or corrected"),
-        (
-            ["rollback", "--generation", "concept", "--adapter", "guest"],
-            "--generation is not for --adapter guest",
-        ),
-        (["backup", "--as-posted", "--adapter", "guest"], "--as-posted is not for --adapter guest, which has no such"),
-        (["backup", "--as-posted", "--generation", "mainline"], "--as-posted is not for --generation mainline"),
-        (["backup", "--as-posted", "--power-cuts"], "--as-posted goes without --power-cuts"),
+        (["rollback", "--generation", "mainline", "--adapter", "guest"], "--generation is not for --adapter guest"),
         (["backup", "--schedule-seed", "1"], "--schedule-seed is not for --adapter file"),
         (["backup", "--chunk", "3"], "not a power of two from 1 to 512: '3'"),
         (["backup", "--rounds", "0"], "snapmerge recipe backup: argument --rounds: not a number from 1"),

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from snapmerge import Step, parse_trace, print_trace
-from snapmerge_specs import CONCEPT_DEFECTS, ConceptDefect, hunt
-from snapmerge_specs.lockstep.compare import compare, compare_with_look
+from snapmerge_specs.checking.compare import compare, compare_with_look
+from snapmerge_specs.concept import CONCEPT_DEFECTS, ConceptDefect, hunt
 
 FOLDER = Path(__file__).resolve().parents[3] / "specs" / "findings" / "concept"
 

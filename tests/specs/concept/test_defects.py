@@ -1,12 +1,22 @@
-"""With all defects on, the target is the patch of 2009 to the letter; and each is one transition."""
+"""With all defects on, the target is the patch of 2009 to the letter; each is one transition, and has a trace."""
 
+import re
 from dataclasses import fields
+from random import Random
 
 import pytest
+from tests.specs.concept.regenerate import finding_text
+from tests.specs.scenarios._played import played
 
 import snapmerge as sm
-from snapmerge_specs import AS_POSTED, CONCEPT_DEFECTS
+from snapmerge import CONCEPT, Implementation, Step, parse_trace, print_trace
+from snapmerge_adapters import Memory
+from snapmerge_specs import judge, monitored
+from snapmerge_specs.checking.compare import compare, play
+from snapmerge_specs.concept import AS_POSTED, CONCEPT_DEFECTS, ConceptDefect
+from snapmerge_specs.mistakes.traces import findings_folder
 
+FOLDER = findings_folder() / "concept"
 BASE = """
 disk base 4
 disk cow 16
@@ -137,3 +147,59 @@ def test_a_chunk_that_is_skipped_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sm.Draft, "log", lambda _draft, text: said.append(text))
     posted(BASE + "write origin 0 1 #20\nwrite origin 2 1 #22\n" + MERGE + "settle merge\n")
     assert said == ["snapshots: There are 4 chunks to merge", "snapshots: merge_chunk out of range"]
+
+
+@pytest.mark.parametrize("defect", CONCEPT_DEFECTS, ids=lambda one: one.id)
+def test_a_defect_does_something_wrong_and_never_fails_itself(defect: ConceptDefect) -> None:
+    for number in range(30):
+        sm.settled(played(Random(number), defect.rules))
+
+
+# --- traces ------------------------------------------------------------------------------------------------------
+
+
+def _text(defect: ConceptDefect) -> str:
+    return (FOLDER / f"{defect.id}.trace").read_text()
+
+
+def test_each_defect_has_its_trace_and_each_trace_its_defect() -> None:
+    assert {path.stem for path in FOLDER.glob("*.trace")} == {defect.id for defect in CONCEPT_DEFECTS}
+
+
+@pytest.mark.parametrize("defect", CONCEPT_DEFECTS, ids=lambda defect: defect.id)
+def test_the_trace_shows_the_property_that_its_head_names(defect: ConceptDefect) -> None:
+    text = _text(defect)
+    operations = [step.operation for step in parse_trace(text)]
+    _, broken = monitored(operations, defect.rules)
+    assert broken is not None
+    assert f"# Property: {broken.property} ({defect.statement}): {broken.problem}." in text
+    assert monitored(operations, CONCEPT)[1] is None
+
+
+@pytest.mark.parametrize("defect", CONCEPT_DEFECTS, ids=lambda defect: defect.id)
+def test_its_outcomes_are_right_and_those_with_the_defect_differ(defect: ConceptDefect) -> None:
+    steps = parse_trace(_text(defect))
+    operations = [step.operation for step in steps]
+    assert play(operations, CONCEPT) == [step.outcome for step in steps]
+    assert any(one.expected != one.actual for one in compare(operations, defect.rules))
+
+
+@pytest.mark.parametrize("defect", CONCEPT_DEFECTS, ids=lambda defect: defect.id)
+def test_the_oracle_agrees_to_what_is_recorded(defect: ConceptDefect) -> None:
+    assert all(verdict is None for _, verdict in judge(parse_trace(_text(defect)), CONCEPT))
+
+
+def test_a_file_is_what_the_hunt_finds_today() -> None:
+    defect = next(defect for defect in CONCEPT_DEFECTS if defect.id == "S3")
+    seed = re.search(r"seed ([0-9]+)", _text(defect))
+    assert seed is not None
+    assert finding_text(defect, int(seed[1])) == _text(defect)
+
+
+def test_memory_plays_them_as_they_are_recorded() -> None:
+    for defect in CONCEPT_DEFECTS:
+        steps = parse_trace(_text(defect))
+        implementation: Implementation = Memory(rules=CONCEPT)
+        seen = [Step(step.operation, implementation.apply(step.operation)) for step in steps]
+        if "crash" not in _text(defect):  # what a power cut leaves is the adapter's choice
+            assert print_trace(seen) == print_trace(steps)

@@ -6,7 +6,8 @@ import pytest
 
 import snapmerge as sm
 from snapmerge import CONCEPT
-from snapmerge_specs import (
+from snapmerge_specs import monitored
+from snapmerge_specs.concept import (
     AS_POSTED,
     CONCEPT_DEFECTS,
     CONCEPT_INVARIANTS,
@@ -14,7 +15,6 @@ from snapmerge_specs import (
     ConceptDefect,
     ViolationTrace,
     hunt,
-    monitored,
 )
 
 TWICE = """

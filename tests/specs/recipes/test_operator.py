@@ -5,15 +5,12 @@ from random import Random
 import pytest
 
 import snapmerge as sm
-from snapmerge import CONCEPT, Digest, Implementation, Operation, Outcome, parse_operation, parse_trace, print_trace
+from snapmerge import Digest, Implementation, Operation, Outcome, parse_operation
 from snapmerge_adapters import Files, Guest, Memory
-from snapmerge_specs import AS_POSTED
-from snapmerge_specs.recipes.backup import COPY, Backup, BackupAsPosted
+from snapmerge_specs.recipes.backup import COPY, Backup
 from snapmerge_specs.recipes.operator import Operator, RecipeError, Shape, runs
-from snapmerge_specs.recipes.rollback import ConceptRollback, Rollback
+from snapmerge_specs.recipes.rollback import Rollback
 from snapmerge_specs.recipes.world import Load, Numbers
-
-RECIPES = Path(__file__).resolve().parents[3] / "specs" / "recipes"
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -197,19 +194,6 @@ def test_a_snapshot_that_was_written_to_is_noticed() -> None:
         backup.round()
 
 
-@pytest.mark.parametrize("rules", [AS_POSTED, CONCEPT])
-@pytest.mark.spec("RECIPE-16")
-def test_the_backup_as_posted_brings_nothing_forward(rules: sm.Rules) -> None:
-    load = Load(memory := Memory(rules=rules), 32, Numbers([]))
-    backup = BackupAsPosted(load, Shape(32, 4))
-    backup.begin()
-    assert backup.round().different == ()
-    load.apply(parse_operation("write origin 8 4 #101"))
-    done = backup.round()
-    assert done.different == (8, 9, 10, 11)
-    assert held(memory, COPY, 32) == load.contents["snap0"] != load.contents["snap1"]
-
-
 # --- rollback ----------------------------------------------------------------------------------------------------
 
 
@@ -232,73 +216,6 @@ def test_there_is_no_way_back_to_an_invalid_snapshot() -> None:
     load = busy(Memory(), 66, longest=5)
     with pytest.raises(RecipeError, match="upgrade is invalid, so there is no way back"):
         Rollback(load, Shape(66, 8, 24), load.rest).run()
-
-
-class Upgrade:
-    """An upgrade that writes chunk 2 before the younger snapshot is made, and chunk 4 into the snapshot itself."""
-
-    def __init__(self, inner: Implementation) -> None:
-        self._inner = inner
-        self.capabilities = inner.capabilities
-
-    def apply(self, operation: Operation) -> Outcome:
-        if operation == parse_operation("write cow-after 0 1 #0"):
-            for line in ("write origin 8 4 #101", "write upgrade 16 4 #201"):
-                self._inner.apply(parse_operation(line))
-        return self._inner.apply(operation)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-@pytest.mark.spec("RECIPE-15")
-def test_only_as_posted_and_only_the_real_origin_changes_siblings() -> None:
-    def done(rules: sm.Rules, destination: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        to = ConceptRollback(Upgrade(Memory(rules=rules)), Shape(32, 4), lambda: None, destination=destination)  # type: ignore[arg-type]
-        return to.run().siblings
-
-    four = tuple(range(16, 20))
-    assert done(AS_POSTED, "real") == (("before", four), ("after", (*range(8, 12), *four)))
-    for rules, destination in ((AS_POSTED, "virtual"), (CONCEPT, "real"), (CONCEPT, "virtual")):
-        assert done(rules, destination) == (("before", ()), ("after", ()))
-
-
-# --- traces ------------------------------------------------------------------------------------------------------
-
-
-def played(name: str, rules: sm.Rules) -> tuple[sm.Step, ...]:
-    memory = Memory(rules=rules)
-    steps = parse_trace((RECIPES / name).read_text())
-    return tuple(sm.Step(step.operation, memory.apply(step.operation)) for step in steps)
-
-
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.trace")), ids=lambda path: path.stem)
-@pytest.mark.spec("RECIPE-15")
-@pytest.mark.spec("RECIPE-16")
-def test_the_traces_are_what_was_posted(path: Path) -> None:
-    assert path.read_text().startswith("# ")
-    assert print_trace(played(path.name, AS_POSTED)) == print_trace(parse_trace(path.read_text()))
-
-
-@pytest.mark.spec("RECIPE-15")
-def test_as_it_was_meant_the_siblings_are_protected() -> None:
-    def shown(steps: tuple[sm.Step, ...]) -> dict[str, list[Outcome | None]]:
-        return {
-            name: [step.outcome for step in steps if step.operation == parse_operation(f"read {name} 0 32")]
-            for name in ("before", "after")
-        }
-
-    for now, then in shown(played("rollback-real-origin.trace", AS_POSTED)).values():
-        assert now != then
-    for now, then in shown(played("rollback-real-origin.trace", CONCEPT)).values():
-        assert now == then
-
-
-@pytest.mark.spec("RECIPE-16")
-def test_as_it_was_meant_the_backup_is_as_wrong() -> None:
-    *_, copy, snap1 = played("backup-as-posted.trace", CONCEPT)
-    assert copy.outcome != snap1.outcome
-    assert copy == played("backup-as-posted.trace", AS_POSTED)[-2]
 
 
 # --- a real kernel -----------------------------------------------------------------------------------------------

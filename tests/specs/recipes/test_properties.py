@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import snapmerge as sm
-from snapmerge import CONCEPT, MAINLINE
+from snapmerge import MAINLINE
 from snapmerge_adapters import Memory
 from snapmerge_specs.recipes.backup import Backup
-from snapmerge_specs.recipes.defects import BACKUP_DEFECTS, CONCEPT_ROLLBACK_DEFECTS, ROLLBACK_DEFECTS, IgnoresInvalid
+from snapmerge_specs.recipes.defects import BACKUP_DEFECTS, ROLLBACK_DEFECTS, IgnoresInvalid
 from snapmerge_specs.recipes.operator import Shape
 from snapmerge_specs.recipes.properties import Plan, backup_wrong, rollback_wrong
-from snapmerge_specs.recipes.rollback import ConceptRollback, Rollback
+from snapmerge_specs.recipes.rollback import Rollback
 
 Seed = int | None
 MakeRollback = Callable[[sm.Implementation, Shape, Callable[[], None], int], Rollback]
@@ -65,14 +65,6 @@ def test_a_rollback_by_handover_leaves_what_was_before(plan: Plan, seed: Seed) -
     assert rollback(Rollback, plan, seed) is None
 
 
-@pytest.mark.spec("RECIPE-1")
-@pytest.mark.spec("RECIPE-4")
-@settings(max_examples=100)
-@given(plans(wait=4), schedules())
-def test_a_rollback_beside_the_snapshot_leaves_what_was_before(plan: Plan, seed: Seed) -> None:
-    assert rollback(ConceptRollback, plan, seed, CONCEPT) is None
-
-
 # --- what would go wrong -----------------------------------------------------------------------------------------
 
 
@@ -117,9 +109,3 @@ def test_every_mistake_in_a_backup_is_caught(defect: type[Backup]) -> None:
 @pytest.mark.spec("RECIPE-14")
 def test_every_mistake_in_a_rollback_is_caught(defect: type[Rollback]) -> None:
     assert caught(partial(rollback, defect), partial(rollback, Rollback))
-
-
-@pytest.mark.parametrize("defect", CONCEPT_ROLLBACK_DEFECTS, ids=lambda one: one.__name__)
-@pytest.mark.spec("RECIPE-14")
-def test_every_mistake_in_a_rollback_beside_the_snapshot_is_caught(defect: type[Rollback]) -> None:
-    assert caught(partial(rollback, defect, rules=CONCEPT), partial(rollback, ConceptRollback, rules=CONCEPT))

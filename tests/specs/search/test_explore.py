@@ -2,8 +2,7 @@
 
 import pytest
 
-from snapmerge import CONCEPT
-from snapmerge_specs import CONCEPT_DEFECTS, CONCEPT_SCRIPTS, SCRIPTS, Script, explore
+from snapmerge_specs import SCRIPTS, Script, explore
 
 # (states, transitions, ends, power cuts that differ): a change in them is a change in what can happen, and wants a
 # reason.
@@ -19,12 +18,6 @@ COUNTS = {
     "overflow": (194, 364, 3, 74),
     "transient": (179, 370, 1, 0),
     "full area": (336, 335, 1, 0),
-    "concept merge": (4430, 10874, 5, 39),
-    "concept writes": (2378, 5893, 8, 92),
-    "concept interrupted": (388, 630, 9, 130),
-    "concept reload": (51, 58, 1, 11),
-    "concept fails": (111, 154, 2, 0),
-    "concept beside a snapshot": (232, 368, 4, 0),
 }
 
 
@@ -34,30 +27,6 @@ def test_every_property_holds_in_every_schedule(script: Script) -> None:
     assert found.violation is None
     assert found.ends > 0
     assert (found.states, found.transitions, found.ends, found.crashes) == COUNTS[script.name]
-
-
-@pytest.mark.spec("CONCEPT-3")
-@pytest.mark.parametrize("script", CONCEPT_SCRIPTS, ids=lambda script: script.name)
-def test_every_property_holds_in_the_design_of_2009_as_it_was_meant(script: Script) -> None:
-    found = explore(script, CONCEPT)
-    assert found.violation is None
-    assert found.ends > 0
-    assert (found.states, found.transitions, found.ends, found.crashes) == COUNTS[script.name]
-
-
-@pytest.mark.parametrize(
-    ("defect", "script", "property_name"),
-    [
-        ("S7", "concept reload", "durable"),
-        ("S12", "concept merge", "durable"),
-        ("S6", "concept fails", "goes on"),
-    ],
-)
-def test_the_scopes_of_2009_show_defects(defect: str, script: str, property_name: str) -> None:
-    rules = next(one.rules for one in CONCEPT_DEFECTS if one.id == defect)
-    violation = explore(next(one for one in CONCEPT_SCRIPTS if one.name == script), rules).violation
-    assert violation is not None
-    assert violation.property == property_name
 
 
 def test_the_scripts_reach_what_matters() -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import snapmerge as sm
-from snapmerge import CONCEPT, Operation, Outcome, Rules, Session
+from snapmerge import Operation, Outcome, Rules, Session
+from snapmerge_specs.generations.generation import generation_of
 
 __all__ = ["Compared", "compare", "compare_with_look", "play"]
 
@@ -39,9 +40,9 @@ def play(operations: Iterable[Operation], rules: Rules) -> list[Outcome | None]:
     return seen
 
 
-def compare(operations: Sequence[Operation], rules: Rules, *, right: Rules = CONCEPT) -> list[Compared]:
-    """The operations played both ways: as is right, and by the other rules."""
-    both = zip(operations, play(operations, right), play(operations, rules), strict=True)
+def compare(operations: Sequence[Operation], rules: Rules) -> list[Compared]:
+    """The operations played both ways: by the rules of their generation as they were meant, and by these."""
+    both = zip(operations, play(operations, generation_of(rules).rules), play(operations, rules), strict=True)
     return [Compared(*one) for one in both]
 
 
@@ -58,7 +59,7 @@ def compare_with_look(operations: Sequence[Operation], rules: Rules) -> list[Com
 def _started(operations: list[Operation], rules: Rules) -> list[Operation]:
     """With every operation that blocks in one of the two begun by ``start``, and asked for after that."""
     for at, operation in enumerate(operations):
-        for by in (CONCEPT, rules):
+        for by in (generation_of(rules).rules, rules):
             if not isinstance(operation, sm.Start | sm.Finish) and isinstance(play(operations, by)[at], sm.Blocked):
                 begun: list[Operation] = [sm.Start(_KEY + at, operation), sm.Finish(_KEY + at)]
                 return _started([*operations[:at], *begun, *operations[at + 1 :]], rules)

@@ -1,0 +1,1 @@
+"""What Linux brings to the specs: the generation that real kernels have."""

@@ -1,0 +1,28 @@
+"""What a suspended device holds back."""
+
+from snapmerge import World
+from snapmerge.machine.snapshot.state import SnapshotTarget
+
+__all__ = ["is_held"]
+
+
+def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> bool:
+    """Whether a device holds I/O back, or one that its own I/O may have to wait for.
+
+    That is what lies below it, and the COW devices of snapshots that save what is written there.
+    """
+    device = world.stack.devices.get(name)
+    if device is not None and device.held:
+        return True
+    targets = world.stack.targets
+    below = (
+        {
+            part
+            for id in (*device.live, *device.inactive)
+            for part in world.rules.by_class[type(targets[id])].lower(targets[id])
+        }
+        if device
+        else set()
+    )
+    below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
+    return any(is_held(world, part, above | {name}) for part in below - above - {name})

@@ -1,0 +1,53 @@
+"""What is wrong: the questions about a state and about a move that the explorer and the monitor both ask."""
+
+import snapmerge as sm
+from snapmerge import Rules, Session, World
+from snapmerge.records import dataclass
+from snapmerge_specs.generations.generation import generation_of
+from snapmerge_specs.generations.volumes import Volumes
+from snapmerge_specs.properties.invariants import broken, step_broken
+from snapmerge_specs.properties.views import misread, views_wrong
+
+__all__ = ["Problem", "lost", "never_ends", "wrong_move", "wrong_read", "wrong_state"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A property that does not hold, the statement that is violated, and a sentence about what is wrong."""
+
+    property: str
+    statement: str
+    text: str
+
+
+def wrong_state(session: Session, volumes: Volumes, *, cut: bool = False) -> Problem | None:
+    """What is wrong in a world, and with what its devices show; ``cut``: the power was cut before."""
+    if (found := broken(session.world)) is not None:
+        return Problem(found[0].name, found[0].statement, found[1])
+    if (wrong := views_wrong(session, volumes)) is not None:
+        device, text = wrong
+        return Problem("views", generation_of(session.world.rules).shows(session.world, device, cut), text)
+    return None
+
+
+def wrong_move(before: World, after: World) -> Problem | None:
+    """What is wrong with a move, from the worlds before and after it."""
+    found = step_broken(before, after)
+    return None if found is None else Problem(found[0].name, found[0].statement, found[1])
+
+
+def wrong_read(operation: sm.Plain, result: sm.Raw, volumes: tuple[Volumes, Volumes], rules: Rules) -> Problem | None:
+    """What is wrong with what a read gives; ``volumes`` are those before and after it."""
+    text = misread(operation, result, *volumes)
+    return None if text is None else Problem("reads", generation_of(rules).reads, text)
+
+
+def never_ends(operation: sm.Operation, rules: Rules) -> Problem:
+    """An operation that waits for what will never come."""
+    text = f"{sm.print_operation(operation)} never ends"
+    return Problem("every operation ends", generation_of(rules).ends, text)
+
+
+def lost(text: str, rules: Rules) -> Problem:
+    """A power cut has taken what was durable."""
+    return Problem("durable", generation_of(rules).durable, text)
