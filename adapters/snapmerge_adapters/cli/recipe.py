@@ -29,17 +29,7 @@ from snapmerge_adapters.cli.recipe_options import check_recipe_options
 from snapmerge_adapters.cli.show import Bar, coloured, one_line, table
 from snapmerge_adapters.cli.traces import lacking
 from snapmerge_adapters.kept_file import can_keep, keep
-from snapmerge_specs.recipes import (
-    COPY,
-    ORIGIN,
-    Load,
-    PowerCuts,
-    RolledBack,
-    Round,
-    Shape,
-    differing,
-    differing_chunks,
-)
+from snapmerge_specs.recipes import COPY, ORIGIN, Load, PowerCuts, RolledBack, Round, Shape, differing, differing_chunks
 
 __all__ = ["run_recipe"]
 

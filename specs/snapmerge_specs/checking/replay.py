@@ -2,17 +2,7 @@
 
 from collections.abc import Callable
 
-from snapmerge import (
-    MAINLINE,
-    Budget,
-    Died,
-    Divergence,
-    Implementation,
-    OperationError,
-    Rules,
-    Step,
-    parse_trace,
-)
+from snapmerge import MAINLINE, Budget, Died, Divergence, Implementation, OperationError, Rules, Step, parse_trace
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
