@@ -127,7 +127,7 @@ def _one_at_a_time(world: World) -> str | None:
             phase = snap.merge.phase
             mine = [does for target, does in under_way if target == snap.id]
             if mine != ([] if phase in (Phase.IDLE, Phase.PROTECTING, Phase.DRAINING) else [phase]):
-                return f"{snap.device}: the merge is {phase.value}, and under way are {[does.value for does in mine]}"
+                return f"{snap.device}: the merge is {phase.name}, and under way are {[does.name for does in mine]}"
     return None
 
 
@@ -192,7 +192,7 @@ def _merges_go_on(world: World) -> str | None:
     """When nothing is in flight and no suspended device has a bio, no merge is in the middle of a run."""
     for snap in world.stack.targets.values() if _is_quiet(world) else ():
         if isinstance(snap, SnapshotTarget) and snap.merge is not None and snap.merge.phase is not Phase.IDLE:
-            return f"{snap.device}: nothing is in flight, and the merge is {snap.merge.phase.value}"
+            return f"{snap.device}: nothing is in flight, and the merge is {snap.merge.phase.name}"
     return None
 
 

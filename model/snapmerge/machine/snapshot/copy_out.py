@@ -1,32 +1,44 @@
-"""Copying out: the life of an exception, from its allocation until nothing waits for it any more.
+"""Copying out: the life of an exception, from its allocation until no bio waits for it any more.
 
-The problem: before a chunk of the origin changes, or a chunk of the snapshot differs from it, the chunk needs a place
-of its own on the COW device.  Reads, writes to the snapshot and writes to the origin go on meanwhile, the disks
-answer in any order, and after a power cut the records on the COW device must not promise chunks that are not there.
-So an exception is made in steps, and at each step something else may rely on it:
+The problem.  Before a chunk of the origin changes, or a chunk of a snapshot comes to differ from the origin, that chunk
+needs a place of its own on the COW device, with the old content in it, and a record that says so.  That takes three
+I/Os at least (read, write, record), and disks finish them in any order.  Meanwhile bios to the same chunk arrive: each
+must see the chunk as it was or as it will be, and end when *its* exception is done.  After a power cut the records must
+not promise chunks that hold something else.
 
-1.  *Allocated* (``prepare``): it has a chunk of the COW device, and is *pending*.  Bios that need it wait for it: in
-    ``waiting`` those of the snapshot, in ``origin_waiting`` writes to the origin (EXC-1).
-2.  *Copied* (``start_copy``, ``full_written``): the old content is on its way.  A write that fills the chunk is the
-    copy.
-3.  *Committed* (``_commit``): its record is in the area, in memory.  Strictly in the order of allocation, so that the
-    records on disk have no holes; a copy that is done early waits for its turn (EXC-2).  The area is written when no
-    other exception is in the making, or when it is full, with PREFLUSH, so that no record is durable before its data,
-    and FUA. When it is full, the next area is zeroed first: a reader of the store goes on to it, and must find an end
-    there.
-4.  *Published* (``publish``): reads follow it from now on.
-5.  *Released* (``_release``): bios that waited continue.  Writes to the origin do so only when every read that went
-    to the origin before is done (``tracked``), as it must still find the old content
-    (``__check_for_conflicting_io``).
+So an exception is *pending* while it is made, in these stages (``PendingStage``); ``PENDING`` is the table of all
+transitions, which docs/states.md draws:
 
-A copy that fails, or a commit, invalidates the snapshot (``invalidate``): its header is written as invalid while its
-lock is held (``dropping``), and what comes meanwhile waits (``locked_out``).  Writes to the origin continue even
-then: the origin comes first, the snapshot is lost.
+*   ALLOCATED: ``prepare`` has given it the next free chunk of the COW device.  Bios queue up: in ``waiting`` those of
+    the snapshot, in ``origin_waiting`` writes to the origin.
+*   COPYING: ``start_copy`` has kcopyd copy the chunk, once for all bios that wait (EXC-8).  A write that fills the
+    whole chunk needs no copy: ``fill`` sends it straight to the new chunk, in place of one (EXC-10).
+*   COPIED or FAILED: the copy has ended, and waits for its turn.  ``_commit_ready`` takes exceptions in the order of
+    allocation only (EXC-9).  So the records on disk have no holes, and after a power cut are a prefix of that order.
+*   RECORDED: ``_commit`` has entered the record into the area in memory.  The area is written when no other exception
+    is being made, so that one write serves many (STORE-18), or when it is full.  It is written after a flush of the COW
+    device and with FUA, so that no record is durable before the data that it promises (STORE-3).  A full area is
+    written only after the next one has been zeroed: whoever reads the store goes on to that one, and must find the end
+    of the list there (STORE-19).
+*   COMMITTED, or LOST if the copy or a write has failed.
+*   PUBLISHED: ``publish`` has entered it into ``completed``: reads follow it from now on (EXC-2).  Reads that went to
+    the origin before may still be in flight (``tracked``), and must not be overtaken by a write to the origin; so bios
+    that wait for the exception go on only when these reads have ended (ORIGIN-3).
+*   GONE: ``_release`` has sent on what waited: writes of the snapshot to the new chunk, writes to the origin to their
+    target's ``retry``, which asks all snapshots again.
 
-One thread does steps 3 to 5 of a snapshot, so while it writes an area or waits for readers nothing else is committed.
+Of one snapshot a single thread does all from the commit on, so while it writes an area or waits for readers, nothing
+else of that snapshot is committed (EXC-12); ``writing`` and ``publishing`` say that it is busy.
 
-Source: ``__insert_pending_exception``, ``start_copy``, ``copy_callback``, ``complete_exception``, ``pending_complete``,
-``__invalidate_snapshot`` in dm-snap.c and ``persistent_commit_exception`` (specs/exceptions.md, specs/store.md).
+Failures.  If a copy, an area or the allocation fails, the snapshot can't be kept and is invalidated.  Its header on
+disk must say so before the origin changes (SNAP-13), since otherwise a power cut could bring back a snapshot with wrong
+content.  So ``invalidate`` writes the header while the snapshot's lock is held (``dropping``), and bios that need the
+lock wait (``locked_out``) until ``dropped``.  Then writes to the snapshot fail, and writes to the origin continue: the
+origin never suffers from its snapshots (ORIGIN-2).
+
+Source: ``__insert_pending_exception``, ``start_copy``, ``start_full_bio``, ``copy_callback``, ``complete_exception``,
+``pending_complete``, ``__check_for_conflicting_io``, ``__invalidate_snapshot`` in dm-snap.c;
+``persistent_commit_exception`` in dm-snap-persistent.c.
 """
 
 from enum import Enum
@@ -113,11 +125,11 @@ def _put_pending(d: Draft, snap: SnapshotTarget, pending: Pending) -> None:
     d.put(replace(snap, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
-# --- 1: allocated ------------------------------------------------------------------------------------------------
+# --- allocated ---------------------------------------------------------------------------------------------------
 
 
 def prepare(d: Draft, snap_id: int, chunk: int) -> bool:
-    """Allocates a chunk of the COW device and enters a pending exception; False: there is no room."""
+    """Allocates a chunk of the COW device and enters a pending exception (EXC-1); False: there is no room."""
     snap = snapshot(d, snap_id)
     prepared = snap.store.prepare(d.size(snap.cow))
     if prepared is None:
@@ -136,17 +148,20 @@ def queue_origin(d: Draft, snap_id: int, chunk: int, id: int) -> None:
 
 
 def lock_out(d: Draft, snap_id: int, id: int | None) -> None:
-    """Makes the piece ``id`` wait for the snapshot's lock, which is held while the header is invalidated."""
+    """Makes the piece ``id`` wait for the snapshot's lock, which is held while the header is written (ORIGIN-5)."""
     if id is not None:
         snap = snapshot(d, snap_id)
         d.put(replace(snap, locked_out=(*snap.locked_out, id)), over=snap)
 
 
-# --- 2: copied ---------------------------------------------------------------------------------------------------
+# --- copied ------------------------------------------------------------------------------------------------------
 
 
 def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
-    """Begins the copy of a chunk from the origin to the COW device, once; not beyond the origin's end."""
+    """Begins the copy of a chunk from the origin to the COW device, once (EXC-8).
+
+    It is a whole chunk of this snapshot's size (ORIGIN-10), but for what lies beyond the origin's end (SNAP-15).
+    """
     snap = snapshot(d, snap_id)
     pending = snap.pending[chunk]
     if pending.stage is not PendingStage.ALLOCATED:
@@ -160,7 +175,7 @@ def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
 
 
 def fill(d: Draft, snap_id: int, chunk: int, id: int) -> None:
-    """Makes the write ``id``, which fills the chunk, take the place of the copy."""
+    """Makes the write ``id``, which fills the chunk, take the place of the copy (EXC-10)."""
     snap = snapshot(d, snap_id)
     _put_pending(d, snap, replace(_after(snap.pending[chunk], PendingTrigger.STARTED), full=id))
 
@@ -183,11 +198,14 @@ def _filled(d: Draft, snap_id: int, old: int, *, ok: bool) -> None:
     _commit_ready(d, snap_id)
 
 
-# --- 3: committed ------------------------------------------------------------------------------------------------
+# --- recorded, committed -----------------------------------------------------------------------------------------
 
 
 def _commit_ready(d: Draft, snap_id: int) -> None:
-    """Commits what is copied, in the order of allocation, until one is not copied or the thread has to wait."""
+    """Commits what is copied, in the order of allocation (EXC-9, STORE-6), until one is not copied.
+
+    Nothing is committed while the batch before is written or waits for readers (EXC-12).
+    """
     while True:
         snap = snapshot(d, snap_id)
         if snap.writing or snap.publishing or not snap.order:
@@ -199,7 +217,10 @@ def _commit_ready(d: Draft, snap_id: int) -> None:
 
 
 def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
-    """Enters one exception into the area; writes the area when no other is in the making, or it is full."""
+    """Enters one exception into the area; writes the area when no other is pending, or it is full (STORE-18).
+
+    If it is full the next area is zeroed first (STORE-19), for which there must be room (STORE-9).
+    """
     old, order = snap.order[0], snap.order[1:]
     if not isinstance(snap.store, Persistent):
         _answered(d, replace(snap, order=order), (old,), ok=ok, over=snap)
@@ -226,7 +247,7 @@ def next_area_zeroed(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def write_area(d: Draft, snap: SnapshotTarget) -> None:
-    """Writes the area, durably and after all that the COW device has been given; not if the store is invalid."""
+    """Writes the area durably, after a flush of the COW device (STORE-3); not if the store is invalid."""
     store = snap.store
     if isinstance(store, Persistent) and store.valid:
         store_io.write(d, snap, StoreStep.WRITE_AREA, store.area_sector, store.image, preflush=True, fua=True)
@@ -235,7 +256,7 @@ def write_area(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def area_written(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """The exceptions recorded so far are committed, or lost."""
+    """The area has been written: the exceptions recorded in it are committed (STORE-1), or lost."""
     if not isinstance(snap.store, Persistent):
         raise MachineError(f"snapshot {snap.id} has no area that could have been written")
     store = replace(snap.store, valid=snap.store.valid and error is None).advance()
@@ -243,18 +264,22 @@ def area_written(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def _answered(d: Draft, snap: SnapshotTarget, batch: tuple[int, ...], *, ok: bool, over: SnapshotTarget) -> None:
-    """The store has committed the exceptions of a batch, or lost them."""
+    """The store has committed the exceptions of a batch, or lost them (STORE-7)."""
     trigger = PendingTrigger.COMMITTED if ok else PendingTrigger.LOST
     pending = snap.pending.update({old: _after(snap.pending[old], trigger) for old in batch})
     d.put(replace(snap, pending=pending, publishing=batch), over=over)
     rules_of(d).publish(d, snapshot(d, snap.id))
 
 
-# --- 4 and 5: published, released --------------------------------------------------------------------------------
+# --- published, released -----------------------------------------------------------------------------------------
 
 
 def publish(d: Draft, snap: SnapshotTarget) -> None:
-    """Publishes the committed exceptions one after the other, and releases each when its readers are done."""
+    """Publishes the committed exceptions one after the other, and releases each when its readers are done.
+
+    Only then may bios that waited for it continue (EXC-11, STORE-4), and writes to the origin overtake no read
+    (ORIGIN-3).  One that is published is released even if the snapshot has become invalid meanwhile (EXC-6).
+    """
     while snap.publishing:
         pending = snap.pending[snap.publishing[0]]
         published = pending.stage is PendingStage.PUBLISHED
@@ -275,13 +300,17 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _complete(d: Draft, snap: SnapshotTarget, pending: Pending) -> SnapshotTarget:
+    """Enters the exception into the table that reads follow (EXC-2)."""
     completed = insert(snap.completed, pending.old, pending.new)
     pending = _after(pending, PendingTrigger.PUBLISHED)
     return d.put(replace(snap, completed=completed, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
 def _release(d: Draft, snap: SnapshotTarget, old: int, error: str | None) -> None:
-    """The exception is done: what waited for it continues, or fails; writes to the origin continue in any case."""
+    """The exception is done: writes to the snapshot continue, or fail with ``error`` (EXC-5).
+
+    Writes to the origin continue in any case (ORIGIN-2).
+    """
     pending = _after(snap.pending[old], PendingTrigger.GIVEN_UP if error else PendingTrigger.RELEASED)
     d.put(replace(snap, pending=snap.pending.delete(old), publishing=snap.publishing[1:]), over=snap)
     if pending.full is not None:
@@ -306,7 +335,10 @@ def _tell(d: Draft) -> None:
 
 
 def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
-    """The snapshot is lost, for EIO or ENOMEM; its header says so first.  Source: ``__invalidate_snapshot``."""
+    """The snapshot is lost, for EIO or ENOMEM (STORE-7); its header says so first (SNAP-13).
+
+    Source: ``__invalidate_snapshot``.
+    """
     if not snap.valid or snap.dropping:
         return
     what = {"EIO": "Error reading/writing.", "ENOMEM": "Unable to allocate exception."}[reason]
@@ -321,12 +353,13 @@ def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
 
 
 def _lost(d: Draft, snap: SnapshotTarget) -> None:
+    """The snapshot is invalid from now on, for ever (STORE-5), which is an event (SNAP-18)."""
     d.put(replace(snap, valid=False, dropping=False, locked_out=()), over=snap)
     d.raise_event(snap.device)
 
 
 def dropped(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """The header has been invalidated, or could not be: the lock is free, and what waited for it continues."""
+    """The header has been written, or could not be (STORE-8): the lock is free, and what waited for it continues."""
     if error:
         d.log("persistent snapshot: write header failed")
     _lost(d, snap)

@@ -1,36 +1,53 @@
-"""The ``snapshot-merge`` target: where its bios go, and the loop that merges.
+"""The ``snapshot-merge`` target: the loop that merges, and where bios go meanwhile.
 
-The problem: a snapshot's exceptions are to be copied back over its origin while the device is in use, other snapshots
-of the same origin must keep what they show, and a power cut at any moment must leave either an exception's record on
-the COW device or its data on the origin, durably.  So the loop takes one *run* after the other (chunks that are
-consecutive on both devices), from the last record of the store backwards, and for each run goes through these phases:
+The problem.  A snapshot has *exceptions*: chunks that live on the COW device, while the origin holds something else.
+A merge copies them back to the origin.  Three things make that hard.  The device is in use: from the first moment on it
+shows what the snapshot showed, and takes writes to chunks that are merged, not merged yet, or being merged (MERGE-1).
+Other snapshots of the same origin must not change, although the merge overwrites the origin (MERGE-5).  And the power
+may be cut at any moment: for each chunk either its record on the COW device or its data on the origin must be durable
+(MERGE-7).
 
-*   A, B (``READING``): if the current area has no records left, read the area before.
-*   C: the run is the longest one at the end of the area's records.
-*   D (``PROTECTING``, ``protect``): every other snapshot copies what the run will overwrite; asked again whenever an
-    exception somewhere is done, until none needs to (MERGE-5).
-*   E, F (``DRAINING``, ``drain``): from now on writes to the run are queued, and the loop waits for those on their
-    way to the COW device.  Otherwise a write could reach the COW device after the copy has read it, and be lost
-    (MERGE-19).
-*   G, H (``COPYING``): kcopyd copies the run from the COW device to the origin.
-*   I (``FLUSHING``, ``flush_origin``): the copy is made durable, before its records go (MERGE-6).
-*   J (``COMMITTING``, ``commit_merge``): the run's records are cleared on the COW device, durably.
-*   K (``release_run``): the exceptions leave memory; queued writes go to the origin, where their chunks now live.
+The loop.  The store lists its exceptions in the order in which they were committed, area after area, and a list ends
+at the first empty record.  So the merge takes records from the end: what is left is always a valid list (MERGE-15).  It
+takes as many at once as are consecutive on both devices, a *run*.  Each run goes through these phases (``Phase``, with
+the letters of specs/merge.md); ``MERGE`` is the table of all transitions, which docs/states.md draws:
 
-Meanwhile a bio to the device goes where its chunk lives.  A chunk without an exception lives on the origin, and a
-write to it asks the other snapshots first, as any write to the origin does.  A chunk with an exception lives on the
-COW device until K.
+*   READING (B): only if the area has no records left.  ``next_run`` reads the area before, all of whose records count.
+*   PROTECTING (C, D): ``protect`` has every other snapshot copy out what the run will overwrite, just as a write to the
+    origin would.  Whenever an exception of any snapshot is done, ``retry_protection`` asks again, until none has to
+    copy any more.  This may take long, and nothing waits for it: bios to the run still go to the COW device.
+*   DRAINING (E, F): ``drain`` sets ``run``; from now on writes to its chunks are queued.  Writes that were sent to the
+    COW device before are still in flight (``tracked``).  The copy might read a chunk before such a write reaches it,
+    and the write would be lost; so ``writers_gone`` waits for them (MERGE-19).
+*   COPYING (G, H): kcopyd copies the run from the COW device to the origin.  Reads still go to the COW device, which
+    has the right data however far the copy has come (MERGE-21).
+*   FLUSHING (I): ``flush_origin`` makes the copy durable.  If the records went first, a power cut could take both.
+*   COMMITTING (J, K): ``commit_merge`` writes the area without the run's records, with FUA.  Then ``release_run`` takes
+    the exceptions out of memory, sends the queued writes to the origin, where their chunks live now, and begins again
+    with ``next_run``.
+*   IDLE: no run is under way.  The merge has not begun, has ended, was stopped, or has failed.
+
+Bios.  A chunk without an exception lives on the origin.  A write to it first has the other snapshots copy the chunk out
+(``do_origin``), as any write to the origin does.  A chunk with an exception lives on the COW device until the end of
+its run; a write that comes before that changes it in place, and is merged with it.  No write makes an exception
+(MERGE-4).
 
 A write to a chunk that is being merged, from its arrival to its end: ``map_merge`` finds the exception, and the chunk
-in the merge's ``run``, so the piece is remapped to the origin and queued.  The loop goes through G to J.
-``release_run`` sends the piece to the origin; when the disk has written it, ``types.end_io`` ends it, and
-``bios.count_down`` its bio.  If the merge fails first, ``fail_merge`` ends the piece with EIO.  A write that arrives
-between C and E is tracked and goes to the COW device, and the loop waits for it in F.
+in ``run``, so it remaps the piece to the origin and queues it.  The loop goes on to the end of the run, and
+``release_run`` sends the piece.  When the disk has written it, ``end_io`` ends the piece, and ``bios.count_down`` its
+bio.  If the merge fails first, ``fail_merge`` ends the piece with EIO (MERGE-10).
 
-An error ends the loop (``fail_merge``, MERGE-9, MERGE-10).  A suspension lets the run in hand be finished
-(``stopping``, MERGE-20).
+Stopping.  A suspension, or a handover to another snapshot, asks the merge to stop (``stop_merge``).  It does so between
+two runs, so the run in hand is finished first (MERGE-20).  A failed read, copy, flush or write ends the loop at once;
+records and exceptions stay, so the device still shows the right content, and a resume tries the same run again
+(MERGE-9, MERGE-17).
 
-Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback`` in dm-snap.c (specs/merge.md).
+A power cut.  Until the cleared area is durable the run's records are there: a merge that is loaded afterwards serves
+the chunks from the COW device and copies the run again, whatever the first copy has left on the origin.  Once it is
+durable, so is the copy, since the flush came before.  Queued writes were not acknowledged before that.
+
+Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback``, ``start_merge``, ``stop_merge`` in
+dm-snap.c; ``persistent_prepare_merge``, ``persistent_commit_merge`` in dm-snap-persistent.c.
 """
 
 from enum import Enum
@@ -113,7 +130,10 @@ MERGE: Final = Transitions(
         (_P.COMMITTING, _T.FAILED): _P.IDLE,
     },
 )
-"""The phases of a merge.  A failed merge is idle like one that was stopped: a resume starts either again (MERGE-11)."""
+"""The phases of a merge, which has one I/O under way at most, that of its phase (MERGE-30).
+
+A failed merge is IDLE like one that was stopped: a resume starts either again.
+"""
 
 
 def merge_of(snap: SnapshotTarget) -> Merge:
@@ -125,7 +145,7 @@ def merge_of(snap: SnapshotTarget) -> Merge:
 
 
 def map_merge(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """Decides where a piece goes: what has an exception lives on the COW device until its run is done."""
+    """Decides where a piece goes.  A flush goes to both devices, as two clones; a discard does nothing (MERGE-22)."""
     bio = piece.bio
     if bio.op is Op.FLUSH:
         bios.send(d, id, bio.to(snap.cow if piece.number else snap.origin, 0))
@@ -136,6 +156,12 @@ def map_merge(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """Sends a read or write to where its chunk lives, so that the device shows the snapshot at every moment (MERGE-1).
+
+    Without an exception, or if the snapshot is invalid (MERGE-12), that is the origin; a write makes no exception
+    (MERGE-4).  With one it is the COW device, also for reads of the run in hand (MERGE-21).  Writes to the run wait,
+    remapped to the origin, for ``release_run`` (MERGE-16, MERGE-2).
+    """
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size or 1)
     new = lookup(snap.completed, chunk) if snap.valid else None
@@ -165,19 +191,23 @@ def _enter(d: Draft, snap: SnapshotTarget, trigger: MergeTrigger, run: Run | Non
 
 
 def start_merge(d: Draft, id: int) -> None:
-    """Starts the loop, or lets it go on."""
+    """Starts the loop unless it runs, also after it was stopped or has failed (MERGE-11, MERGE-28)."""
     if merge_of(snapshot(d, id)).phase is Phase.IDLE:
         rules_of(d).next_run(d, id)
 
 
 def stop_merge(d: Draft, id: int) -> None:
-    """Asks the loop to stop behind the run that it is in; it has when its phase is IDLE."""
+    """Asks the loop to stop after the run in hand; it has stopped when its phase is IDLE (MERGE-20)."""
     snap = snapshot(d, id)
     d.put(replace(snap, merge=replace(merge_of(snap), stopping=True)), over=snap)
 
 
 def next_run(d: Draft, id: int) -> None:
-    """A, B: takes the next run, from the area before if this one has no records left."""
+    """A, B: takes the next run, from the area before if this one has no records left (MERGE-15).
+
+    The loop ends here: when a stop was asked for (MERGE-20), for an invalid snapshot (MERGE-12), and when all is merged
+    (MERGE-8).  Nobody is told: the merge raises no event (MERGE-14).
+    """
     snap = snapshot(d, id)
     store = snap.store
     if merge_of(snap).stopping:
@@ -195,7 +225,10 @@ def next_run(d: Draft, id: int) -> None:
 
 
 def area_read(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) -> None:
-    """B: the area before has been read, all of whose records count."""
+    """B: the area before has been read, all of whose records count.
+
+    The store goes back to it only now: after an error the next try reads the same area (MERGE-18).
+    """
     if error is not None or not isinstance(snap.store, Persistent):
         rules_of(d).fail_merge(d, snap, "Read error in exception store: shutting down merge")
         return
@@ -204,18 +237,21 @@ def area_read(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes) ->
 
 
 def _next(snap: SnapshotTarget) -> Run:
-    """C: the run that is next in the store."""
+    """C: the run at the end of the area's records, all of it data chunks (MERGE-3, MERGE-15)."""
     return snap.store.last_run() if isinstance(snap.store, Persistent) else Run(chunk_of(0, 1), chunk_of(0, 1), 0)
 
 
 def _sectors(d: Draft, snap: SnapshotTarget, run: Run) -> tuple[int, int]:
-    """C: where the run begins on the origin, and how many sectors of it there are."""
+    """C: where the run begins on the origin, and how many sectors of it the origin has (MERGE-23)."""
     start = chunk_start(run.old, snap.store.chunk_size)
     return start, min(run.count * snap.store.chunk_size, max(d.size(snap.origin) - start, 0))
 
 
 def protect(d: Draft, snap: SnapshotTarget) -> None:
-    """D: has every other snapshot copy what the run will overwrite; asked again until nobody needs to."""
+    """D: has every other snapshot copy what the run will overwrite (MERGE-5), or become invalid (MERGE-13).
+
+    As long as one has to copy the merge waits, and is called again when any exception is done.
+    """
     _enter(d, snap, MergeTrigger.ASKED)
     start, count = _sectors(d, snap, _next(snap))
     waits = [rules_of(d).origin_write(d, snap.origin, start + at, None) for at in range(0, count, snap.io_max)]
@@ -224,7 +260,7 @@ def protect(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def retry_protection(d: Draft) -> None:
-    """An exception somewhere is done: merges that waited for one ask again.  ``_pending_exceptions_done``."""
+    """An exception of any snapshot is done: merges that wait in PROTECTING ask again.  ``_pending_exceptions_done``."""
     for id in sorted(d.targets):
         target = d.targets.get(id)
         if isinstance(target, SnapshotTarget) and merge_of(target).phase is Phase.PROTECTING:
@@ -232,20 +268,23 @@ def retry_protection(d: Draft) -> None:
 
 
 def drain(d: Draft, snap: SnapshotTarget) -> None:
-    """E, F: from now on writes to the run queue; those already in flight are waited for."""
+    """E, F: from now on writes to the run are queued; then waits for those that are in flight (MERGE-19).
+
+    In this order: otherwise new writes could keep the merge waiting for ever.
+    """
     _enter(d, snap, MergeTrigger.PROTECTED, _next(snap))
     writers_gone(d, snapshot(d, snap.id))
 
 
 def writers_gone(d: Draft, snap: SnapshotTarget) -> None:
-    """F: goes on when no write to the run's chunks is in flight."""
+    """F: copies the run if no write to its chunks on the COW device is in flight (MERGE-2, MERGE-19)."""
     merge = merge_of(snap)
     if merge.phase is Phase.DRAINING and merge.run is not None and not any(c in merge.run for c in snap.tracked):
         _copy_run(d, snap, merge.run)
 
 
 def _copy_run(d: Draft, snap: SnapshotTarget, run: Run) -> None:
-    """G: copies the run home."""
+    """G: copies the run from the COW device to the origin."""
     _enter(d, snap, MergeTrigger.DRAINED, run)
     start, count = _sectors(d, snap, run)
     to = Bio(Op.WRITE, snap.origin, start, count)
@@ -264,7 +303,7 @@ def copied(d: Draft, job: CopyJob, error: str | None) -> None:
 
 
 def flush_origin(d: Draft, snap: SnapshotTarget) -> None:
-    """I: makes the copy durable before the records go (fcc42338375a)."""
+    """I: makes the copy durable before its records are cleared (MERGE-6, MERGE-7).  Linux: since fcc42338375a."""
     _enter(d, snap, MergeTrigger.COPIED, merge_of(snap).run)
     bios.send(d, d.begin(MergeFlush(snap.id)), Bio(Op.FLUSH, snap.origin))
 
@@ -278,7 +317,7 @@ def flushed(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def commit_merge(d: Draft, snap: SnapshotTarget) -> None:
-    """J: clears the run's records, durably."""
+    """J: clears the run's records on disk, after a flush of the COW device and durably (MERGE-6)."""
     run = merge_of(snap).run
     _enter(d, snap, MergeTrigger.FLUSHED, run)
     if isinstance(snap.store, Persistent) and run is not None:
@@ -289,7 +328,9 @@ def commit_merge(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def commit_done(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """J: the records are cleared; if not, the store in memory is as it was, so that the run can be merged again."""
+    """J: the records are cleared.  After an error the store in memory is as before: a restart takes the same run again
+    (MERGE-17).
+    """
     run = merge_of(snap).run
     if error is not None or run is None or not isinstance(snap.store, Persistent):
         rules_of(d).fail_merge(d, snap, "Write error in exception store: shutting down merge")
@@ -299,7 +340,11 @@ def commit_done(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def release_run(d: Draft, snap: SnapshotTarget) -> None:
-    """K: the run's chunks live on the origin now; writes that waited for it go there, and the loop goes on."""
+    """K: the run's chunks live on the origin now; queued writes are sent there (MERGE-16), and the next run begins.
+
+    Chunks go from the highest to the lowest, each from the end of its range (EXC-4).  What is left are the exceptions
+    that were committed first (MERGE-4).
+    """
     merge = merge_of(snap)
     completed = snap.completed
     for chunk in reversed(range(merge.run.old, merge.run.old + merge.run.count) if merge.run else ()):
@@ -315,7 +360,11 @@ def release_run(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def fail_merge(d: Draft, snap: SnapshotTarget, text: str) -> None:
-    """The loop ends; what has not been merged is served from the COW device, and queued writes fail."""
+    """Ends the loop with the status ``Merge failed``; exceptions stay, so the device shows the same (MERGE-9).
+
+    Queued writes fail (MERGE-10).  The status stays, whatever a later resume does (MERGE-11); no event is raised
+    (MERGE-14).
+    """
     d.log(f"snapshots: {text}")
     merge = merge_of(snap)
     phase = MERGE.after(merge.phase, MergeTrigger.FAILED)
