@@ -38,7 +38,7 @@ Chunk = NewType("Chunk", int)
 
 
 def chunk_of(sector: int, chunk_size: int) -> Chunk:
-    """The chunk that holds ``sector``.  Source: ``sector_to_chunk``.
+    """The chunk that holds ``sector`` (UNIT-2).  Source: ``sector_to_chunk``.
 
     pre: sector >= 0 and chunk_size > 0
     post: __return__ * chunk_size <= sector < (__return__ + 1) * chunk_size
@@ -47,7 +47,7 @@ def chunk_of(sector: int, chunk_size: int) -> Chunk:
 
 
 def chunk_start(chunk: int, chunk_size: int) -> Sector:
-    """The first sector of ``chunk``.  Source: ``chunk_to_sector``.
+    """The first sector of ``chunk`` (UNIT-2).  Source: ``chunk_to_sector``.
 
     pre: chunk >= 0 and chunk_size > 0
     post: __return__ // chunk_size == chunk
@@ -56,7 +56,7 @@ def chunk_start(chunk: int, chunk_size: int) -> Sector:
 
 
 def offset_in_chunk(sector: int, chunk_size: int) -> Sectors:
-    """How far ``sector`` lies behind the start of its chunk.
+    """How far ``sector`` lies behind the start of its chunk (UNIT-2).
 
     pre: sector >= 0 and chunk_size > 0
     post: 0 <= __return__ < chunk_size
@@ -75,7 +75,7 @@ def room_in_chunk(sector: int, chunk_size: int) -> Sectors:
 
 
 def chunk_count(length: int, chunk_size: int) -> int:
-    """How many chunks cover ``length`` sectors; a partial chunk at the end counts.
+    """How many chunks cover ``length`` sectors; a partial chunk at the end counts (UNIT-3).
 
     pre: length >= 0 and chunk_size > 0
     post: (__return__ - 1) * chunk_size < length <= __return__ * chunk_size
@@ -84,7 +84,7 @@ def chunk_count(length: int, chunk_size: int) -> int:
 
 
 def is_chunk_size(size: int) -> bool:
-    """Whether chunks may have ``size`` sectors, on devices with blocks of 512 bytes.
+    """Whether chunks may have ``size`` sectors, on devices with blocks of 512 bytes (UNIT-1).
 
     post: not __return__ or (size > 0 and size * 512 < 2**31 and bin(size).count("1") == 1)
     """

@@ -40,7 +40,7 @@ class Header:
 
 
 def decode_header(data: bytes) -> Header:
-    """The header at the start of ``data``; of fewer than 16 bytes, as if zeroes followed.
+    """The header at the start of ``data`` (LAYOUT-4); of fewer than 16 bytes, as if zeroes followed (LAYOUT-9).
 
     post: encode_header(__return__, 1)[:16] == data[:16].ljust(16, bytes(1))
     """
@@ -48,7 +48,7 @@ def decode_header(data: bytes) -> Header:
 
 
 def encode_header(header: Header, chunk_size: int) -> bytes:
-    """The bytes of chunk 0: the header, then zeroes to the end of the chunk of ``chunk_size`` sectors.
+    """The bytes of chunk 0: the header, then zeroes to the end of the chunk of ``chunk_size`` sectors (LAYOUT-4).
 
     pre: 1 <= chunk_size <= 4
     pre: all(0 <= x < 2**32 for x in (header.magic, header.valid, header.version, header.chunk_size))
@@ -59,9 +59,9 @@ def encode_header(header: Header, chunk_size: int) -> bytes:
 
 
 def decode_records(data: bytes) -> tuple[tuple[int, int], ...]:
-    """The records of an area, (old, new), up to the terminator, which is a record with new == 0.
+    """The records of an area, (old, new), up to the terminator, which is a record with new == 0 (LAYOUT-5).
 
-    The area may be cut off anywhere; a part of a record is none.
+    The area may be cut off anywhere; a part of a record is none (LAYOUT-9).
 
     post: all(new != 0 for _, new in __return__)
     """

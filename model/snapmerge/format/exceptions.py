@@ -1,8 +1,9 @@
 """The completed exceptions of a snapshot: which chunks of the origin live on the COW device, and where.
 
 Like the kernel's table this one keeps ranges of chunks that are consecutive on both devices as one entry, in
-blocks of 256 old chunks.  That is more than thrift: while merging, a chunk can be taken only from the end of its range
-(EXC-4).  Source: ``dm_lookup_exception``, ``dm_insert_exception``, ``__remove_single_exception_chunk``.
+blocks of 256 old chunks.  It shows: a merge can take a chunk only from an end of its range (EXC-4).
+
+Source: ``dm_lookup_exception``, ``dm_insert_exception``, ``__remove_single_exception_chunk``.
 """
 
 from bisect import bisect_left
@@ -37,7 +38,7 @@ NO_EXCEPTIONS: Final[Exceptions] = Map()
 
 
 def lookup(table: Exceptions, chunk: int) -> Chunk | None:
-    """Where ``chunk`` of the origin lives on the COW device; None: it has no exception."""
+    """Where ``chunk`` of the origin lives on the COW device, alone or in a range (EXC-3); None: it has no exception."""
     ranges = table.get(chunk >> _BLOCK_BITS, ())
     at = _holder(ranges, chunk)
     return None if at is None else Chunk(ranges[at].new + chunk - ranges[at].old)
@@ -57,7 +58,10 @@ def _before(ranges: tuple[Range, ...], chunk: int) -> int:
 
 
 def insert(table: Exceptions, old: int, new: int) -> Exceptions:
-    """The table with one exception more; it joins the range before or after it when both chunks are next to it."""
+    """The table with one exception more; it joins the range before or after it if both chunks are next to it (EXC-4).
+
+    Two ranges that come to be next to each other stay two (EXC-7).
+    """
     block = old >> _BLOCK_BITS
     ranges = table.get(block, ())
     if isinstance(ranges, _Overlapping) or _holder(ranges, old) is not None:
@@ -79,7 +83,7 @@ def _inserted(ranges: tuple[Range, ...], old: int, new: int, first: int) -> tupl
 
 
 def remove(table: Exceptions, chunk: int) -> Exceptions | str:
-    """The table without ``chunk``, which must be the first or the last of its range; else the kernel's complaint."""
+    """The table without ``chunk``, which must be an end of its range (EXC-4); else the kernel's complaint."""
     block = chunk >> _BLOCK_BITS
     ranges = table.get(block, ())
     at = _holder(ranges, chunk)

@@ -25,7 +25,7 @@ FIRST_DATA_CHUNK = Chunk(2)
 
 
 def exceptions_per_area(chunk_size: int) -> int:
-    """How many records of 16 bytes fit a chunk of ``chunk_size`` sectors.
+    """How many records of 16 bytes fit a chunk of ``chunk_size`` sectors (LAYOUT-2).
 
     pre: chunk_size > 0
     post: __return__ * 16 == chunk_size * 512
@@ -34,7 +34,7 @@ def exceptions_per_area(chunk_size: int) -> int:
 
 
 def area_location(area: int, per_area: int) -> Chunk:
-    """The chunk that holds metadata area ``area``.
+    """The chunk that holds metadata area ``area`` (LAYOUT-1).
 
     pre: area >= 0 and per_area > 0
     post: is_metadata(__return__, per_area) and __return__ > 0
@@ -43,7 +43,7 @@ def area_location(area: int, per_area: int) -> Chunk:
 
 
 def is_metadata(chunk: int, per_area: int) -> bool:
-    """Whether a chunk of the COW device is the header or an area.
+    """Whether a chunk of the COW device is the header or an area (LAYOUT-1).
 
     pre: chunk >= 0 and per_area > 0
     post: __return__ == (chunk == 0 or chunk == area_location((chunk - 1) // (per_area + 1), per_area))
@@ -62,7 +62,7 @@ def skip_metadata(next_free: int, per_area: int) -> Chunk:
 
 
 def new_chunk(k: int, per_area: int) -> Chunk:
-    """The chunk of the k-th allocation from a new store, counting from 0: the closed form.
+    """The chunk of the k-th allocation from a new store, counting from 0: the closed form (LAYOUT-3).
 
     pre: k >= 0 and per_area > 0
     post: not is_metadata(__return__, per_area)
@@ -81,7 +81,7 @@ def free_after(count: int, per_area: int) -> Chunk:
 
 
 def merge_run(records: tuple[tuple[int, int], ...]) -> int:
-    """How many of the last records merge in one go: old and new both descend by 1 from the end backwards.
+    """How many of the last records merge in one go: old and new both descend by 1 from the end backwards (LAYOUT-7).
 
     pre: len(records) > 0
     post: 1 <= __return__ <= len(records)

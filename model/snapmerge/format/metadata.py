@@ -44,9 +44,9 @@ def read_store(read: Callable[[int, int], bytes], size: int) -> Records:
     """The store on a disk of ``size`` sectors; ``read(sector, count)`` gives the disk's bytes, fewer where it ends.
 
     This is the user's view (``metadata DISK``): any bytes have one, and only ``read`` can raise.  It says what the
-    bytes say, right or wrong; ``store_problems`` says what is wrong with them.  Records are followed from area to area
-    while an area is full; one that would lie beyond the end of the disk ends the list, and so does a chunk size that no
-    store has.
+    bytes say, right or wrong (LAYOUT-9); ``store_problems`` says what is wrong with them.  Records are followed from
+    area to area while an area is full (LAYOUT-6); one that would lie beyond the end of the disk ends the list, and so
+    does a chunk size that no store has.
     """
     _, header = read_header(read)
     if header.magic != MAGIC:
@@ -64,7 +64,7 @@ def read_header(read: Callable[[int, int], bytes]) -> tuple[int, Header]:
 
 
 def areas(read: Callable[[int, int], bytes], size: int, chunk_size: int) -> Iterator[Area]:
-    """The areas of a store, to the first that is not full or not there."""
+    """The areas of a store, to the first that is not full or not there (LAYOUT-6)."""
     per_area = exceptions_per_area(chunk_size)
     area = 0
     while (start := area_location(area, per_area) * chunk_size) + chunk_size <= size:

@@ -34,7 +34,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """A store without metadata: exceptions live in memory only.  ``next_free`` counts sectors."""
+    """A store without metadata: exceptions live in memory only (STORE-21).  ``next_free`` counts sectors."""
 
     chunk_size: int
     overflow: bool = False
@@ -101,11 +101,14 @@ class Persistent:
         return Header(MAGIC, int(self.valid), VERSION, self.chunk_size)
 
     def usage(self, total: int) -> tuple[int, int, int]:
-        """Sectors allocated, in all, and of metadata.  Source: ``persistent_usage``."""
+        """Sectors allocated, in all, and of metadata (STORE-20, STORE-2).  Source: ``persistent_usage``."""
         return self.next_free * self.chunk_size, total, (self.area + 2) * self.chunk_size
 
     def prepare(self, total: int) -> "tuple[Persistent, Chunk] | None":
-        """Allocates a chunk of a COW device of ``total`` sectors; None: no space.  ``persistent_prepare_exception``."""
+        """Allocates a chunk of a COW device of ``total`` sectors, never one of metadata (STORE-17); None: no space.
+
+        Source: ``persistent_prepare_exception``.
+        """
         if total < (self.next_free + 1) * self.chunk_size:
             return None
         free = skip_metadata(self.next_free + 1, self.per_area)
@@ -132,12 +135,15 @@ class Persistent:
         return replace(self, image=self.zeroes)
 
     def load(self, image: bytes, records: tuple[tuple[int, int], ...]) -> "Persistent":
-        """Takes in the area that was read, with its records.  Source: ``insert_exceptions``."""
+        """Takes in the area that was read, which is kept for the next commit (STORE-16), with its records.
+
+        Allocation goes on after the highest new chunk (STORE-15).  Source: ``insert_exceptions``.
+        """
         highest = max((new for _, new in records), default=0)
         return replace(self, image=image, committed=len(records), next_free=max(self.next_free, highest + 1))
 
     def loaded(self) -> "Persistent":
-        """After the last area: allocation never goes on in a metadata chunk (CVE-2013-4299)."""
+        """After the last area: allocation never goes on in a metadata chunk (STORE-15, CVE-2013-4299)."""
         return replace(self, next_free=skip_metadata(self.next_free, self.per_area))
 
     def back(self) -> "Persistent":
@@ -145,7 +151,10 @@ class Persistent:
         return replace(self, area=self.area - 1, committed=self.per_area)
 
     def last_run(self) -> Run:
-        """The longest run of consecutive chunks at the end of the area's records.  ``persistent_prepare_merge``."""
+        """The longest run of consecutive chunks at the end of the area's records (MERGE-15).
+
+        Source: ``persistent_prepare_merge``.
+        """
         records = tuple(_RECORD.iter_unpack(self.image[: self.committed * 16]))
         count = merge_run(records)
         old, new = records[-1]
@@ -156,7 +165,10 @@ class Persistent:
         return self._with(self.committed - count, count, bytes(16 * count))
 
     def merged(self, count: int) -> "Persistent":
-        """After the last ``count`` records were cleared on disk.  Source: ``persistent_commit_merge``."""
+        """After the last ``count`` records were cleared on disk: their chunks are allocated no more (STORE-2, MERGE-8).
+
+        Source: ``persistent_commit_merge``.
+        """
         committed = self.committed - count
         free = area_location(self.area, self.per_area) + committed + 1
         return replace(self, image=self.cleared(count), committed=committed, next_free=free)

@@ -38,7 +38,9 @@ class StoreProblem:
 
 
 def store_problems(read: Callable[[int, int], bytes], size: int) -> Iterator[StoreProblem]:
-    """The mistakes in the store on a disk of ``size`` sectors, in the order of the disk; ``read`` as in ``read_store``.
+    """The mistakes in a store on a disk of ``size`` sectors (LAYOUT-8), in the order of the disk.
+
+    ``read`` is as in ``read_store``.
 
     A disk whose magic is zero has none: a store will be made there, whatever follows.
     """

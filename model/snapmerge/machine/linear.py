@@ -20,6 +20,7 @@ class LinearTarget(Target):
 
 
 def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
+    """Makes a ``linear`` (CTOR-4).  Raises BadTable."""
     if len(line.args) != 2:
         raise BadTable("Invalid argument count")
     offset = line.args[1]

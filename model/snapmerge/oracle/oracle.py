@@ -1,12 +1,25 @@
 """The oracle: is what was seen allowed?
 
-It holds, in effect, the set of all worlds that agree with everything seen so far, and does so lazily: it follows
-one *witness*, by the canonical schedule, as long as that agrees; when an observation contradicts the witness, it
-goes back over the history with every schedule, until it finds another witness or has tried them all.  So it never
-calls a divergence that some schedule explains, and where the kernel is deterministic it costs one world.
+The problem.  An implementation shows outcomes, and the model allows many.  In principle the oracle holds the set of all
+worlds that agree with everything seen so far; each operation takes every one of them through every schedule, and an
+outcome keeps those that fit.  If none is left the implementation has diverged.  That set is far too large to be kept.
 
-While a merge is under way in the witness only its place is open.  There the witness lags: it lets the merge go on
-no further than what was seen needs.
+So it is kept lazily (ORACLE-7).  The oracle follows one world of the set, the *witness*, by the canonical schedule.  As
+long as the witness gives what was seen, it proves that the outcome is allowed.  When it does not, that proves nothing:
+``Search`` goes back over the history with every schedule, until it finds another witness or has tried them all.  So the
+oracle never calls a divergence that some schedule explains (ORACLE-1), and where the kernel is deterministic it costs
+one world.
+
+What happens to an observation (``observe``), in this order:
+
+1.  If something is in flight in the witness, such as a merge, the operation is tried as soon as it can be (``_soon``),
+    without letting the merge go on further than what was seen needs: it can still be anywhere later on (ORACLE-8).
+2.  The canonical schedule.  If its outcome fits, the session after it is the new witness.
+3.  An outcome of a kind that the operation never has diverges at once (ORACLE-12).
+4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).
+
+What diverged is not noted, so that judging can go on (ORACLE-5).  An operation that makes no sense in the witness is
+the caller's error, and is not noted either (ORACLE-4); only if an outcome was not recorded may another world have it.
 """
 
 from snapmerge.errors import OperationError

@@ -1,8 +1,30 @@
-"""The oracle's search: a way for a history to have come about, over every schedule.
+"""The oracle's search: whether any schedule explains a history.
 
-It goes depth first, and begins where the last thing was seen: of the sessions that have explained the history so far,
-one before each step, the last one first.  What was done wrong there is mostly wrong late.  The first of them is
-before the first step, so that in the end every schedule of every step has been tried.
+The problem.  A history is what a user did and saw, step by step.  The model is not deterministic: in which order I/O
+ends, and what a power cut leaves, is open.  A divergence may be called only if *no* choice, in this step or in any step
+before it, gives what was seen (ORACLE-1).  There are far too many choices to try them blindly.
+
+The search walks over pairs of a step's number and a ``Session``, which is a world with the operations under way in it.
+From such a pair ``_after`` gives every session in which the step has ended and its outcome was what was seen:
+``outcomes`` goes through the schedules of one operation, without those that can't make a difference
+(``schedules``, ``reductions``), and ``agreeing`` keeps those whose outcome fits.  A step whose outcome is not known
+keeps all (ORACLE-13).  Where a power cut has left a sector open, ``agreeing`` also fixes what it was read as, so that
+later reads must agree (ORACLE-3).  A session after the last step explains the history.
+
+The order is chosen for the two usual cases.
+
+*   The explanation differs from the witness only in the last few steps.  So the search begins at the last step, from
+    the session that the oracle has before it (``path``); if nothing explains the rest from there, at the step before,
+    and so on.  The first session of the path is the one before the first step: when that has failed as well, every
+    schedule of every step has been tried, so the verdict does not depend on the path.
+*   One schedule is as good as another.  So it goes depth first, and tries the canonical schedule of each step first.
+
+Each step begun at an earlier place leads to sessions that were met before; those are known to explain nothing
+(``_seen``) and are not entered again.
+
+The search ends with a path of sessions that explains all (the last is the new witness), with None when all has been
+tried, or with ``exhausted`` when the budget is used up, which is no verdict (ORACLE-6).  ``allowed`` collects the
+outcomes that the last step could have had, for the report (ORACLE-5).
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +60,7 @@ class Search:
         self._tried: set[int] = set()
 
     def run(self) -> tuple[list[Session | None], Session] | None:
-        """The sessions before each step, and that behind the last; None: none, or nobody knows (``exhausted``)."""
+        """The sessions before each step, and the one after the last; None: there are none, or ``exhausted`` is set."""
         try:
             for at in reversed(range(len(self.history))):
                 start = self._path[at]
@@ -50,7 +72,7 @@ class Search:
         return None
 
     def _from(self, start: Session, at: int) -> list[Session] | None:
-        """The sessions that explain all from step ``at`` on, the first of them given."""
+        """The sessions that explain all steps from ``at`` on, beginning with ``start``; None: there are none."""
         if (at, start) in self._seen:
             return None
         self._seen.add((at, start))
@@ -71,7 +93,7 @@ class Search:
         return None
 
     def _after(self, session: Session, at: int) -> Iterator[Session]:
-        """Every session that explains step ``at`` from here."""
+        """Every session that step ``at`` may lead to from here, with the outcome that was seen."""
         step = self.history[at]
         for result, after in self._results(session, step, at):
             if at + 1 == len(self.history):
@@ -79,7 +101,7 @@ class Search:
             yield from agreeing(asked(session, step.operation), result, step.outcome, after)
 
     def _results(self, session: Session, step: Step, at: int) -> Iterator[tuple[Result, Session]]:
-        """Every result of step ``at``; none where the operation makes no sense."""
+        """Every result of step ``at``, the canonical one first; none where the operation makes no sense."""
         operation = step.operation
 
         def enough(result: Result) -> bool:

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def is_claimed(d: Draft, merge: ConceptMerge, device: str, by: str | None) -> bool:
-    """Whether a live merge has the device as its destination, so that only its own device may write there."""
+    """Whether a live merge has the device as its destination: only its own device may write there (CONCEPT-13)."""
     return merge.claims and merge.destination == device and merge.device != by and rules_of(d).claims(merge)
 
 
@@ -33,7 +33,7 @@ def claims(_merge: ConceptMerge) -> bool:
 
 
 def in_use(d: Draft, target: Target) -> str | None:
-    """Why a merge can't claim its destination: somebody is writing to it, and it is not its device's already."""
+    """Why a merge can't claim its destination (CONCEPT-13): it is being written to, and not its device's already."""
     if not isinstance(target, ConceptMerge) or target.active or not rules_of(d).claims(target):
         return None
     others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device == target.device)
@@ -57,7 +57,10 @@ def _written(d: Draft, target: Target) -> tuple[str, ...]:
 
 
 def refuse(d: Draft, target: Target) -> str | None:
-    """Why a target can't be resumed: one COW device has one server.  A merge takes over from a suspended snapshot."""
+    """Why a target can't be resumed: one COW device has one server (CONCEPT-11).
+
+    A merge takes over from a suspended snapshot.
+    """
     for other in d.targets.values():
         if other.id == target.id or other.device == target.device:
             continue
@@ -80,7 +83,7 @@ def _same_cow(merge: ConceptMerge, other: Target) -> bool:
 
 
 def take_over(d: Draft, merge: ConceptMerge) -> bool:
-    """The suspended snapshot on the COW device is dead from now on; False: it has exceptions in the making still."""
+    """The suspended snapshot on the COW device is dead from now on (CONCEPT-11); False: it has pending exceptions."""
     for snap in [t for t in d.targets.values() if isinstance(t, SnapshotTarget) and _same_cow(merge, t)]:
         if snap.pending or snap.dropping:
             return False
@@ -97,5 +100,5 @@ def _kill(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def claim(d: Draft, merge: ConceptMerge) -> None:
-    """The resume of its device begins: from now on only its device writes to the destination."""
+    """The resume of its device begins: from now on only its device writes to the destination (CONCEPT-13)."""
     d.put(replace(merge, claims=True), over=merge)

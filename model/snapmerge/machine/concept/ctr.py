@@ -32,7 +32,10 @@ _NO_STORE: Final = "Failed to create snapshot exception store"
 
 
 def construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
-    """Constructs the target; its store is read when it is resumed.  Raises BadTable.  ``snapshot_merge_ctr``."""
+    """Constructs the target (CONCEPT-19); its store is read when it is resumed.  Raises BadTable.
+
+    Source: ``snapshot_merge_ctr``.
+    """
     device = request.device
     if len(line.args) < 4:
         raise BadTable("too few arguments")
@@ -58,7 +61,7 @@ def takes(store: Store) -> bool:
 
 
 def merges(d: Draft, merge: ConceptMerge) -> str | None:
-    """Why there can't be another merge; None: nobody else merges into the destination, above it or below."""
+    """Why there can't be another merge (CONCEPT-12); None: no other merges into the destination, above it or below."""
     others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device != merge.device)
     taken = any(_overlap(d, t.destination, merge.destination) for t in others)
     return "A snapshot is already merging." if taken else None
@@ -86,7 +89,7 @@ def chunks(sectors: int, chunk_size: int) -> int:
 
 
 def extent(merge: ConceptMerge, chunk: int) -> tuple[int, int]:
-    """The sectors of a chunk that are the target's: the first, and how many."""
+    """The sectors of a chunk that are the target's (CONCEPT-10): the first, and how many."""
     first = max(chunk_start(chunk, merge.chunk_size), merge.line.start)
     end = min(chunk_start(chunk + 1, merge.chunk_size), merge.line.start + merge.line.length)
     return first, end - first

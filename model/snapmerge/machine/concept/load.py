@@ -67,14 +67,14 @@ def recount(d: Draft, merge: ConceptMerge) -> ConceptMerge:
 
 
 def invalid(d: Draft, merge: ConceptMerge) -> bool:
-    """The snapshot was dropped: there is nothing to merge, and the device is its destination; True: that is all."""
+    """The store is invalid: there is nothing to merge, and the device is its destination (CONCEPT-17); True: always."""
     d.log("snapshots: Snapshot is marked invalid.")
     d.put(replace(merge, stage=Stage.IDLE, valid=False), over=merge)
     return True
 
 
 def load_failed(d: Draft, merge: ConceptMerge) -> None:
-    """Nobody knows what the device holds: it fails all I/O."""
+    """The store can't be read, so it is not known what the device holds: it fails all I/O (CONCEPT-15)."""
     d.log("snapshots: Exception store resume failed")
     d.put(replace(merge, stage=Stage.IDLE, broken=True), over=merge)
 

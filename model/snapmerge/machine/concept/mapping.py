@@ -63,9 +63,11 @@ def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
 
 
 def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
-    """A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either.
+    """Sends a read or write to where its chunk lives (CONCEPT-1).
 
-    Writes to them take turns: two at once could leave one of them in each.
+    A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either
+    (CONCEPT-21).  Writes to it take turns, since two at once could leave one of them in each home.  So a bio waits only
+    for the chunk at hand or for another write to its own (CONCEPT-9).
     """
     bio = piece.bio
     chunk = chunk_of(bio.sector, merge.chunk_size)
@@ -116,7 +118,7 @@ def to_destination(d: Draft, id: int, piece: Piece) -> None:
 
 
 def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:
-    """Has the snapshots on the destination save the chunk of ``sector``; True: that must be waited for."""
+    """Has the snapshots on the destination save the chunk of ``sector`` (CONCEPT-2); True: that must be waited for."""
     return snapshot_rules_of(d).origin_write(d, destination, sector, id)
 
 
@@ -134,7 +136,7 @@ def map_again(d: Draft, id: int) -> None:
 
 
 def second_leg(d: Draft, id: int, piece: Piece) -> None:
-    """A write has reached the first home of its chunk; the other comes next."""
+    """A write has reached the first home of its chunk; the other comes next (CONCEPT-21)."""
     if piece.then is not None:
         d.change(id, replace(piece, then=None), over=piece)
         bios.send(d, id, piece.then)

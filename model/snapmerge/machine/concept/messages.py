@@ -19,7 +19,7 @@ _LONG: Final = 2**64
 
 
 def message(d: Draft, target: Target, text: str) -> str | None:
-    """Takes a message; an errno, or None.  ``lookup CHUNK`` answers in the log, and every other does nothing."""
+    """Takes a message (CONCEPT-24); an errno, or None.  ``lookup CHUNK`` answers in the log; others do nothing."""
     words = text.split()
     if not isinstance(target, SnapshotTarget | ConceptMerge):
         return "EINVAL"
@@ -41,7 +41,7 @@ def _scan(word: str) -> int | None:
 
 
 def status(merge: ConceptMerge, first: int) -> str:
-    """Chunks done and chunks in all; ``first`` is the target's first chunk."""
+    """Chunks done and chunks in all (CONCEPT-23); ``first`` is the target's first chunk."""
     if merge.broken or merge.failed:
         return "Merge failed"
     if not merge.valid:

@@ -54,7 +54,7 @@ def new_sibling(d: Draft, origin: str) -> None:
 
 
 def stop(d: Draft, merge: ConceptMerge) -> None:
-    """Asks the worker to stop behind the chunk that it is at.  Source: ``snapshot_merge_presuspend``."""
+    """Asks the worker to stop after the chunk at hand (CONCEPT-8).  Source: ``snapshot_merge_presuspend``."""
     d.put(replace(merge, stopping=True), over=merge)
 
 
@@ -70,7 +70,7 @@ def presuspended(d: Draft, merge: ConceptMerge) -> None:
 
 
 def at_rest(d: Draft, merge: ConceptMerge) -> bool:
-    """Whether nothing of it is under way that a suspension waits for."""
+    """Whether nothing of it is under way that a suspension waits for (CONCEPT-7)."""
     under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING, Stage.ENDING)
     settled = rules_of(d).copies_settled(merge) and rules_of(d).work_settled(merge)
     return settled and merge.stage not in under_way

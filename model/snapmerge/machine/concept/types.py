@@ -134,6 +134,7 @@ def _status(_stack: Stack, rules: Rules, merge: ConceptMerge) -> tuple[str, ...]
 
 
 def _table(merge: ConceptMerge) -> tuple[str, ...]:
+    """The arguments of the table line (CONCEPT-23)."""
     return merge.destination, merge.cow, merge.store.letters, str(merge.store.chunk_size)
 
 

@@ -47,7 +47,7 @@ def schedule(d: Draft, id: int) -> None:
 
 
 def turn(d: Draft, id: int) -> None:
-    """The worker: takes the next chunk that has an exception; at the end, sees to it that the end lasts."""
+    """The worker: takes the next chunk that has an exception (CONCEPT-20); after the last one, records the end."""
     merge = concept_of(d, id)
     if merge is None:
         return
@@ -65,14 +65,14 @@ def turn(d: Draft, id: int) -> None:
 
 
 def _drain(d: Draft, merge: ConceptMerge) -> None:
-    """Goes on when nothing that reads or writes the chunk is on its way to the COW device."""
+    """Goes on when nothing that reads or writes the chunk is on its way to the COW device (CONCEPT-21)."""
     if merge.progress not in merge.tracked:
         d.put(replace(merge, stage=Stage.PROTECTING), over=merge)
         _protect(d, require_merge(d, merge.id))
 
 
 def _protect(d: Draft, merge: ConceptMerge) -> None:
-    """Has the snapshots on the destination save what the copy replaces; asked again until none needs to."""
+    """Has the snapshots on the destination save what the copy replaces (CONCEPT-2), again until none needs to."""
     sector, count = rules_of(d).extent(merge, merge.progress)
     step = min(merge.chunk_size, minimum_chunk_size(d, merge.destination))
     begin = sector - sector % step
@@ -90,7 +90,10 @@ def retry_protection(d: Draft) -> None:
 
 
 def _copy(d: Draft, merge: ConceptMerge, sector: int, count: int) -> None:
-    """Copies the chunk home, if both ends are inside their devices; else nothing is begun.  ``dm_kcopyd_copy``."""
+    """Copies the chunk to the destination, one at a time (CONCEPT-6), if both ends are inside their devices.
+
+    Source: ``dm_kcopyd_copy``.
+    """
     chunk = merge.progress
     new = lookup(merge.completed, chunk)
     if new is None:
@@ -106,7 +109,7 @@ def _copy(d: Draft, merge: ConceptMerge, sector: int, count: int) -> None:
 
 
 def copied(d: Draft, job: CopyJob, error: str | None) -> None:
-    """A copy has ended.  Source: ``merge_callback``."""
+    """A copy has ended; well or badly, the merge goes on or has failed (CONCEPT-5).  Source: ``merge_callback``."""
     merge = concept_of(d, job.target)
     if merge is None:
         return
@@ -121,7 +124,7 @@ def copied(d: Draft, job: CopyJob, error: str | None) -> None:
 
 
 def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
-    """The merge rests, which its status says; what waits for the chunk fails, and I/O goes on."""
+    """The merge has failed, which its status says (CONCEPT-16); writes that wait fail: every bio ends (CONCEPT-4)."""
     d.log(f"snapshots: {text}")
     d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=(), held=()), over=merge)
     for piece in (*merge.held, *merge.queued):
@@ -129,7 +132,7 @@ def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
 
 
 def not_submitted(d: Draft, merge: ConceptMerge) -> None:
-    """A copy that could not be begun has failed."""
+    """A copy that could not be begun has failed (CONCEPT-16)."""
     rules_of(d).copy_failed(d, merge, "Failed merge operation")
 
 
@@ -146,15 +149,15 @@ def _end(d: Draft, merge: ConceptMerge) -> None:
 
 
 def flush(d: Draft, merge: ConceptMerge) -> None:
-    """Makes the copies durable before anything says that they are."""
+    """Makes the copies durable before their end is recorded (CONCEPT-22, CONCEPT-3)."""
     d.put(replace(merge, stage=Stage.FLUSHING), over=merge)
     bios.send(d, d.begin(ConceptIo(merge.id, ConceptStep.FLUSH)), Bio(Op.FLUSH, merge.destination))
 
 
 def record(d: Draft, merge: ConceptMerge) -> None:
-    """Records on the COW device that it is over: a store without exceptions has nothing to merge.
+    """Records the end on the COW device: a store without exceptions has nothing to merge (CONCEPT-22, CONCEPT-3).
 
-    Exceptions outside of the target would be lost by that: then it can't be recorded, and has failed.
+    Exceptions outside of the target would be lost by that: then the merge has failed (CONCEPT-18).
     """
     if any(not merge.covers(old) for old, _ in pairs(merge.completed)):
         rules_of(d).copy_failed(d, merge, "There are exceptions outside of the target")
@@ -175,7 +178,7 @@ def released(d: Draft, merge: ConceptMerge) -> None:
 
 
 def _ended(d: Draft, merge: ConceptMerge) -> None:
-    """Tells the end when nothing that began before it is on its way to the COW device, which may go then."""
+    """Raises the completion event once no I/O to the COW device is in flight (CONCEPT-22): it may be removed then."""
     if merge.tracked:
         return
     d.put(replace(merge, stage=Stage.IDLE, held=()), over=merge)
@@ -186,7 +189,7 @@ def _ended(d: Draft, merge: ConceptMerge) -> None:
 
 
 def announce(d: Draft, merge: ConceptMerge, *, merged: bool) -> None:
-    """Raises the event of the end, once, and only if there was something to merge."""
+    """Raises the event of the end, once, and only if there was something to merge (CONCEPT-14)."""
     if merged:
         d.raise_event(merge.device)
 

@@ -38,7 +38,7 @@ __all__ = [
 
 
 def send(d: Draft, id: int, bio: Bio) -> None:
-    """Sends a bio to a disk or device on behalf of work ``id``, which ``complete`` will hear of, never at once."""
+    """Sends a bio to a disk, or to a device (DEV-17), on behalf of work ``id``; ``complete`` ends it, never at once."""
     if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
         d.end_later(id, "EIO")
     elif bio.where in d.devices:
@@ -50,7 +50,10 @@ def send(d: Draft, id: int, bio: Bio) -> None:
 
 
 def enter(d: Draft, work: DeviceBio) -> None:
-    """A bio arrives at a mapped device, which refuses it, holds it back, or lets it in."""
+    """A bio arrives at a mapped device, which refuses it, holds it back (DEV-2), or lets it in.
+
+    A device without a live table fails every bio (DEV-6, DEV-21).
+    """
     id = d.begin(work)
     device = d.device(work.bio.where)
     if d.rules.claiming and _is_claimed(d, work.bio, work.parent):
@@ -106,7 +109,7 @@ def release_deferred(d: Draft, name: str) -> None:
 
 
 def wake_done(d: Draft, id: int, wake: Wake, _error: str | None, _data: bytes) -> None:
-    """Lets in the first deferred bio, unless I/O is held back again by now.  Source: ``dm_wq_work``."""
+    """Lets in the first deferred bio (DEV-2), unless I/O is held back again by now.  Source: ``dm_wq_work``."""
     d.end(id)
     device = d.devices.get(wake.device)
     if device is None or device.held or not device.deferred:
@@ -145,7 +148,7 @@ def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
 
 
 def _map_first(d: Draft, id: int, bio: Bio) -> None:
-    """Maps as much of the bio as one target takes at once; the rest is queued to be mapped later."""
+    """Maps as much of the bio as one target takes at once (DEV-11); the rest is queued to be mapped later."""
     target = _target_at(d, bio)
     work = _device_bio(d, id)
     if target is None:
@@ -203,7 +206,10 @@ def retry(d: Draft, id: int) -> None:
 
 
 def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
-    """Work has been carried out, well (``error`` None) or badly (an errno's name)."""
+    """Work has been carried out, well (``error`` None) or badly (an errno's name).
+
+    Every class of work has a function that ends it, so none is left waiting (DEV-5).
+    """
     work: Work = d.work[id]
     d.rules.done[type(work)](d, id, work, error, data)
 
@@ -250,7 +256,10 @@ def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
 
 
 def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
-    """The error that the submitter of a bio gets.  Source: ``blkdev_issue_discard``, which hides one of them."""
+    """The error that the submitter of a bio gets; a discard hides that it is not supported any more (DEV-22).
+
+    Source: ``blkdev_issue_discard``.
+    """
     hidden = work.parent == SUBMITTER and work.bio.op is Op.DISCARD and error == "EOPNOTSUPP"
     return None if hidden else error
 

@@ -1,15 +1,17 @@
 """What a user asks of devices: create, load, suspend, resume, remove, message.
 
 Some of it takes time.  Such a request stays in the stack, and ``progress`` takes it a step further when it can.
-Requests of one device are served one at a time, in their order (the kernel's ``suspend_lock``); loads are not among
-them.
+Requests of one device are served one at a time, in their order (the kernel's ``suspend_lock``, DEV-19); loads are not
+among them.
 
 Suspend: ask the targets to stop what they do by themselves (``presuspend``) and wait until they have (``at_rest``);
 hold back new I/O; wait until no bio is in the device; tell the targets (``postsuspend``).
 
-Resume: suspend the device if it is not; make the inactive table live; ask each target whether it can be resumed
-(``preresume``) before resuming any; resume them one after the other; let I/O flow; destroy the old table.  If a target
-refuses, the new table is live and the device stays suspended.
+Resume (``ResumeStage``, with the table ``RESUME``): suspend the device if it is not; make the inactive table live; ask
+each target whether it can be resumed (``preresume``) before resuming any; resume them one after the other; let I/O
+flow; destroy the old table.  If a target refuses, the new table is live and the device stays suspended.  The old table
+goes last because bios of other devices may still wait for an exception of one of its targets, which must be done first
+(DEV-15).
 
 Remove: destroy the inactive table, suspend, take the live table out, destroy it.
 
@@ -32,6 +34,7 @@ from snapmerge.records import replace
 __all__ = ["RESUME", "ResumeTrigger", "create", "load", "message", "progress", "remove", "resume", "suspend"]
 
 _UNKNOWN = "ENXIO"
+"""The error of what is asked of a device that does not exist (DEV-12)."""
 
 
 class ResumeTrigger(Enum):
@@ -65,7 +68,7 @@ RESUME: Final = Transitions(
 
 
 def create(d: Draft, token: int, name: str) -> None:
-    """Makes a device without a table.  It is not suspended."""
+    """Makes a device without a table (DEV-6), unless the name is taken (DEV-12).  It is not suspended."""
     if name in d.devices:
         d.reply(token, "EBUSY")
         return
@@ -74,7 +77,7 @@ def create(d: Draft, token: int, name: str) -> None:
 
 
 def load(d: Draft, event: LoadTable) -> None:
-    """Begins to construct an inactive table.  A loop of devices is refused: a kernel takes it, and hangs or dies."""
+    """Begins to construct an inactive table (DEV-7).  A loop of devices is refused (DEV-18)."""
     lines = parse_table(event.table)
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
@@ -98,7 +101,7 @@ def suspend(d: Draft, event: SuspendDevice) -> None:
 
 
 def resume(d: Draft, event: ResumeDevice) -> None:
-    """Begins to resume a device, with the inactive table if there is one."""
+    """Begins to resume a device, with the inactive table if there is one; there may be nothing to resume (DEV-8)."""
     device = d.devices.get(event.device)
     if device is None:
         d.reply(event.token, _UNKNOWN)
@@ -111,7 +114,7 @@ def resume(d: Draft, event: ResumeDevice) -> None:
 
 
 def remove(d: Draft, event: RemoveDevice) -> None:
-    """Begins to remove a device, unless it is open."""
+    """Begins to remove a device, unless it is open (DEV-9, DEV-20)."""
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
     elif _in_use(d, event.device):
@@ -122,7 +125,7 @@ def remove(d: Draft, event: RemoveDevice) -> None:
 
 
 def _take_name(d: Draft, name: str, token: int) -> str:
-    """Frees the name at once, however long the removal takes.  Source: ``__hash_remove``.
+    """Frees the name at once, however long the removal takes (DEV-23).  Source: ``__hash_remove``.
 
     What is left of the device, and the requests that it has, go by a name that no user can write.
     """
@@ -140,7 +143,7 @@ def _take_name(d: Draft, name: str, token: int) -> str:
 
 
 def _in_use(d: Draft, name: str) -> bool:
-    """Whether a table refers to the device, or a user's bio is in it."""
+    """Whether a table refers to the device, or a user's bio is in it (DEV-9, DEV-20)."""
     below = {n for t in d.targets.values() for n in tables.lower_names(d, t)}
     user_bios = (w for w in d.work.values() if isinstance(w, DeviceBio))
     return name in below or any(w.parent == SUBMITTER and w.bio.where == name for w in user_bios)
@@ -183,7 +186,7 @@ def _advance(d: Draft, token: int) -> bool:
 
 
 def _first(d: Draft, device: str) -> int | None:
-    """The oldest request of a device, for which its others wait.  Source: ``suspend_lock``."""
+    """The oldest request of a device, for which its others wait (DEV-19).  Source: ``suspend_lock``."""
     return next((r.token for r in d.requests if r.device == device and not isinstance(r, Load)), None)
 
 
@@ -200,7 +203,7 @@ def _advance_suspending(d: Draft, request: Suspending) -> bool:
 
 
 def _come_to_rest(d: Draft, name: str) -> bool:
-    """Takes one step towards suspension; False: it must wait."""
+    """Takes one step towards suspension; False: it must wait.  The last is when no bio is in the device (DEV-3)."""
     device = d.device(name)
     if not device.resting:
         if not _stopped(d, device.live):
@@ -236,6 +239,7 @@ def _resume_after(request: Resuming, trigger: ResumeTrigger) -> Resuming:
 
 
 def _advance_resuming(d: Draft, request: Resuming) -> bool:
+    """Takes one step of a resume, which suspends the device first (DEV-8)."""
     match request.stage:
         case ResumeStage.SUSPENDING if d.device(request.device).suspended:
             return _swap(d, request)
@@ -254,7 +258,7 @@ def _advance_resuming(d: Draft, request: Resuming) -> bool:
 
 
 def _swap(d: Draft, request: Resuming) -> bool:
-    """Makes the inactive table live, and asks its targets whether they can be resumed."""
+    """Makes the inactive table live (DEV-7), if it fits (DEV-13), and asks its targets whether they can be resumed."""
     device = d.device(request.device)
     old: tuple[int, ...] = ()
     problem = tables.too_small(d, device.inactive)
@@ -293,7 +297,7 @@ def _resume_next(d: Draft, request: Resuming) -> bool:
 
 
 def _let_io_flow(d: Draft, request: Resuming) -> bool:
-    """All targets are resumed: the device is no longer suspended, and bios that were held back are let in."""
+    """All targets are resumed: the device is no longer suspended, and bios that were held back are let in (DEV-2)."""
     device = d.device(request.device)
     d.change_request(_resume_after(request, ResumeTrigger.ALL_RESUMED), over=request)
     d.put_device(replace(device, suspended=False, held=device.held - 1), over=device)
@@ -305,7 +309,7 @@ def _let_io_flow(d: Draft, request: Resuming) -> bool:
 
 
 def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
-    """Destroys the targets that the request leaves; when all are gone it has ended."""
+    """Destroys the targets of the old table (DEV-7); the request ends when all are gone (DEV-15)."""
     left = tuple(id for id in request.old if not tables.destroy(d, id))
     if left:
         d.change_request(replace(request, old=left), over=request)

@@ -62,7 +62,7 @@ def resume(_d: Draft, _request: Resuming, _target: Target) -> Progress:
 
 
 def message(_d: Draft, _target: Target, _text: str) -> str | None:
-    """It takes no messages."""
+    """It takes no messages (DEV-10)."""
     return "EINVAL"
 
 
@@ -82,7 +82,7 @@ def one_clone(_target: Target, _bio: Bio) -> int:
 
 
 def no_discards(_target: Target, bio: Bio) -> int:
-    """It takes every bio but discards, once."""
+    """It takes every bio but discards, once (ORIGIN-8)."""
     return 0 if bio.op is Op.DISCARD else 1
 
 

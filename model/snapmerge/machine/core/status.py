@@ -9,7 +9,7 @@ __all__ = ["status_line", "table_line"]
 
 
 def status_line(stack: Stack, rules: Rules, device: str) -> str:
-    """``START LEN TARGET STATUS`` of every live target of a device, separated by ``; ``."""
+    """``START LEN TARGET STATUS`` of every live target of a device, separated by ``; ``; empty without one (DEV-6)."""
     targets = [stack.targets[id] for id in stack.devices[device].live]
     words = [rules.by_class[type(target)].status(stack, rules, target) for target in targets]
     return "; ".join(print_line(replace(t.line, args=args)) for t, args in zip(targets, words, strict=True))

@@ -1,16 +1,37 @@
 """The machine's one function: ``step(stack, event, rules) -> (stack, effects)``.
 
-Everything that changes a stack goes through here.  ``step`` makes a ``Draft`` of the stack, applies the event to it,
-makes the transitions that this has given rise to (work that ended at once, merges that ask again, requests that can
-come further), and returns what the draft has become, with the effects that were asked for, in their order.  If the
-event can't happen it raises, and nothing has changed.
+The problem.  In a kernel many threads run device-mapper's code: those that submit bios, those that finish I/O, kcopyd,
+workers, and ioctls.  What can be seen depends on the order in which they meet.  A model must be able to take every such
+order, to stop between any two steps, and to go back.  So the machine has no threads and does no I/O.  The whole of
+device-mapper is one immutable value, the ``Stack``; ``step`` says what it becomes by one event, and which I/O it asks
+for.  When and in which order that I/O ends is decided outside (``snapmerge.world``).
 
-The event is one of two kinds.  A user's or the environment's wish (``SubmitBio``, ``LoadTable``, ``SuspendDevice``,
-...) begins something.  ``Finished`` says that an effect has been carried out; ``bios.complete`` finds the work that
-waits for it by the effect's id, and calls the function that the rules have for that class of work.  All in between is
-``map`` functions of targets, and what they keep until an exception or a copy is done.
+Events are of two kinds.  One begins something: a bio is submitted, a table is loaded, a device is resumed.  The other,
+``Finished``, says that an effect has been carried out.  All work in flight is in ``Stack.work``, by id, and an effect
+carries the id of the work that waits for it.  So a thread that waits in the kernel is here a value in ``work``, in a
+device's ``deferred``, in a target, or in ``requests``.
 
-Nothing here blocks, reads or writes.  The order in which effects finish is the environment's (``snapmerge`` 's world).
+A step, in its order:
+
+1.  ``_apply`` makes a ``Draft`` of the stack and gives the event to the function that it is for.  For ``Finished`` that
+    is ``bios.complete``, which looks the work up and calls what the rules have for its class.
+2.  ``_carry_on`` makes the transitions that have become possible, until there are none: work that has ended without an
+    effect (``ended``, such as a bio beyond the end of a disk, or in a lower device that has finished it), transitions
+    that were put off (``deferred``: merges that look again), and at last a step of a request (``devices.progress``).
+    These wait for the end of the present transition, so that no function is ever called back by one that it has
+    called, as the kernel wakes a thread that runs later.
+3.  The draft becomes the new stack, and the effects are returned in the order in which they were asked for.
+
+If the event can't happen, ``step`` raises, and as only the draft has changed, nothing has (DEV-4).
+
+So one event makes as much happen as can happen without waiting.  What the kernel does under a lock, or on one thread
+without waiting, is one step here.  What another thread does later is asked for as an effect, too (``Requeue``), so that
+every other event can come before it.
+
+What a target does with a bio is its own (``draft.TargetType``, the kernel's ``struct target_type``).  ``bios`` takes
+bios apart and puts their ends together, ``devices`` and ``tables`` do what a user asks of devices, ``kcopyd`` copies.
+
+Source: dm.c (``dm_submit_bio``, ``clone_endio``, ``dm_suspend``, ``dm_resume``), dm-table.c, dm-ioctl.c, dm-kcopyd.c.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +71,7 @@ def step(stack: Stack, event: Event, rules: Rules) -> tuple[Stack, tuple[Effect,
     """What the stack becomes when this happens, and what it asks for and says, in this order.
 
     Raises:
-        EventError: the event can't happen now; the driver is at fault.
+        EventError: the event can't happen now; the driver is at fault (DEV-4).
         OperationError: a table line is not in the form START LENGTH TARGET ARGS.
     """
     d = Draft(stack, rules)

@@ -47,6 +47,10 @@ def advance_load(d: Draft, request: Load) -> None:
 
 
 def _complete(d: Draft, request: Load) -> None:
+    """Makes the table the inactive one, in place of another (DEV-7).
+
+    It is refused if its device has gone meanwhile (DEV-19), or if it does not fit and is the device's first (DEV-13).
+    """
     device = d.devices.get(request.device)
     if device is None or device.is_nameless:
         refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
@@ -62,7 +66,7 @@ def _complete(d: Draft, request: Load) -> None:
 
 
 def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
-    """Constructs one target; True: it is still reading its metadata.  Raises BadTable."""
+    """Constructs one target; True: it is still reading its metadata.  Raises BadTable (CTOR-3)."""
     end = sum(before.length for before in request.lines[: len(request.built)])
     if line.length == 0:
         raise BadTable("zero-length target")
@@ -90,7 +94,7 @@ def target_built(d: Draft, target: Target) -> None:
 
 
 def refuse(d: Draft, request: Load, bad: BadTable) -> None:
-    """Refuses the table: destroys what was built of it, and changes nothing else."""
+    """Refuses the table: destroys what was built of it, and changes nothing else (DEV-1)."""
     for id in reversed(request.built):
         destroy(d, id)
     d.end_request(request, bad.errno, bad.text)
@@ -113,8 +117,9 @@ def destroy(d: Draft, id: int) -> bool:
 def open_lower(d: Draft, device: str, name: str, problem: str) -> str:
     """The disk or device of this name, for a table of ``device``.  Raises BadTable with the text ``problem``.
 
-    A device can't be below itself, and is no block device before it has got its first table, or when its removal has
-    begun.
+    A device can't be below itself, and is no block device before it has got its first table (DEV-21), or when its
+    removal has begun (DEV-23).
+
     Source: ``dm_get_device``, ``dm_setup_md_queue``.
     """
     if name == device:
@@ -135,7 +140,7 @@ def lower_names(d: Draft, target: Target) -> tuple[str, ...]:
 
 
 def is_above(d: Draft, name: str, device: str) -> bool:
-    """Whether ``device`` is somewhere below ``name``, by any table, live or not."""
+    """Whether ``device`` is somewhere below ``name``, by any table, live or not (DEV-17, DEV-18)."""
     below = {lower for target in d.targets.values() if target.device == name for lower in lower_names(d, target)}
     return device in below or any(is_above(d, lower, device) for lower in below)
 
@@ -151,10 +156,11 @@ def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
 
 
 def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:
-    """Why a table does not fit: a target reaches beyond the end of its lower device; None: all fit.
+    """Why a table does not fit: a target reaches beyond the end of its lower device; None: all fit (DEV-13).
 
     The kernel asks when a device gets its first table, and from then on only when a table becomes live.  A device
     without a table has no size that it could ask for.
+
     Source: ``dm_calculate_queue_limits``, ``device_area_is_invalid``.
     """
     for id in ids:

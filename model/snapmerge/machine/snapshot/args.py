@@ -29,7 +29,10 @@ class Features:
 
 
 def parse_features(args: tuple[str, ...]) -> Features:
-    """The features among the arguments from the fifth on.  Raises BadTable.  Source: ``parse_snapshot_features``."""
+    """The features among the arguments from the fifth on (CTOR-7).  Raises BadTable (CTOR-1, rows 2 to 4).
+
+    Source: ``parse_snapshot_features``.
+    """
     if not args:
         return Features()
     count = int(args[0]) if re.fullmatch(r"[0-9]{1,9}", args[0]) else 99
@@ -55,8 +58,8 @@ def parse_features(args: tuple[str, ...]) -> Features:
 def parse_store(kind: str, chunk_size: str) -> Store | None:
     """The store that two arguments ask for; None when the kernel refuses them, which it does with one text for all.
 
-    The first letter selects the type, the second is the persistent store's option; a chunk size of 0 means "not
-    supplied".
+    The first letter selects the type, the second is the persistent store's option (CTOR-5); a chunk size of 0 means
+    "not supplied" (CTOR-6).
     """
     size = _parse_chunk_size(chunk_size)
     if size is None:
@@ -71,6 +74,7 @@ def parse_store(kind: str, chunk_size: str) -> Store | None:
 
 
 def _parse_chunk_size(word: str) -> int | None:
+    """The chunk size in sectors; None: it is not one that a store may have (CTOR-6)."""
     if not re.fullmatch(r"\+?[0-9]+", word, re.ASCII) or len(word) > 19:
         return None
     size = int(word)

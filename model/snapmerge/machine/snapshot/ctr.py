@@ -31,7 +31,12 @@ _NOT_READ = "Failed to read snapshot metadata"
 
 
 def construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> bool:
-    """Makes a ``snapshot`` or ``snapshot-merge``; True: it reads its store.  Raises BadTable."""
+    """Makes a ``snapshot`` or ``snapshot-merge``, and registers it (DEV-14); True: it reads its store.
+
+    One that takes over by a handover reads nothing (CTOR-2).  A transient store has nothing to read (STORE-21).
+
+    Raises BadTable (CTOR-1).
+    """
     snap = _checked(d, id, request, line)
     handover = wants_handover(d, snap)
     problem = rules_of(d).admit(d, snap)
@@ -55,7 +60,7 @@ def construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> boo
 
 
 def _checked(d: Draft, id: int, request: Load, line: TableLine) -> SnapshotTarget:
-    """The target, when nothing is wrong with its arguments.  Raises BadTable."""
+    """The target, when nothing is wrong with its arguments.  Raises BadTable (CTOR-1, rows 1 to 9)."""
     if len(line.args) < 4:
         raise BadTable("requires 4 or more arguments")
     features = parse_features(line.args[4:])
@@ -103,6 +108,10 @@ def load_step(d: Draft, snap: SnapshotTarget, io: StoreIo, error: str | None, da
 
 
 def _header_read(d: Draft, snap: SnapshotTarget, store: Persistent, header: Header) -> None:
+    """Makes a new store (STORE-10), refuses what is none (STORE-12), or takes the header's chunk size (STORE-11).
+
+    A store that is invalid stays so (STORE-5), and its exceptions are not read (STORE-13).
+    """
     if header.magic == 0:
         snap = d.put(replace(snap, store=store.blank()), over=snap)
         store_io.write_header(d, snap, StoreStep.NEW_HEADER)
@@ -137,6 +146,7 @@ def _read_area(d: Draft, snap: SnapshotTarget, store: Persistent, area: int) -> 
 
 
 def _area_loaded(d: Draft, snap: SnapshotTarget, store: Persistent, data: bytes) -> None:
+    """Takes in an area, and reads the next if it is full (STORE-14)."""
     records = decode_records(data)
     completed = snap.completed
     for old, new in records:
@@ -153,7 +163,7 @@ def _area_loaded(d: Draft, snap: SnapshotTarget, store: Persistent, data: bytes)
 
 
 def finish_load(d: Draft, snap: SnapshotTarget) -> None:
-    """The store is loaded; the target is complete."""
+    """The store is loaded (STORE-15); the target is complete."""
     store = snap.store
     if isinstance(store, Persistent):
         store = store.loaded()
@@ -162,6 +172,7 @@ def finish_load(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _load_failed(d: Draft, snap: SnapshotTarget, errno: str) -> None:
+    """Refuses the table (CTOR-1, row 13); nothing has been written to a store that is refused (DEV-1)."""
     request = tables.loading(d, snap)
     _forget(d, snap)
     tables.refuse(d, request, BadTable(f"{snap.line.target}: {_NOT_READ}", errno))

@@ -1,12 +1,29 @@
 """Handover: exceptions and store move from a snapshot to the target that takes its place.
 
-A table line that names the origin and the COW device of a snapshot that is in use makes a target without exceptions,
-the *destination*.  The snapshot in use is the *source*.  When the destination is resumed, with the source suspended,
-it takes over the store and the exceptions, and the source is dead from then on (MERGE-20 and following in
-specs/merge.md).  This is how a snapshot becomes a ``snapshot-merge`` without a moment in which its exceptions are not
-served.
+The problem.  A snapshot in use is to become a ``snapshot-merge``, or to get another table.  Its exceptions and its next
+free chunk are in memory, and two targets that serve one COW device would give out the same chunks.  So the new target
+must not load the store from disk; it must get it from the old target, at a moment when neither is at work.
 
-Source: ``snapshot_preresume``, ``__handover_exceptions``, ``__validate_exception_handover`` in dm-snap.c.
+Two targets with the same origin and COW device are a pair.  The one that is active is the *source*; the other is the
+*destination* (``registry.sharing_cow``).  What happens to them, in this order:
+
+1.  The destination is constructed while the source is active (``wants_handover``).  It reads nothing, and has chunk
+    size 0 (CTOR-2).  A third target on this COW device is refused; so is a merge, if the origin has one (MERGE-29).
+2.  The source's device is suspended: no bio is in it.
+3.  The destination's device is resumed.  ``preresume`` refuses that while the source's device is not suspended, and
+    refuses to resume the source while there is a destination (MERGE-25).  Either can be tried again.
+4.  ``resume`` makes sure that no exception is pending, and calls ``hand_over``: table of exceptions, store, validity
+    and overflow flag move to the destination (MERGE-24).  The source is invalid from now on; it fails all I/O, and can
+    be removed at any time.
+
+If the source is destroyed before step 4, the exceptions are gone, and the destination is invalid (MERGE-26,
+``resume.destroy_snapshot``).
+
+Pending exceptions do not move.  The source has none by then: no bio is in its suspended device, and the device that
+acts as the origin, whose writes make exceptions too, is kept quiet (``acting_origin``, MERGE-27).
+
+Source: ``snapshot_ctr``, ``__find_snapshots_sharing_cow``, ``__validate_exception_handover``, ``snapshot_preresume``,
+``__handover_exceptions`` in dm-snap.c.
 """
 
 from snapmerge.format.exceptions import NO_EXCEPTIONS
@@ -23,7 +40,10 @@ NO_MERGE = "Snapshot exception store does not support snapshot-merge."
 
 
 def wants_handover(view: View, snap: SnapshotTarget) -> bool:
-    """Whether the new target takes its exceptions over from an active one.  Raises BadTable."""
+    """Whether the new target takes its exceptions over from an active one (CTOR-1, rows 10 to 12; MERGE-29).
+
+    Raises BadTable.
+    """
     source, destination, count = sharing_cow(view, snap)
     if count == 2 or destination is not None:
         raise BadTable("Snapshot cow pairing for exception table handover failed")
@@ -37,7 +57,7 @@ def wants_handover(view: View, snap: SnapshotTarget) -> bool:
 
 
 def preresume(d: Draft, snap: SnapshotTarget) -> str | None:
-    """Why a snapshot can't be resumed now.  Source: ``snapshot_preresume``."""
+    """Why a snapshot can't be resumed now (MERGE-25).  Source: ``snapshot_preresume``."""
     source, destination, _ = sharing_cow(d, snap)
     if source is None or destination is None:
         return None
@@ -49,7 +69,10 @@ def preresume(d: Draft, snap: SnapshotTarget) -> str | None:
 
 
 def acting_origin(view: View, snap: SnapshotTarget) -> str | None:
-    """The other device through which the origin is written: a live ``snapshot-origin``, else a ``snapshot-merge``."""
+    """The other device through which the origin is written: a live ``snapshot-origin``, else a ``snapshot-merge``.
+
+    None: there is none, or it is the snapshot's own.  Source: ``snapshot_resume``.
+    """
     origins = (t for _, t in sorted(view.targets.items()) if isinstance(t, OriginTarget))
     name = next((t.device for t in origins if t.acting and t.lower == snap.origin), None)
     if name is None:
@@ -58,7 +81,10 @@ def acting_origin(view: View, snap: SnapshotTarget) -> str | None:
 
 
 def hand_over(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
-    """Moves exceptions and store to the new target; the old one is dead from now on.  ``__handover_exceptions``."""
+    """Moves exceptions and store to the new target; the old one is invalid from now on (MERGE-24).
+
+    Source: ``__handover_exceptions``.
+    """
     store = replace(source.store, overflow=destination.store.overflow)
     taken = replace(
         destination,

@@ -130,10 +130,7 @@ MERGE: Final = Transitions(
         (_P.COMMITTING, _T.FAILED): _P.IDLE,
     },
 )
-"""The phases of a merge, which has one I/O under way at most, that of its phase (MERGE-30).
-
-A failed merge is IDLE like one that was stopped: a resume starts either again.
-"""
+"""The phases of a merge.  A failed merge is IDLE like one that was stopped: a resume starts either again."""
 
 
 def merge_of(snap: SnapshotTarget) -> Merge:

@@ -24,7 +24,7 @@ __all__ = ["construct_origin", "do_origin", "map_origin", "origin_max_io_len", "
 
 
 def construct_origin(d: Draft, id: int, request: Load, line: TableLine) -> bool:
-    """Makes a ``snapshot-origin``.  Raises BadTable.  Source: ``origin_ctr``."""
+    """Makes a ``snapshot-origin`` (CTOR-4).  Raises BadTable.  Source: ``origin_ctr``."""
     if len(line.args) != 1:
         raise BadTable("origin: incorrect number of arguments")
     lower = tables.open_lower(d, request.device, line.args[0], "Cannot get target device")
@@ -33,12 +33,15 @@ def construct_origin(d: Draft, id: int, request: Load, line: TableLine) -> bool:
 
 
 def origin_max_io_len(_d: Draft, target: OriginTarget, bio: Bio) -> int:
-    """No write crosses a border of the smallest chunks.  Source: ``dm_accept_partial_bio`` in ``origin_map``."""
+    """No write crosses a border of the smallest chunks (ORIGIN-7).
+
+    Source: ``dm_accept_partial_bio`` in ``origin_map``.
+    """
     return target.boundary - bio.sector % target.boundary if bio.is_write else bio.count
 
 
 def map_origin(d: Draft, id: int, target: OriginTarget, piece: Piece) -> None:
-    """Reads and flushes go down; writes ask the snapshots first."""
+    """Reads and flushes go to the origin (ORIGIN-8); writes ask the snapshots first."""
     bio = piece.bio.to(target.lower, piece.bio.sector)
     d.change(id, replace(piece, bio=bio), over=piece)
     if bio.op is Op.FLUSH or not bio.is_write:
@@ -48,12 +51,12 @@ def map_origin(d: Draft, id: int, target: OriginTarget, piece: Piece) -> None:
 
 
 def retry_origin(d: Draft, id: int, _target: object, piece: Piece) -> None:
-    """A write that has waited for an exception asks again; it is remapped to the origin already."""
+    """A write that has waited for an exception asks all snapshots again (ORIGIN-6); it has been remapped already."""
     do_origin(d, id, piece.bio.where)
 
 
 def do_origin(d: Draft, id: int, origin: str) -> None:
-    """Sends a write, already remapped to the origin, when no snapshot needs the old content any more."""
+    """Sends a write, already remapped to the origin, when no snapshot needs the old content any more (ORIGIN-1)."""
     bio = d.piece(id).bio
     if not rules_of(d).origin_write(d, origin, bio.sector, id):
         bios.send(d, id, bio)
@@ -63,8 +66,10 @@ def origin_write(d: Draft, origin: str, sector: int, id: int | None) -> bool:
     """Has every snapshot that needs it copy the chunk of ``sector``; True: the write must wait for that.
 
     The piece ``id`` is queued on the first exception met, which is that of the largest chunk, and comes back here
-    when it is done.  That exception is started last, to give the others a head start.  ``id`` None: a merge asks, which
-    waits by itself.  Source: ``__origin_write``.
+    when it is done.  That exception is started last, to give the others a head start (ORIGIN-6).  It waits as well
+    while a snapshot's header is written (ORIGIN-5).  ``id`` None: a merge asks, which waits by itself.
+
+    Source: ``__origin_write``.
     """
     must_wait = False
     last: tuple[int, int] | None = None
@@ -86,7 +91,12 @@ def origin_write(d: Draft, origin: str, sector: int, id: int | None) -> bool:
 
 
 def _needed_chunk(d: Draft, snap: SnapshotTarget, sector: int) -> int | None:
-    """The chunk whose exception a write to ``sector`` must wait for; it is pending then, new or not."""
+    """The chunk, of this snapshot's size (ORIGIN-10), whose exception a write must wait for; it is pending then.
+
+    Not asked are a merge, a snapshot whose table ends before the write (ORIGIN-9), one that is invalid, and one that
+    was not resumed yet (SNAP-3).  A snapshot without room becomes invalid, also with ``PO`` (ORIGIN-4, SNAP-5), and
+    also if it is a merge that asks (MERGE-13).
+    """
     if snap.merge is not None or sector >= snap.table_size:
         return None
     if not snap.valid or not snap.active or snap.dropping:

@@ -44,7 +44,9 @@ def snapshots_of(view: View, origin: str) -> list[SnapshotTarget]:
 
 
 def register(d: Draft, snap: SnapshotTarget) -> None:
-    """Puts the snapshot in its place among those of its origin: largest chunks first, after its equals."""
+    """Puts the snapshot in its place among those of its origin (DEV-14): largest chunks first, after its equals
+    (ORIGIN-6).
+    """
     others = [s for s in snapshots_of(d, snap.origin) if s.id != snap.id]
     size = snap.store.chunk_size
     at = next((i for i, s in enumerate(others) if s.store.chunk_size < size), len(others))
@@ -53,7 +55,7 @@ def register(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def unregister(d: Draft, snap: SnapshotTarget) -> None:
-    """Takes the snapshot out: no origin write asks it any more."""
+    """Takes the snapshot out: no origin write asks it any more (DEV-14)."""
     left = tuple(id for id in registered_ids(d, snap.origin) if id != snap.id)
     if left:
         d.shared = d.shared.set(snap.origin, left)

@@ -1,17 +1,32 @@
 """How snapshots, merges and origins are suspended, resumed and destroyed.
 
-The resume of a snapshot is the moment of a handover, and of its first registration with effect.  No exception may be
-in the making then, so the device through which the origin is written (``acting_origin``) is kept quiet: its I/O is
-held back, its merge is stopped, and both continue afterwards (MERGE-27).  So a resume comes in steps
-(``SnapshotResume``):
+The problem.  When a snapshot is resumed it takes over from another target, if it has to (``handover``), and from then
+on writes to the origin have to ask it.  Both must happen while no write to the origin is under way: an exception that
+is pending would stay with the old target, and a write that has asked the snapshots already would not ask the new one.
+But writes to the origin come through another device, which is not suspended, and which may be a merge that works by
+itself.
 
-1.  If another device acts as the origin: hold back its I/O, ask its merge to stop.
-2.  When it is quiet: hand over, let it continue, become active, and start the merge, if it is one.
-3.  A ``snapshot-merge`` is resumed when its merge has come to its first copy, or has ended: ``start_merge`` runs on the
-    thread that resumes.
+So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RESUME`` is the table of all transitions:
+
+*   BEGUN: ``resume_snapshot`` looks for the device that acts as the origin (``acting_origin``).  If there is one,
+    ``_hold`` holds back new I/O of it and asks its merge to stop (MERGE-27).
+*   QUIETING: the resume waits until that device has no bio in flight, and its merge is idle.
+*   ``_take_over`` does the rest in one step: it hands over, lets the held device and its merge go on, puts the snapshot
+    in its place among those of the origin, and makes it ``active``, so that writes to the origin ask it.  A plain
+    snapshot is resumed now (ACTIVE).
+*   MERGING: a merge has started its loop.  The thread that resumes runs it up to the first copy, so the resume ends
+    only when the loop copies, or has ended.
+
+The handover comes before the held device goes on, since from then on exceptions may be pending again.
+
+A merge is suspended like any target, but works by itself: ``presuspend`` asks its loop to stop, and the suspension
+waits until it is ``at_rest``, which is after the run in hand (MERGE-20).
+
+A snapshot can be destroyed only when no exception of it is pending, since bios of other devices wait for those
+(DEV-15).
 
 Source: ``snapshot_resume``, ``snapshot_merge_resume``, ``snapshot_merge_presuspend``, ``origin_resume``,
-``snapshot_dtr`` in dm-snap.c, ``dm_internal_suspend_fast`` in dm.c (specs/devices.md, specs/merge.md).
+``origin_postsuspend``, ``snapshot_dtr``, ``snapshot_io_hints`` in dm-snap.c, ``dm_internal_suspend_fast`` in dm.c.
 """
 
 from enum import Enum
@@ -81,13 +96,16 @@ SNAPSHOT_RESUME: Final = Transitions(
 
 
 def resume_origin(d: Draft, _request: Resuming, target: OriginTarget) -> Progress:
-    """Makes it the origin's acting device.  Source: ``origin_resume``."""
+    """Makes its device the one that acts as the origin; the chunks known by now limit its writes (ORIGIN-7).
+
+    Source: ``origin_resume``.
+    """
     d.put(replace(target, acting=True, boundary=minimum_chunk_size(d, target.lower)), over=target)
     return Progress.DONE
 
 
 def postsuspend_origin(d: Draft, target: OriginTarget) -> None:
-    """A suspended device acts as no origin.  Source: ``origin_postsuspend``."""
+    """A suspended device does not act as the origin.  Source: ``origin_postsuspend``."""
     d.put(replace(target, acting=False), over=target)
 
 
@@ -95,13 +113,13 @@ def postsuspend_origin(d: Draft, target: OriginTarget) -> None:
 
 
 def presuspend(d: Draft, snap: SnapshotTarget) -> None:
-    """Asks a merge to stop after the run in hand.  Source: ``snapshot_merge_presuspend``."""
+    """Asks a merge to stop after the run in hand (MERGE-20).  Source: ``snapshot_merge_presuspend``."""
     if snap.merge is not None and not snap.merge.stopping:
         rules_of(d).stop_merge(d, snap.id)
 
 
 def at_rest(_d: Draft, snap: SnapshotTarget) -> bool:
-    """Whether no merge is under way."""
+    """Whether its merge, if it is one, is idle."""
     return merge_of(snap).phase is Phase.IDLE
 
 
@@ -115,7 +133,7 @@ def presuspended(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def set_limits(d: Draft, snap: SnapshotTarget) -> None:
-    """Decides whether its device takes discards: if the chunk size is known, its own or that of the handover's source.
+    """Decides whether its device takes discards (SNAP-19): if the chunk size is known, its own or that of the source.
 
     Source: ``snapshot_io_hints``.
     """
@@ -148,7 +166,10 @@ def _resume_after(state: SnapshotResume, trigger: SnapshotResumeTrigger) -> Snap
 
 
 def _hold(d: Draft, state: SnapshotResume, quiet: str) -> SnapshotResume:
-    """Holds back the I/O of the origin's device, and stops its merge if one runs.  ``dm_internal_suspend_fast``."""
+    """Holds back new I/O of the device that acts as the origin, and stops its merge if one runs (MERGE-27).
+
+    Source: ``dm_internal_suspend_fast``.
+    """
     device = d.device(quiet)
     d.put_device(replace(device, held=device.held + 1), over=device)
     merging = [t for id in device.live if isinstance(t := d.targets[id], SnapshotTarget) and t.merge is not None]
@@ -164,7 +185,10 @@ def _is_quiet(d: Draft, state: SnapshotResume) -> bool:
 
 
 def _take_over(d: Draft, request: Resuming, snap: SnapshotTarget, state: SnapshotResume) -> Progress:
-    """Hands over if a handover is due (MERGE-24); then the target is active, and its merge begins."""
+    """Hands over if a handover is due (MERGE-24); then the target is active (SNAP-3), and its merge begins (MERGE-28).
+
+    A merge's bios are split at the smallest chunk size of the origin's snapshots, since its writes ask them.
+    """
     source, destination, _ = sharing_cow(d, snap)
     if source is not None and destination is not None:
         rules_of(d).hand_over(d, source, destination)
@@ -193,7 +217,7 @@ def _first_copy(snap: SnapshotTarget, state: SnapshotResume) -> Progress:
 
 
 def _let_go(d: Draft, state: SnapshotResume) -> None:
-    """The device that was held continues, and so does its merge."""
+    """Lets the device that was held go on, and restarts its merge (MERGE-27)."""
     if state.quiet is None:
         return
     if state.restart is not None:
@@ -208,9 +232,9 @@ def _let_go(d: Draft, state: SnapshotResume) -> None:
 
 
 def destroy_snapshot(d: Draft, snap: SnapshotTarget) -> bool:
-    """Whether the target may go: not while a merge of it runs, or an exception of it is in the making.
+    """Whether the target is gone: not while its merge runs, or an exception of it is pending (DEV-15).
 
-    The target that was to take over from it is invalid then.  Source: ``snapshot_dtr``.
+    A target that was to take over from it is invalid from now on (MERGE-26).  Source: ``snapshot_dtr``.
     """
     source, destination, _ = sharing_cow(d, snap)
     registered = snap.id in registered_ids(d, snap.origin)

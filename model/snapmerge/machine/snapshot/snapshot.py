@@ -24,12 +24,19 @@ __all__ = ["in_cow", "map_snapshot", "max_io_len", "track", "untrack"]
 
 
 def max_io_len(_d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
-    """No piece crosses a border of chunks, counted from the target's start.  Source: ``max_io_len`` in dm.c."""
+    """No piece crosses a border of chunks, counted from the target's start (SNAP-11).
+
+    Source: ``max_io_len`` in dm.c.
+    """
     return snap.io_max - (bio.sector - snap.line.start) % snap.io_max if snap.io_max else bio.count
 
 
 def map_snapshot(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """Decides where a piece goes, in the kernel's order of questions."""
+    """Decides where a piece goes, in the kernel's order of questions.
+
+    A flush goes to the COW device (SNAP-9), also of an invalid snapshot, all other bios of which fail (SNAP-7).  After
+    an overflow every write fails (SNAP-4).
+    """
     bio = piece.bio
     if bio.op is Op.FLUSH:
         bios.send(d, id, bio.to(snap.cow, 0))
@@ -44,6 +51,11 @@ def map_snapshot(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+    """Sends a read or write to where its chunk lives (SNAP-10).
+
+    Nothing is ever written to the origin (SNAP-2).  A chunk without an exception reads as the origin has it (SNAP-8),
+    which changes only after an exception is made (SNAP-1).
+    """
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size)
     new = lookup(snap.completed, chunk)
@@ -57,7 +69,10 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
-    """A write to a chunk without a completed exception waits for one, or makes it by itself if it fills the chunk."""
+    """A write to a chunk without a completed exception waits for one, or is the copy if it fills the chunk (EXC-10).
+
+    The partial chunk at the end of an origin is never filled (SNAP-15).
+    """
     if chunk not in snap.pending and not copy_out.prepare(d, snap.id, chunk):
         _overflow(d, id, snap)
         return
@@ -75,7 +90,7 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
 
 
 def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
-    """No room for an exception: the write fails, and with ``PO`` that is all."""
+    """No room for an exception: the write fails, and invalidates the snapshot unless it has ``PO`` (SNAP-4)."""
     if snap.store.overflow:
         d.put(replace(snap, overflowed=True), over=snap)
         d.log("snapshots: Snapshot overflowed: Unable to allocate exception.")
@@ -88,7 +103,10 @@ def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
 
 
 def _map_discard(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
-    """A discard makes no exception, and changes only chunks that have one; a second clone goes to the origin."""
+    """A discard makes no exception, and changes only chunks that have one (SNAP-19), inside its range (SNAP-12).
+
+    A second clone goes to the origin, which is not copied out for it (SNAP-14).
+    """
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size)
     if piece.number == 1:
@@ -119,7 +137,7 @@ def _put_pending(d: Draft, snap_id: int, pending: Pending) -> None:
 
 
 def track(d: Draft, id: int, snap_id: int, chunk: int) -> None:
-    """Counts a piece in flight under its chunk until it ends.  Source: ``track_chunk``."""
+    """Counts a piece in flight under its chunk until it ends (ORIGIN-3, MERGE-19).  Source: ``track_chunk``."""
     piece = d.piece(id)
     d.change(id, replace(piece, chunk=chunk), over=piece)
     snap = snapshot(d, snap_id)

@@ -70,7 +70,10 @@ class Pending:
 
 
 class Phase(Enum):
-    """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters)."""
+    """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters).
+
+    READING, COPYING, FLUSHING and COMMITTING have one I/O under way, the others have none (MERGE-30).
+    """
 
     IDLE = "no run is under way: the merge has not begun, has ended, was stopped, or has failed"
     READING = "reads the area before, since this one has no records left (B)"
@@ -85,7 +88,8 @@ class Phase(Enum):
 class Merge:
     """The merge of a ``snapshot-merge`` target.  ``run`` is set from DRAINING on; writes to it are ``queued`` (ids).
 
-    ``stopping``: it shall be IDLE before it takes another run.  ``failed``: it has ended, and says ``Merge failed``.
+    ``stopping``: it is to be IDLE before it takes another run.  ``failed``: a run has failed, and the status is
+    ``Merge failed`` from then on (MERGE-11).
     """
 
     phase: Phase = Phase.IDLE
@@ -99,7 +103,8 @@ class Merge:
 class SnapshotTarget(Target):
     """A ``snapshot`` or, when ``merge`` is set, a ``snapshot-merge``.
 
-    ``table_size``: the size of its whole table in sectors.  ``discards``: its device takes them, which is decided when
+    ``table_size``: the size of its whole table in sectors.  ``overflowed``: a write found no room; no store records it
+    (SNAP-6).  ``discards``: its device takes them, which is decided when
     the table becomes live.  ``io_max``: no piece crosses a multiple of so many sectors; 0: no limit.
 
     ``completed`` are the exceptions that reads follow.  ``pending`` are those in the making, by old chunk; ``order``

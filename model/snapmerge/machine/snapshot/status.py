@@ -17,7 +17,7 @@ def status_words(stack: Stack, rules: Rules, snap: SnapshotTarget) -> tuple[str,
 
 
 def snapshot_status(snap: SnapshotTarget, total: int) -> str:
-    """The status of a snapshot or a merge; ``total``: the size of its COW device in sectors."""
+    """The status of a snapshot or a merge (SNAP-16); ``total``: the size of its COW device in sectors."""
     if not snap.valid:
         return "Invalid"
     if snap.merge is not None and snap.merge.failed:
@@ -29,5 +29,5 @@ def snapshot_status(snap: SnapshotTarget, total: int) -> str:
 
 
 def table_words(snap: SnapshotTarget) -> tuple[str, ...]:
-    """The arguments of the table line, as the kernel prints them."""
+    """The arguments of the table line, as the kernel prints them (SNAP-17)."""
     return (snap.origin, snap.cow, snap.store.letters, str(snap.store.chunk_size), *snap.features.words)

@@ -37,7 +37,7 @@ def write_header(d: Draft, snap: SnapshotTarget, step: StoreStep, *, fua: bool =
 
 
 def drop_header(d: Draft, snap: SnapshotTarget) -> None:
-    """Writes the header of an invalid store, durably: what the origin is given next must not outlast it."""
+    """Writes the header of an invalid store, durably: what the origin is given next must not outlast it (SNAP-13)."""
     write_header(d, snap, StoreStep.DROP, fua=True)
 
 

@@ -39,7 +39,10 @@ def _max_io_len(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
 
 
 def _clones(snap: SnapshotTarget, bio: Bio) -> int:
-    """A merge wants a flush twice: for the origin and for the COW device."""
+    """A merge wants a flush twice: for the origin and for the COW device (MERGE-22).
+
+    Features say how often a discard is wanted (SNAP-19, SNAP-14).
+    """
     if bio.op is Op.FLUSH and snap.merge is not None:
         return 2
     if bio.op is Op.DISCARD:
@@ -63,7 +66,10 @@ def _retry(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _end_io(d: Draft, id: int, snap: SnapshotTarget, piece: Piece, error: str | None) -> None:
-    """A piece is done, and no longer tracked; what waited for that continues.  Source: ``snapshot_end_io``."""
+    """A piece is done, and no longer tracked; exceptions and merges that waited for that go on (EXC-11, MERGE-19).
+
+    Source: ``snapshot_end_io``.
+    """
     if piece.full:
         copy_out.full_written(d, piece, error)
         return
