@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.places import CITED, PAGES, ROW, STATEMENT, indexed
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {
@@ -16,9 +17,10 @@ SOURCES = {
 FUNCTION_LINES_MAX = 45
 FILE_LINES_MAX = 400
 
-STATEMENT = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
 # In pieces, so that this file doesn't find itself.
 LEFTOVER = re.compile(r"\b(?:FIX" + r"ME|XX" + r"X|TO" + r"DO)\b")
+# Marks of notes that are not in the repository.
+NOTES = re.compile(r"\[V(?:\d*|UML)\]|UN" + r"VERIFIED|kernel-" + r"semantics|(?<![\w-])refer" + r"ence/")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:ho" + r"me|ro" + r"ot|wo" + r"rk|Us" + r"ers)/\w")
 CITATION = re.compile(r"[A-Z]+-[0-9]+\Z")
 
@@ -31,7 +33,8 @@ def python_files() -> list[Path]:
 def text_files() -> list[Path]:
     specs = sorted((ROOT / "specs").glob("*.md"))
     scripts = [ROOT / "tests" / "run", ROOT / ".ci" / "run"]
-    return [*python_files(), *specs, *scripts, *ROOT.glob("*.md"), ROOT / "pyproject.toml"]
+    pages = [*specs, *sorted((ROOT / "docs").glob("*.md")), *ROOT.glob("*.md")]
+    return [*python_files(), *pages, *scripts, ROOT / "pyproject.toml"]
 
 
 def named(path: Path) -> str:
@@ -59,6 +62,7 @@ def test_nothing_is_left_over_and_no_machine_is_named(path: Path) -> None:
     text = path.read_text()
     assert LEFTOVER.findall(text) == []
     assert MACHINE_PATH.findall(text) == []
+    assert NOTES.findall(text) == []
 
 
 @pytest.mark.parametrize("side", SOURCES)
@@ -115,6 +119,20 @@ def test_every_citation_has_its_statement() -> None:
 def test_every_statement_has_a_test() -> None:
     cited = {found for found, _ in citations()}
     assert [found for found in statements() if found not in cited] == []
+
+
+def test_the_sources_cite_statements_that_exist() -> None:
+    made = statements()
+    cited = [(found, named(path)) for path in python_files() for found in CITED.findall(path.read_text())]
+    assert [(found, path) for found, path in cited if found not in made] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_every_statement_about_the_machine_names_where_it_is_done(path: Path) -> None:
+    page = path.read_text()
+    assert page == indexed(page), "python -m tests.places writes the index anew"
+    rows = dict(ROW.findall(page))
+    assert [statement for statement in STATEMENT.findall(page) if len(rows[statement]) < 10] == []
 
 
 def test_the_top_level_holds_nothing_else() -> None:
