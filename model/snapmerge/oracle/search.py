@@ -19,8 +19,8 @@ The order is chosen for the two usual cases.
     schedule of every step has been tried, so the verdict does not depend on the path.
 *   One schedule is as good as another.  So it goes depth first, and tries the canonical schedule of each step first.
 
-Each step begun at an earlier place leads to sessions that were met before; those are known to explain nothing
-(``_seen``) and are not entered again.
+A search from an earlier step meets sessions again from which a later one has found nothing; these are not entered twice
+(``_seen``).
 
 The search ends with a path of sessions that explains all (the last is the new witness), with None when all has been
 tried, or with ``exhausted`` when the budget is used up, which is no verdict (ORACLE-6).  ``allowed`` collects the

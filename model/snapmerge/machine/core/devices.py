@@ -10,8 +10,8 @@ hold back new I/O; wait until no bio is in the device; tell the targets (``posts
 Resume (``ResumeStage``, with the table ``RESUME``): suspend the device if it is not; make the inactive table live; ask
 each target whether it can be resumed (``preresume``) before resuming any; resume them one after the other; let I/O
 flow; destroy the old table.  If a target refuses, the new table is live and the device stays suspended.  The old table
-goes last because bios of other devices may still wait for an exception of one of its targets, which must be done first
-(DEV-15).
+goes last, when I/O flows again, since a target of it may have to finish exceptions for which bios of other devices
+wait (DEV-15).
 
 Remove: destroy the inactive table, suspend, take the live table out, destroy it.
 
@@ -38,7 +38,7 @@ _UNKNOWN = "ENXIO"
 
 
 class ResumeTrigger(Enum):
-    """What takes the resume of a device from one stage to the next: the function that does, and what has happened."""
+    """What takes a device's resume from one stage to the next: the function that makes it, and what has happened."""
 
     TOO_LARGE = "_swap: the inactive table reaches beyond a lower device, and is destroyed (DEV-13)"
     SWAPPED = "_swap: the device is suspended, and the inactive table is live (DEV-7)"

@@ -1,10 +1,10 @@
 """Copying out: the life of an exception, from its allocation until no bio waits for it any more.
 
-The problem.  Before a chunk of the origin changes, or a chunk of a snapshot comes to differ from the origin, that chunk
-needs a place of its own on the COW device, with the old content in it, and a record that says so.  That takes three
-I/Os at least (read, write, record), and disks finish them in any order.  Meanwhile bios to the same chunk arrive: each
-must see the chunk as it was or as it will be, and end when *its* exception is done.  After a power cut the records must
-not promise chunks that hold something else.
+The problem.  Before a chunk of the origin is written to, or a chunk of a snapshot, the snapshot needs a copy of the
+chunk on the COW device, and a record there that says so: an exception.  To make one takes several I/Os (read the chunk,
+write it, write the record), which the disks finish in any order beside those of other chunks.  Meanwhile more bios to
+the chunk arrive.  A read must find the chunk in one place or the other; a write must wait for the exception of its own
+chunk, and for no other.  And after a power cut no record may promise a chunk that holds something else.
 
 So an exception is *pending* while it is made, in these stages (``PendingStage``); ``PENDING`` is the table of all
 transitions, which docs/states.md draws:
@@ -18,23 +18,24 @@ transitions, which docs/states.md draws:
 *   RECORDED: ``_commit`` has entered the record into the area in memory.  The area is written when no other exception
     is being made, so that one write serves many (STORE-18), or when it is full.  It is written after a flush of the COW
     device and with FUA, so that no record is durable before the data that it promises (STORE-3).  A full area is
-    written only after the next one has been zeroed: whoever reads the store goes on to that one, and must find the end
-    of the list there (STORE-19).
-*   COMMITTED, or LOST if the copy or a write has failed.
+    written only after the next one has been zeroed: a reader of the store goes on to that one, and must find the end of
+    the list there (STORE-19).
+*   COMMITTED: the record is durable.  Or LOST: the copy or the write of the record has failed.  A transient store has
+    no area; it commits an exception at once.
 *   PUBLISHED: ``publish`` has entered it into ``completed``: reads follow it from now on (EXC-2).  Reads that went to
     the origin before may still be in flight (``tracked``), and must not be overtaken by a write to the origin; so bios
     that wait for the exception go on only when these reads have ended (ORIGIN-3).
-*   GONE: ``_release`` has sent on what waited: writes of the snapshot to the new chunk, writes to the origin to their
-    target's ``retry``, which asks all snapshots again.
+*   GONE: ``_release`` has sent the bios that waited: writes to the snapshot go to the new chunk; a write to the origin
+    goes to its target's ``retry``, which asks all snapshots again, as another may need a copy as well.
 
-Of one snapshot a single thread does all from the commit on, so while it writes an area or waits for readers, nothing
-else of that snapshot is committed (EXC-12); ``writing`` and ``publishing`` say that it is busy.
+One thread of the kernel does all this for a snapshot from the commit on.  While it writes an area or waits for readers
+it commits nothing else of that snapshot (EXC-12); ``writing`` and ``publishing`` say that it is busy.
 
-Failures.  If a copy, an area or the allocation fails, the snapshot can't be kept and is invalidated.  Its header on
-disk must say so before the origin changes (SNAP-13), since otherwise a power cut could bring back a snapshot with wrong
-content.  So ``invalidate`` writes the header while the snapshot's lock is held (``dropping``), and bios that need the
-lock wait (``locked_out``) until ``dropped``.  Then writes to the snapshot fail, and writes to the origin continue: the
-origin never suffers from its snapshots (ORIGIN-2).
+Failures.  If a copy, the write of an area or an allocation fails, the snapshot has lost content and becomes invalid.
+Its header on disk must say so before the origin is written to (SNAP-13): otherwise a power cut could bring back a
+snapshot with wrong content.  So ``invalidate`` writes the header while it holds the snapshot's lock (``dropping``), and
+bios that need the lock wait (``locked_out``) until ``dropped``.  Then writes to the snapshot fail, and writes to the
+origin continue: no origin suffers from its snapshots (ORIGIN-2).
 
 Source: ``__insert_pending_exception``, ``start_copy``, ``start_full_bio``, ``copy_callback``, ``complete_exception``,
 ``pending_complete``, ``__check_for_conflicting_io``, ``__invalidate_snapshot`` in dm-snap.c;
@@ -79,7 +80,7 @@ __all__ = [
 
 
 class PendingTrigger(Enum):
-    """What takes a pending exception from one stage to the next: the function that does, and what has happened."""
+    """What takes a pending exception from one stage to the next: the function that makes it, and what has happened."""
 
     STARTED = "start_copy, fill: a copy to the new chunk, or a write that fills it, is sent (EXC-8, EXC-10)"
     COPIED = "_filled: the copy, or the write in place of it, has ended well"
@@ -225,6 +226,7 @@ def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
     if not isinstance(snap.store, Persistent):
         _answered(d, replace(snap, order=order), (old,), ok=ok, over=snap)
         return
+    # A store that a failed copy has made invalid still counts its record, but its area is never written.
     store = replace(snap.store, valid=snap.store.valid and ok).record(old, snap.pending[old].new)
     pending = snap.pending.set(old, _after(snap.pending[old], PendingTrigger.RECORDED))
     recorded = (*snap.recorded, old)
@@ -284,7 +286,7 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
         pending = snap.pending[snap.publishing[0]]
         published = pending.stage is PendingStage.PUBLISHED
         if snap.dropping and not published:
-            return
+            return  # the header is being written; ``dropped`` calls this again
         if snap.valid and pending.stage is PendingStage.LOST:
             rules_of(d).invalidate(d, snap, "EIO")
             snap = snapshot(d, snap.id)
@@ -293,7 +295,7 @@ def publish(d: Draft, snap: SnapshotTarget) -> None:
             published = True
             snap = _complete(d, snap, pending)
         if published and snap.tracked.get(pending.old):
-            return
+            return  # the end of the last of these reads calls this again
         _release(d, snap, pending.old, None if published else "EIO")
         snap = snapshot(d, snap.id)
     _commit_ready(d, snap.id)

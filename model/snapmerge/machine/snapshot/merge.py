@@ -1,45 +1,52 @@
 """The ``snapshot-merge`` target: the loop that merges, and where bios go meanwhile.
 
-The problem.  A snapshot has *exceptions*: chunks that live on the COW device, while the origin holds something else.
-A merge copies them back to the origin.  Three things make that hard.  The device is in use: from the first moment on it
-shows what the snapshot showed, and takes writes to chunks that are merged, not merged yet, or being merged (MERGE-1).
-Other snapshots of the same origin must not change, although the merge overwrites the origin (MERGE-5).  And the power
-may be cut at any moment: for each chunk either its record on the COW device or its data on the origin must be durable
-(MERGE-7).
+The problem.  A snapshot shows its *origin* as it was once, with the user's own writes on top.  A chunk that differs has
+an *exception*: the snapshot's content of it lives on the *COW device*, where a record says which chunk it is.  A merge
+copies these chunks to the origin, after which the origin is what the snapshot was.  Three things make that hard:
 
-The loop.  The store lists its exceptions in the order in which they were committed, area after area, and a list ends
-at the first empty record.  So the merge takes records from the end: what is left is always a valid list (MERGE-15).  It
-takes as many at once as are consecutive on both devices, a *run*.  Each run goes through these phases (``Phase``, with
-the letters of specs/merge.md); ``MERGE`` is the table of all transitions, which docs/states.md draws:
+*   The device is in use.  From the first moment on it shows what the snapshot showed, and takes writes to chunks that
+    are merged, not merged yet, or being merged (MERGE-1).
+*   Other snapshots of the origin must not change, although the merge overwrites the origin (MERGE-5).
+*   The power may be cut at any moment.  For each chunk its record on the COW device or its data on the origin must be
+    durable, at every moment (MERGE-7).
 
-*   READING (B): only if the area has no records left.  ``next_run`` reads the area before, all of whose records count.
-*   PROTECTING (C, D): ``protect`` has every other snapshot copy out what the run will overwrite, just as a write to the
+The loop.  The store lists its exceptions in the order in which they were committed, area after area, and a list ends at
+the first empty record.  So the merge takes records from the end: what is left is a valid list (MERGE-15).  It takes as
+many at once as are consecutive on both devices, a *run*.  A resume starts the loop (``start_merge``), and each run goes
+through these phases (``Phase``; the letters are those of specs/merge.md):
+
+*   READING (B): only if the area has no records left.  ``next_run`` reads the area before, which is full.
+*   PROTECTING (C, D): ``protect`` has every other snapshot copy out what the run will overwrite, as a write to the
     origin would.  Whenever an exception of any snapshot is done, ``retry_protection`` asks again, until none has to
-    copy any more.  This may take long, and nothing waits for it: bios to the run still go to the COW device.
+    copy any more.  This may take long, but holds up no bio: those to the run still go to the COW device.
 *   DRAINING (E, F): ``drain`` sets ``run``; from now on writes to its chunks are queued.  Writes that were sent to the
-    COW device before are still in flight (``tracked``).  The copy might read a chunk before such a write reaches it,
-    and the write would be lost; so ``writers_gone`` waits for them (MERGE-19).
+    COW device before may be in flight (``tracked``).  If the copy read a chunk before such a write reached it, the
+    write would be lost; so ``writers_gone`` waits for them (MERGE-19).
 *   COPYING (G, H): kcopyd copies the run from the COW device to the origin.  Reads still go to the COW device, which
     has the right data however far the copy has come (MERGE-21).
 *   FLUSHING (I): ``flush_origin`` makes the copy durable.  If the records went first, a power cut could take both.
 *   COMMITTING (J, K): ``commit_merge`` writes the area without the run's records, with FUA.  Then ``release_run`` takes
-    the exceptions out of memory, sends the queued writes to the origin, where their chunks live now, and begins again
-    with ``next_run``.
+    the exceptions out of memory, sends the queued writes to the origin, where their chunks live now, and calls
+    ``next_run`` again.
 *   IDLE: no run is under way.  The merge has not begun, has ended, was stopped, or has failed.
 
-Bios.  A chunk without an exception lives on the origin.  A write to it first has the other snapshots copy the chunk out
-(``do_origin``), as any write to the origin does.  A chunk with an exception lives on the COW device until the end of
-its run; a write that comes before that changes it in place, and is merged with it.  No write makes an exception
-(MERGE-4).
+No thread runs the loop.  Each function sends one I/O and returns; when that has ended the machine calls ``area_read``,
+``copied``, ``flushed`` or ``commit_done``, which goes on.  ``MERGE`` is the table of all transitions (docs/states.md
+draws it).  Functions that seeded defects and findings replace are called through ``rules_of``.
+
+Bios.  They come in pieces, each in one chunk.  A chunk without an exception lives on the origin; a write to it first
+has the other snapshots copy it out (``do_origin``), as any write to the origin does.  A chunk with an exception lives
+on the COW device; a write changes it there, in place, and is merged with it.  No write makes an exception (MERGE-4).
 
 A write to a chunk that is being merged, from its arrival to its end: ``map_merge`` finds the exception, and the chunk
 in ``run``, so it remaps the piece to the origin and queues it.  The loop goes on to the end of the run, and
-``release_run`` sends the piece.  When the disk has written it, ``end_io`` ends the piece, and ``bios.count_down`` its
-bio.  If the merge fails first, ``fail_merge`` ends the piece with EIO (MERGE-10).
+``release_run`` sends the piece.  When the disk has written it, ``types._end_io`` ends the piece, and
+``bios.count_down`` its bio.  If the merge fails first, ``fail_merge`` ends the piece with EIO (MERGE-10).  A write that
+came before DRAINING went to the COW device, and the loop waits for it.
 
-Stopping.  A suspension, or a handover to another snapshot, asks the merge to stop (``stop_merge``).  It does so between
-two runs, so the run in hand is finished first (MERGE-20).  A failed read, copy, flush or write ends the loop at once;
-records and exceptions stay, so the device still shows the right content, and a resume tries the same run again
+Stopping.  A suspension asks the merge to stop, and so does the resume of another snapshot (``stop_merge``).  It stops
+between two runs: the run in hand is finished first (MERGE-20).  A failed read, copy, flush or write ends the loop at
+once.  Records and exceptions stay, so the device shows the right content, and a resume tries the same run again
 (MERGE-9, MERGE-17).
 
 A power cut.  Until the cleared area is durable the run's records are there: a merge that is loaded afterwards serves
@@ -93,7 +100,7 @@ __all__ = [
 
 
 class MergeTrigger(Enum):
-    """What takes a merge from one phase to the next: the function that does, and what has happened."""
+    """What takes a merge from one phase to the next: the function that makes the transition, and what has happened."""
 
     ENDED = "next_run: a stop was asked for, the snapshot is invalid, or all is merged (MERGE-20, MERGE-12, MERGE-8)"
     AREA_EMPTY = "next_run: the area has no records left, and is not the first (MERGE-15)"
@@ -203,7 +210,7 @@ def next_run(d: Draft, id: int) -> None:
     """A, B: takes the next run, from the area before if this one has no records left (MERGE-15).
 
     The loop ends here: when a stop was asked for (MERGE-20), for an invalid snapshot (MERGE-12), and when all is merged
-    (MERGE-8).  Nobody is told: the merge raises no event (MERGE-14).
+    (MERGE-8).  It raises no event (MERGE-14).
     """
     snap = snapshot(d, id)
     store = snap.store
@@ -247,7 +254,7 @@ def _sectors(d: Draft, snap: SnapshotTarget, run: Run) -> tuple[int, int]:
 def protect(d: Draft, snap: SnapshotTarget) -> None:
     """D: has every other snapshot copy what the run will overwrite (MERGE-5), or become invalid (MERGE-13).
 
-    As long as one has to copy the merge waits, and is called again when any exception is done.
+    While one has to copy, the merge waits; ``retry_protection`` calls this again whenever an exception is done.
     """
     _enter(d, snap, MergeTrigger.ASKED)
     start, count = _sectors(d, snap, _next(snap))

@@ -66,7 +66,7 @@ __all__ = [
 
 
 class SnapshotResumeTrigger(Enum):
-    """What takes the resume of a snapshot from one stage to the next: the function that does, and what has happened."""
+    """What takes a snapshot's resume from one stage to the next: the function that makes it, and what has happened."""
 
     ORIGIN_HELD = "_hold: another device acts as the origin's; its I/O is held back, its merge stops (MERGE-27)"
     TAKEN_OVER = "_take_over: the target has taken over what it should, and is active (MERGE-24)"
