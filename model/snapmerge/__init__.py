@@ -17,6 +17,7 @@ from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.draft import Draft, Rules
 from snapmerge.machine.core.events import (
     AddDisk,
+    ClearTable,
     CreateDevice,
     Effect,
     EndBio,
@@ -56,6 +57,7 @@ from snapmerge.trace.lines import (
     print_trace,
 )
 from snapmerge.trace.operations import (
+    Clear,
     Crash,
     Create,
     Discard,
@@ -117,6 +119,8 @@ __all__ = [
     "Buffer",
     "Capabilities",
     "Chunk",
+    "Clear",
+    "ClearTable",
     "ConceptRules",
     "Content",
     "Count",

@@ -29,7 +29,7 @@ _STATUS, _TABLE, _LIST_VERSIONS, _MESSAGE, _TARGET_VERSION = 10, 11, 16, 17, 20
 _CONTROL: Final = Path("/dev/mapper/control")
 _HEADER: Final = struct.Struct("=3IIIIiIIIQ128s136s")
 _VERSION: Final = (4, 0, 0)
-_DEV_REMOVE, _DEV_SUSPEND = 0xC138FD04, 0xC138FD06
+_DEV_REMOVE, _DEV_SUSPEND, _TABLE_CLEAR = 0xC138FD04, 0xC138FD06, 0xC138FD0A
 _SUSPEND_FLAG, _NOFLUSH_FLAG = 1 << 1, 1 << 11
 
 
@@ -192,6 +192,10 @@ class Libdm:
                 if not self._library.dm_task_add_target(task, target.start, target.length, kind, arguments):
                     raise DmError(errno.EINVAL, "dm_task_add_target")
             self._run(task)
+
+    def clear(self, name: str) -> None:
+        """Drops the inactive table, if there is one."""
+        _control(_TABLE_CLEAR, name)
 
     def resume(self, name: str) -> None:
         """Makes the inactive table live, if there is one, and lets I/O flow."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from snapmerge import (
+    Clear,
     Count,
     Create,
     Data,
@@ -127,6 +128,8 @@ class Operator:
                 self._create(device, None if table is None else self._targets(table))
             case Load(device, table):
                 self._libdm.load(self._full(device), self._targets(table))
+            case Clear(device):
+                self._libdm.clear(self._full(device))
             case Resume(device):
                 self._libdm.resume(self._full(device))
                 self.close_devices()  # their sizes may have changed

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from snapmerge import (
+    Clear,
     Crash,
     Create,
     Discard,
@@ -164,7 +165,7 @@ def _call(operation: Operation, faulty: frozenset[str]) -> str:
             return f"fault {name} {sector} {count}"
         case Start(key, inner):
             return f"start {key} {_call(inner, faulty)}"
-        case Discard() | Flush() | Metadata() | Heal() | Resume() | Remove() | Finish() | Crash() | Reset():
+        case Discard() | Flush() | Metadata() | Heal() | Clear() | Resume() | Remove() | Finish() | Crash() | Reset():
             return print_operation(operation)
         case Status() | Table() | Events() | Settle():
             return print_operation(operation)

@@ -223,6 +223,10 @@ load() {
     try dmsetup load "$prefix$1" "$dir/$job.table"
 }
 
+clear() {
+    try dmsetup clear "$prefix$1"
+}
+
 resume() {
     try dmsetup resume "$prefix$1"
 }

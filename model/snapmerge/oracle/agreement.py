@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator
 
-from snapmerge.trace.operations import Create, Finish, Load, Message, Operation, Plain, Remove, Resume, Start, Suspend
+from snapmerge.trace.operations import (
+    Clear,
+    Create,
+    Finish,
+    Load,
+    Message,
+    Operation,
+    Plain,
+    Remove,
+    Resume,
+    Start,
+    Suspend,
+)
 from snapmerge.trace.outcomes import Data, Done, Failed, Outcome
 from snapmerge.trace.payload import Content, as_seen
 from snapmerge.world.disk import Unknown
@@ -25,7 +37,7 @@ def asked(session: Session, operation: Operation) -> Plain | Start:
     return session.tasks[operation.key].operation if isinstance(operation, Finish) else operation
 
 
-_EXPLAINED = (Create, Load, Resume, Suspend, Remove, Message)
+_EXPLAINED = (Create, Load, Clear, Resume, Suspend, Remove, Message)
 """The operations whose failures the kernel may explain: the others have an error number and no more."""
 
 

@@ -70,19 +70,15 @@ def sender(stack: Stack, id: int) -> tuple[int, Work | None]:
 
 
 def is_linear(stack: Stack, name: str) -> bool:
-    """Whether a device has a linear target, in its live table or in the one that comes next."""
-    device = stack.devices.get(name)
-    return device is not None and any(
-        isinstance(stack.targets[id], LinearTarget) for id in (*device.live, *device.inactive)
-    )
+    """Whether a device has a linear target, in its live table or in one that may come next."""
+    return any(isinstance(target, LinearTarget) for target in stack.targets_of(name))
 
 
 def names_below(stack: Stack, rules: Rules, name: str) -> set[str]:
-    """The name itself, and those of all devices and disks that it lies on, now or with the table that comes next."""
+    """The name itself, and those of all devices and disks that it lies on, now or with a table that may come next."""
     found, left = {name}, [name]
     while left:
-        device = stack.devices.get(left.pop())
-        for target in [stack.targets[id] for id in (*device.live, *device.inactive)] if device is not None else ():
+        for target in stack.targets_of(left.pop()):
             new = set(rules.by_class[type(target)].lower(target)) - found
             found |= new
             left += new

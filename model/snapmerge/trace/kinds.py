@@ -15,6 +15,7 @@ KINDS: Final[Mapping[type[op.Plain | op.Start], tuple[type[Outcome], ...]]] = {
     op.Disk: (Done,),
     op.Create: (Done, Failed),
     op.Load: (Done, Failed),
+    op.Clear: (Done, Failed),
     op.Resume: (Done, Failed),
     op.Suspend: (Done, Failed),
     op.Remove: (Done, Failed),

@@ -97,6 +97,7 @@ _FORMS: Final[dict[str, _Form]] = {
         _Form("disk NAME SECTORS", 2, 2, lambda n, s: op.Disk(name_of(n), count_of(s))),
         _Form('create DEVICE ["TABLE"]', 1, 2, _create),
         _Form('load DEVICE "TABLE"', 2, 2, lambda d, t: op.Load(name_of(d), str(t))),
+        _Form("clear DEVICE", 1, 1, lambda d: op.Clear(name_of(d))),
         _Form("resume DEVICE", 1, 1, lambda d: op.Resume(name_of(d))),
         _Form("suspend DEVICE [noflush]", 1, 2, _suspend),
         _Form("remove DEVICE", 1, 1, lambda d: op.Remove(name_of(d))),
@@ -163,7 +164,7 @@ def print_operation(operation: op.Operation) -> str:
             return f"finish {key}"
         case op.Crash() | op.Reset():
             return operation_word(operation)
-        case op.Flush(name) | op.Metadata(name) | op.Heal(name):
+        case op.Flush(name) | op.Metadata(name) | op.Heal(name) | op.Clear(name):
             return f"{operation_word(operation)} {name}"
         case op.Resume(name) | op.Remove(name) | op.Status(name) | op.Table(name) | op.Events(name) | op.Settle(name):
             return f"{operation_word(operation)} {name}"

@@ -10,6 +10,7 @@ from snapmerge.records import dataclass
 from snapmerge.units import Sector, Sectors
 
 __all__ = [
+    "Clear",
     "Crash",
     "Create",
     "Discard",
@@ -62,6 +63,13 @@ class Load:
 
     device: str
     table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Drop the device's inactive table, if there is one."""
+
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,7 @@ Plain = (
     Disk
     | Create
     | Load
+    | Clear
     | Resume
     | Suspend
     | Remove

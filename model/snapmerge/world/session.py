@@ -13,6 +13,7 @@ from snapmerge.errors import EventError, OperationError, WouldBlock
 from snapmerge.machine.core.bio import Bio, Buffer, Op
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.core.events import (
+    ClearTable,
     CreateDevice,
     Event,
     LoadTable,
@@ -102,6 +103,8 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
             return _ask(session, key, Task(operation, token, "create"), CreateDevice(token, device))
         case op.Load(device, table):
             return _ask(session, key, Task(operation, token), LoadTable(token, device, table))
+        case op.Clear(device):
+            return _ask(session, key, Task(operation, token), ClearTable(token, device))
         case op.Resume(device):
             return _ask(session, key, Task(operation, token), ResumeDevice(token, device))
         case op.Suspend(device):

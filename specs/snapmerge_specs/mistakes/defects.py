@@ -4,6 +4,7 @@ Each is the model with one transition replaced by a plausible mistake; some were
 none of them breaks would be a property that can't fail.
 """
 
+from dataclasses import replace as replace_fields
 from typing import Final
 
 from immutables import Map
@@ -11,6 +12,7 @@ from immutables import Map
 from snapmerge import MAINLINE, Draft, Op, Rules
 from snapmerge.format.store import Persistent, Transient
 from snapmerge.machine.core.bios import send
+from snapmerge.machine.core.draft import TargetType
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot.copy_out import area_written, dropped, publish
 from snapmerge.machine.snapshot.ctr import finish_load
@@ -27,10 +29,12 @@ from snapmerge.machine.snapshot.merge import (
 )
 from snapmerge.machine.snapshot.origin import origin_write
 from snapmerge.machine.snapshot.registry import snapshot, snapshots_of
+from snapmerge.machine.snapshot.resume import destroy_snapshot
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.snapshot import map_snapshot
 from snapmerge.machine.snapshot.state import Phase, SnapshotTarget, StoreStep
 from snapmerge.machine.snapshot.store_io import write as write_metadata
+from snapmerge.machine.snapshot.types import SNAPSHOT
 from snapmerge.records import dataclass, replace
 from snapmerge_specs.mistakes.findings import FINDINGS
 
@@ -195,9 +199,20 @@ def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
         d.put(replace(after, store=replace(after.store, next_free=before)), over=after)
 
 
+def _forgets_cleared(d: Draft, snap: SnapshotTarget) -> bool:
+    """A table that is cleared takes nothing with it: its snapshots stay registered, and so does their handover."""
+    return snap.active and destroy_snapshot(d, snap)
+
+
 def _as_found(name: str) -> Rules:
     """What a real kernel does otherwise is a defect like any other."""
     return next(finding.rules for finding in FINDINGS if finding.name == name)
+
+
+def _linux_with(kind: TargetType[SnapshotTarget]) -> Rules:
+    """The rules of Linux with this target type for snapshots."""
+    types = tuple(kind if one is SNAPSHOT else one for one in MAINLINE.types)
+    return Rules(MAINLINE.core, types, MAINLINE.parts)
 
 
 def _linux_but(**changes: object) -> Rules:
@@ -233,6 +248,7 @@ DEFECTS: Final = (
         "merge beside full snapshots",
         _linux_but(protect=_starts_twice),
     ),
+    Defect("forgets cleared", "of a table", "cleared", _linux_with(replace_fields(SNAPSHOT, destroy=_forgets_cleared))),
     Defect("copies at once", "run is quiet", "merge interrupted", _linux_but(drain=_copies_at_once)),
     Defect("writes into run", "run is quiet", "merge", _linux_but(map_merge=_writes_into_run)),
     Defect("skips flush", "durable", "merge", _linux_but(flush_origin=_skips_flush)),

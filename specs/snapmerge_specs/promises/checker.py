@@ -19,7 +19,7 @@ from snapmerge_specs.promises.words import BrokenPromise, is_fault, misread, sub
 
 __all__ = ["BrokenPromise", "Promises", "broken_promise"]
 
-Control = sm.Create | sm.Load | sm.Resume | sm.Suspend | sm.Remove
+Control = sm.Create | sm.Load | sm.Clear | sm.Resume | sm.Suspend | sm.Remove
 Io = sm.Write | sm.Read | sm.Discard | sm.Flush
 
 _BESIDE: Final = "its table was changed beside other operations"
@@ -171,7 +171,7 @@ class Promises:
         match operation:
             case sm.Disk(name, size):
                 self._shadow.disks.setdefault(name, Disk(name, size))
-            case sm.Create() | sm.Load() | sm.Resume() | sm.Suspend() | sm.Remove():
+            case sm.Create() | sm.Load() | sm.Clear() | sm.Resume() | sm.Suspend() | sm.Remove():
                 self._control(operation, outcome)
             case sm.Write() | sm.Read() | sm.Discard() | sm.Flush():
                 self._io(task, operation, outcome)
@@ -209,6 +209,8 @@ class Promises:
                 tables.load_failed(shadow, parse_lines(table))
             case sm.Load(_, table) if device is not None:
                 tables.loaded(shadow, device, parse_lines(table))
+            case sm.Clear() if device is not None and done:
+                tables.cleared(device)
             case sm.Resume() if device is not None and done:
                 tables.resumed(shadow, device)
             case sm.Resume() if device is not None and device.inactive is not None:

@@ -7,7 +7,18 @@ from snapmerge_specs.promises.held import Volume
 from snapmerge_specs.promises.shadow import Shadow
 from snapmerge_specs.promises.state import Device, Disk, Line, Store
 
-__all__ = ["crashed", "doubt", "finished", "load_failed", "loaded", "merging", "removed", "resumed", "watch_faults"]
+__all__ = [
+    "cleared",
+    "crashed",
+    "doubt",
+    "finished",
+    "load_failed",
+    "loaded",
+    "merging",
+    "removed",
+    "resumed",
+    "watch_faults",
+]
 
 _NOBODY: Final = ""
 
@@ -27,6 +38,11 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
                 device.pairs[line.cow] = store.server
             elif _has_dead(shadow, device, line.cow):
                 device.pairs[line.cow] = _NOBODY
+
+
+def cleared(device: Device) -> None:
+    """A device's inactive table has been dropped; a store that was made for it stays on its disk."""
+    device.inactive, device.pairs = None, {}
 
 
 def _has_dead(shadow: Shadow, device: Device, cow: str) -> bool:

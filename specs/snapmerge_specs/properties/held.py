@@ -14,15 +14,7 @@ def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> boo
     device = world.stack.devices.get(name)
     if device is not None and device.held:
         return True
-    targets = world.stack.targets
-    below = (
-        {
-            part
-            for id in (*device.live, *device.inactive)
-            for part in world.rules.by_class[type(targets[id])].lower(targets[id])
-        }
-        if device
-        else set()
-    )
-    below |= {t.cow for t in targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
+    stack = world.stack
+    below = {part for target in stack.targets_of(name) for part in world.rules.by_class[type(target)].lower(target)}
+    below |= {t.cow for t in stack.targets.values() if isinstance(t, SnapshotTarget) and t.origin == name}
     return any(is_held(world, part, above | {name}) for part in below - above - {name})

@@ -11,7 +11,7 @@ from snapmerge import Io, Op, World
 from snapmerge.format.exceptions import pairs
 from snapmerge.format.layout import is_metadata
 from snapmerge.format.store import Persistent
-from snapmerge.machine.core.state import CopyJob
+from snapmerge.machine.core.state import CopyJob, Load, Removing, Request, Resuming
 from snapmerge.machine.snapshot.state import Copy, Merge, MergeFlush, Phase, SnapshotTarget, StoreIo, StoreStep
 from snapmerge_specs.generations.generation import Invariant, StepInvariant, generation_of
 from snapmerge_specs.properties.views import reader
@@ -205,6 +205,33 @@ def _one_server(world: World) -> str | None:
     return None
 
 
+def _of_a_table(world: World) -> str | None:
+    """A target is in a table of its device, or on the way into or out of one; a snapshot is registered just as long."""
+    stack = world.stack
+    tabled = {id for device in stack.devices.values() for id in (*device.live, *device.inactive)}
+    forgotten = set(stack.targets) - tabled - {id for request in stack.requests for id in _targets_of(request)}
+    if forgotten:
+        return f"these are in no table: {[stack.targets[id] for id in sorted(forgotten)]}"
+    registered = {id for ids in stack.shared.values() for id in ids}
+    if registered - set(stack.targets):
+        return f"these are registered, and are no more: {sorted(registered - set(stack.targets))}"
+    snapshots = {id for id in tabled if isinstance(stack.targets[id], SnapshotTarget)}
+    return f"these are not registered: {sorted(snapshots - registered)}" if snapshots - registered else None
+
+
+def _targets_of(request: Request) -> tuple[int, ...]:
+    """The targets that a request brings into a table, or takes out of one."""
+    match request:
+        case Load(built=built, loading=loading):
+            return built if loading is None else (*built, loading)
+        case Resuming(new=new, old=old):
+            return (*new, *old)
+        case Removing(old=old):
+            return old
+        case _:
+            return ()
+
+
 INVARIANTS = (
     Invariant("one to one", "EXC-1", _one_to_one),
     Invariant("on disk", "STORE-1", _on_disk),
@@ -214,6 +241,7 @@ INVARIANTS = (
     Invariant("merge reads data", "MERGE-3", _merge_reads_data),
     Invariant("origin waits", "ORIGIN-1", _origin_waits),
     Invariant("one server", "DEV-1", _one_server),
+    Invariant("of a table", "DEV-25", _of_a_table),
     Invariant("merges go on", "MERGE-8", _merges_go_on),
     Invariant("nobody forgotten", "WORLD-1", _nobody_forgotten),
 )

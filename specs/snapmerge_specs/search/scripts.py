@@ -127,6 +127,14 @@ write snap 0 1 #21
         + "resume origin\nstart 1 write origin 0 1 #31\nsettle origin\nheal cow\nsuspend origin\nresume origin\n",
     ),
     script(
+        "cleared",
+        BASE
+        + "write snap 0 1 #21\n"
+        + _HANDOVER
+        + "clear origin\nresume snap\nresume origin\nstart 1 write origin 1 1 #31\n"
+        + 'start 2 create other "0 2 snapshot base cow P 1"\nread snap 0 2\n',
+    ),
+    script(
         "overflow",
         BASE.replace("cow 8", "cow 3")
         + "start 1 write origin 0 1 #11\nstart 2 write origin 1 1 #12\nstart 3 read snap 0 2\n",

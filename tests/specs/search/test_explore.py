@@ -15,6 +15,7 @@ COUNTS = {
     "merge beside full snapshots": (138, 201, 2, 0),
     "merge interrupted": (167, 250, 3, 0),
     "merge fails": (75, 86, 2, 0),
+    "cleared": (110, 197, 1, 0),
     "overflow": (194, 364, 3, 74),
     "transient": (179, 370, 1, 0),
     "full area": (336, 335, 1, 0),

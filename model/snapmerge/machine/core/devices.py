@@ -1,19 +1,21 @@
-"""What a user asks of devices: create, load, suspend, resume, remove, message.
+"""What a user asks of devices: create, load, clear, suspend, resume, remove, message.
 
 Some of it takes time.  Such a request stays in the stack, and ``progress`` takes it a step further when it can.
 Requests of one device are served one at a time, in their order (the kernel's ``suspend_lock``, DEV-19); loads are not
-among them.
+among them.  A clear ends at once.
 
 Suspend: ask the targets to stop what they do by themselves (``presuspend``) and wait until they have (``at_rest``);
 hold back new I/O; wait until no bio is in the device; tell the targets (``postsuspend``).
 
-Resume (``ResumeStage``, with the table ``RESUME``): suspend the device if it is not; make the inactive table live; ask
-each target whether it can be resumed (``preresume``) before resuming any; resume them one after the other; let I/O
-flow; destroy the old table.  If a target refuses, the new table is live and the device stays suspended.  The old table
-goes last, when I/O flows again, since a target of it may have to finish exceptions for which bios of other devices
-wait (DEV-15).
+Resume (``ResumeStage``, with the table ``RESUME``): take the inactive table away, so that whatever is loaded or cleared
+from now on is another; suspend the device if it is not; make that table live; ask each target whether it can be resumed
+(``preresume``) before resuming any; resume them one after the other; let I/O flow; destroy the old table.  If a target
+refuses, the new table is live and the device stays suspended.  The old table goes last, when I/O flows again, since a
+target of it may have to finish exceptions for which bios of other devices wait (DEV-15).
 
-Remove: destroy the inactive table, suspend, take the live table out, destroy it.
+Clear: destroy the inactive table.
+
+Remove: free the name; destroy the inactive table; suspend; take the live table out; destroy it.
 
 Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_destroy`` in dm.c,
 ``dm_table_resume_targets`` in dm-table.c (specs/devices.md).
@@ -25,13 +27,13 @@ from typing import Final, assert_never
 from snapmerge.errors import MachineError, OperationError
 from snapmerge.machine.core import bios, tables
 from snapmerge.machine.core.draft import Draft, Progress
-from snapmerge.machine.core.events import LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
+from snapmerge.machine.core.events import ClearTable, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
 from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, ResumeStage, Resuming, Suspending
 from snapmerge.machine.core.table_line import parse_table
 from snapmerge.machine.core.transitions import Transitions
 from snapmerge.records import replace
 
-__all__ = ["RESUME", "ResumeTrigger", "create", "load", "message", "progress", "remove", "resume", "suspend"]
+__all__ = ["RESUME", "ResumeTrigger", "clear", "create", "load", "message", "progress", "remove", "resume", "suspend"]
 
 _UNKNOWN = "ENXIO"
 """The error of what is asked of a device that does not exist (DEV-12)."""
@@ -40,8 +42,10 @@ _UNKNOWN = "ENXIO"
 class ResumeTrigger(Enum):
     """What takes a device's resume from one stage to the next: the function that makes it, and what has happened."""
 
-    TOO_LARGE = "_swap: the inactive table reaches beyond a lower device, and is destroyed (DEV-13)"
-    SWAPPED = "_swap: the device is suspended, and the inactive table is live (DEV-7)"
+    TURN_CAME = "_take_turn: the device is suspended, or not, as it was when the resume began (DEV-19)"
+    OVERTAKEN = "_take_turn: a request before it has suspended or resumed the device (DEV-27)"
+    TOO_LARGE = "_swap: the new table reaches beyond a lower device, and is destroyed (DEV-13)"
+    SWAPPED = "_swap: the device is suspended, and the new table is live (DEV-26)"
     TARGET_REFUSED = "_swap: a target of the new table can't be resumed (MERGE-25)"
     TARGET_RESUMED = "_resume_next: one target is resumed"
     ALL_RESUMED = "_let_io_flow: no target is left, and bios that were held back are let in (DEV-2)"
@@ -52,9 +56,11 @@ _S, _T = ResumeStage, ResumeTrigger
 
 RESUME: Final = Transitions(
     "the resume of a device",
-    _S.SUSPENDING,
+    _S.WAITING,
     _S.ENDED,
     {
+        (_S.WAITING, _T.TURN_CAME): _S.SUSPENDING,
+        (_S.WAITING, _T.OVERTAKEN): _S.ENDED,
         (_S.SUSPENDING, _T.TOO_LARGE): _S.ENDED,
         (_S.SUSPENDING, _T.SWAPPED): _S.RESUMING,
         (_S.SUSPENDING, _T.TARGET_REFUSED): _S.REFUSED,
@@ -101,7 +107,10 @@ def suspend(d: Draft, event: SuspendDevice) -> None:
 
 
 def resume(d: Draft, event: ResumeDevice) -> None:
-    """Begins to resume a device, with the inactive table if there is one; there may be nothing to resume (DEV-8)."""
+    """Begins to resume a device, with the inactive table if there is one; there may be nothing to resume (DEV-8).
+
+    Source: ``do_resume``.
+    """
     device = d.devices.get(event.device)
     if device is None:
         d.reply(event.token, _UNKNOWN)
@@ -110,7 +119,24 @@ def resume(d: Draft, event: ResumeDevice) -> None:
     elif not device.inactive and not device.live:
         d.reply(event.token, "EINVAL")
     else:
-        d.requests = (*d.requests, Resuming(event.token, event.device))
+        d.put_device(replace(device, inactive=()), over=device)
+        request = Resuming(event.token, event.device, device.inactive, suspends=not device.suspended)
+        d.requests = (*d.requests, request)
+
+
+def clear(d: Draft, event: ClearTable) -> None:
+    """Destroys the inactive table, if there is one, whatever else is under way.  Source: ``table_clear``."""
+    if event.device not in d.devices:
+        d.reply(event.token, _UNKNOWN)
+    else:
+        _drop_inactive(d, event.device)
+        d.reply(event.token)
+
+
+def _drop_inactive(d: Draft, name: str) -> None:
+    device = d.device(name)
+    d.put_device(replace(device, inactive=()), over=device)
+    _destroy_all(d, device.inactive)
 
 
 def remove(d: Draft, event: RemoveDevice) -> None:
@@ -120,6 +146,7 @@ def remove(d: Draft, event: RemoveDevice) -> None:
     elif _in_use(d, event.device):
         d.reply(event.token, "EBUSY")
     else:
+        _drop_inactive(d, event.device)
         nameless = _take_name(d, event.device, event.token)
         d.requests = (*d.requests, Removing(event.token, nameless))
 
@@ -241,6 +268,8 @@ def _resume_after(request: Resuming, trigger: ResumeTrigger) -> Resuming:
 def _advance_resuming(d: Draft, request: Resuming) -> bool:
     """Takes one step of a resume, which suspends the device first (DEV-8)."""
     match request.stage:
+        case ResumeStage.WAITING:
+            return _take_turn(d, request)
         case ResumeStage.SUSPENDING if d.device(request.device).suspended:
             return _swap(d, request)
         case ResumeStage.SUSPENDING:
@@ -257,29 +286,46 @@ def _advance_resuming(d: Draft, request: Resuming) -> bool:
             assert_never(request.stage)
 
 
+def _take_turn(d: Draft, request: Resuming) -> bool:
+    """The requests before it have ended.  Source: what ``do_resume``, ``dm_swap_table`` and ``dm_resume`` look at.
+
+    One that would suspend the device, and finds it suspended, gives its table back, if there is room for it.
+    """
+    device = d.device(request.device)
+    if device.suspended is not request.suspends:
+        d.change_request(_resume_after(request, ResumeTrigger.TURN_CAME), over=request)
+        return True
+    _resume_after(request, ResumeTrigger.OVERTAKEN)
+    if request.suspends and not device.inactive:
+        d.put_device(replace(device, inactive=request.new), over=device)
+    else:
+        _destroy_all(d, request.new)
+    d.end_request(request, _UNKNOWN if request.suspends and device.inactive else "EINVAL")
+    return True
+
+
 def _swap(d: Draft, request: Resuming) -> bool:
-    """Makes the inactive table live (DEV-7), if it fits (DEV-13), and asks its targets whether they can be resumed."""
+    """Makes the new table live, if there is one and it fits (DEV-13), and asks its targets to be resumed (DEV-7)."""
     device = d.device(request.device)
     old: tuple[int, ...] = ()
-    problem = tables.too_small(d, device.inactive)
+    problem = tables.too_small(d, request.new)
     if problem is not None:
         _resume_after(request, ResumeTrigger.TOO_LARGE)
-        d.put_device(replace(device, inactive=()), over=device)
-        for id in device.inactive:
-            tables.destroy(d, id)
+        _destroy_all(d, request.new)
         d.end_request(request, "EINVAL", problem)
         return True
-    if device.inactive:
+    if request.new:
         old = device.live
-        device = d.put_device(replace(device, live=device.inactive, inactive=()), over=device)
+        device = d.put_device(replace(device, live=request.new), over=device)
         tables.set_limits(d, device.live)
     targets = [d.targets[id] for id in device.live]
     problem = next(filter(None, (d.type_of(target).preresume(d, target) for target in targets)), None)
     if problem is not None:
         refused = _resume_after(request, ResumeTrigger.TARGET_REFUSED)
-        d.change_request(replace(refused, old=old, refused=problem), over=request)
+        d.change_request(replace(refused, new=(), old=old, refused=problem), over=request)
         return True
-    d.change_request(replace(_resume_after(request, ResumeTrigger.SWAPPED), old=old, left=device.live), over=request)
+    swapped = _resume_after(request, ResumeTrigger.SWAPPED)
+    d.change_request(replace(swapped, new=(), old=old, left=device.live), over=request)
     for target in targets:
         d.type_of(target).resuming(d, target)
     return True
@@ -308,6 +354,12 @@ def _let_io_flow(d: Draft, request: Resuming) -> bool:
 # --- the end -----------------------------------------------------------------------------------------------------
 
 
+def _destroy_all(d: Draft, ids: tuple[int, ...]) -> None:
+    """Destroys the targets of a table that has never been live, of which nothing is in flight."""
+    for id in ids:
+        tables.destroy(d, id)
+
+
 def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
     """Destroys the targets of the old table (DEV-7); the request ends when all are gone (DEV-15)."""
     left = tuple(id for id in request.old if not tables.destroy(d, id))
@@ -325,11 +377,6 @@ def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:
 
 def _advance_removing(d: Draft, request: Removing) -> bool:
     device = d.device(request.device)
-    if device.inactive:
-        d.put_device(replace(device, inactive=()), over=device)
-        for id in device.inactive:
-            tables.destroy(d, id)
-        return True
     if not device.suspended:
         return _come_to_rest(d, request.device)
     if device.live:

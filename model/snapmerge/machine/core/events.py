@@ -5,6 +5,7 @@ from snapmerge.records import dataclass
 
 __all__ = [
     "AddDisk",
+    "ClearTable",
     "CreateDevice",
     "Effect",
     "EndBio",
@@ -70,6 +71,14 @@ class LoadTable:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearTable:
+    """Destroy the inactive table of a device, if there is one."""
+
+    token: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeDevice:
     """Make the inactive table live, if there is one, and let I/O flow."""
 
@@ -108,6 +117,7 @@ Event = (
     | Finished
     | CreateDevice
     | LoadTable
+    | ClearTable
     | ResumeDevice
     | SuspendDevice
     | RemoveDevice

@@ -207,8 +207,9 @@ class ResumeState:
 class ResumeStage(Enum):
     """How far the resume of a device has come (``devices`` has the table)."""
 
+    WAITING = "requests before it have not ended"
     SUSPENDING = "the device is suspended first, if it is not"
-    RESUMING = "the inactive table is live; its targets are resumed one after the other"
+    RESUMING = "the new table is live; its targets are resumed one after the other"
     REFUSED = "a target can't be resumed; the device stays suspended with the new table"
     CLEARING = "I/O flows; the targets of the table before are destroyed"
     ENDED = "the request is answered"
@@ -216,13 +217,17 @@ class ResumeStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Resuming:
-    """A resume under way.  ``left``: the targets not yet resumed, of which the first is at ``state``.  ``old``: the
-    targets of the table before, to be destroyed.  ``refused``: why a target could not be resumed.
+    """A resume under way.  ``new``: the targets of the table that was inactive when it began, until that is live.
+    ``suspends``: the device was not suspended then.  ``left``: the targets not yet resumed, of which the first is at
+    ``state``.  ``old``: the targets of the table before, to be destroyed.  ``refused``: why a target could not be
+    resumed.
     """
 
     token: int
     device: str
-    stage: ResumeStage = ResumeStage.SUSPENDING
+    new: tuple[int, ...] = ()
+    suspends: bool = False
+    stage: ResumeStage = ResumeStage.WAITING
     old: tuple[int, ...] = ()
     left: tuple[int, ...] = ()
     state: ResumeState | None = None
@@ -271,6 +276,10 @@ class Stack:
             return 0
         line = self.targets[live[-1]].line
         return line.start + line.length
+
+    def targets_of(self, name: str) -> list[Target]:
+        """The targets of all tables of a device: live, inactive, and on the way to be either or to be destroyed."""
+        return [target for target in self.targets.values() if target.device == name]
 
 
 EMPTY: Final = Stack()

@@ -43,6 +43,7 @@ from snapmerge.machine.core.bio import Op
 from snapmerge.machine.core.draft import Draft, Rules
 from snapmerge.machine.core.events import (
     AddDisk,
+    ClearTable,
     CreateDevice,
     Effect,
     Event,
@@ -110,6 +111,8 @@ def _apply(d: Draft, event: Event) -> None:
             devices.create(d, token, device)
         case LoadTable():
             devices.load(d, event)
+        case ClearTable():
+            devices.clear(d, event)
         case ResumeDevice():
             devices.resume(d, event)
         case SuspendDevice():
