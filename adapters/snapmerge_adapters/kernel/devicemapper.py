@@ -288,7 +288,8 @@ def _check(backing: str) -> None:
 
 def _versions(libdm: Libdm) -> dict[str, str]:
     try:
-        libdm.ensure("snapshot")
+        for target in ("snapshot", "zero"):
+            libdm.ensure(target)
         return libdm.versions()
     except DmError as error:
         raise Unavailable(f"this kernel has no device-mapper that answers: {errno_name(error.errno)}") from None

@@ -163,8 +163,10 @@ class Operator:
 
     def _remove(self, device: str) -> None:
         self.close_device(device)
+        number = self._place.numbers.get(device)
         self._libdm.remove(self._full(device))
-        self._place.numbers.pop(device, None)
+        if self._place.numbers.get(device) == number:  # while it waited, a new device may have got the name
+            self._place.numbers.pop(device, None)
 
     # --- questions ---------------------------------------------------------------------------------------------
 

@@ -3,20 +3,25 @@
 from typing import Final
 
 from snapmerge.machine.core import bios, plain, tables
+from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft, TargetType
 from snapmerge.machine.core.state import Load, Piece, Target
 from snapmerge.machine.core.table_line import BadTable, TableLine
-from snapmerge.records import dataclass
+from snapmerge.records import dataclass, replace
 
 __all__ = ["LINEAR", "LinearTarget"]
 
 
 @dataclass(frozen=True, slots=True)
 class LinearTarget(Target):
-    """A slice of the device ``lower``, from its sector ``offset`` on."""
+    """A slice of the device ``lower``, from its sector ``offset`` on.
+
+    ``discards``: it takes them, as its lower device did when the table became live.
+    """
 
     lower: str
     offset: int
+    discards: bool = False
 
 
 def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
@@ -33,6 +38,14 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
 
 def _map(d: Draft, id: int, target: LinearTarget, piece: Piece) -> None:
     bios.send(d, id, piece.bio.to(target.lower, piece.bio.sector - target.line.start + target.offset))
+
+
+def _set_limits(d: Draft, target: LinearTarget) -> None:
+    d.put(replace(target, discards=tables.takes_discards(d, target.lower)), over=target)
+
+
+def _clones(target: LinearTarget, bio: Bio) -> int:
+    return 1 if target.discards or bio.op is not Op.DISCARD else 0
 
 
 LINEAR: Final[TargetType[LinearTarget]] = TargetType(
@@ -57,9 +70,9 @@ LINEAR: Final[TargetType[LinearTarget]] = TargetType(
     table=lambda target: (target.lower, str(target.offset)),
     lower=lambda target: (target.lower,),
     extent=lambda _d, target: (target.lower, target.offset),
-    set_limits=plain.nothing,
+    set_limits=_set_limits,
     max_io_len=plain.max_io_len,
-    clones=plain.one_clone,
+    clones=_clones,
     store=plain.no_store,
     works=plain.works,
     settled=plain.settled,

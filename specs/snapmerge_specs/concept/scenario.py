@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
-from snapmerge.machine.core.table_line import print_line
 from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.scenarios.driver import Sketched, pick
 
@@ -130,14 +129,10 @@ class ConceptScenario(Sketched):
     def again(self, _draw: Draw) -> None:
         """Loads the merge anew."""
         if "merge" in self.live:
-            table = self._table("merge")
+            table = self.table_of("merge")
             self.do(sm.Suspend("merge"))
             self.do(sm.Load("merge", table))
             self.do(sm.Resume("merge"))
-
-    def _table(self, device: str) -> str:
-        """What its live table was made from."""
-        return "; ".join(print_line(self.stack.targets[id].line) for id in self.stack.devices[device].live)
 
     def end_merge(self, _draw: Draw) -> None:
         """Removes the merge."""
@@ -166,7 +161,7 @@ class ConceptScenario(Sketched):
         """Cuts the power; makes the origin, and the merge if there was one."""
         if "merge" not in self.live:
             return
-        tables = {name: self._table(name) for name in ("origin", "window", "merge") if name in self.live}
+        tables = {name: self.table_of(name) for name in ("origin", "window", "merge") if name in self.live}
         self.do(sm.Crash())
         for name, table in tables.items():
             self.do(sm.Create(name, table))

@@ -12,7 +12,7 @@ from snapmerge import Capabilities, Operation, operation_word
 __all__ = ["FAULTS", "FEATURES", "has_kind", "is_within", "left_out", "may_be_refused"]
 
 FAULTS: Final = frozenset({"read", "write", "flush"})
-_TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge"})
+_TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge", "zero", "error"})
 """The targets that scenarios have."""
 
 _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin"})

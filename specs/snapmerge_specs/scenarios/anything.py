@@ -52,6 +52,8 @@ class Anything:
                 f"snapshot {snapshot}",
                 f"snapshot {snapshot}",
                 f"snapshot-merge {snapshot}",
+                "zero",
+                "error",
             )
         )
         return f'"0 {self._size} {target}"'
@@ -81,6 +83,7 @@ class Anything:
                 f"create {device} {self._table()}",
                 f"create {device} {self._table()}",
                 f"load {device} {self._table()}",
+                f"clear {device}",
                 f"create {device}",
                 f"suspend {device}",
                 f"resume {device}",

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Final
 
 from snapmerge import (
+    Clear,
     Crash,
     Create,
     Discard,
@@ -27,7 +28,10 @@ from snapmerge import (
 )
 from snapmerge.format.exceptions import pairs
 from snapmerge.format.store import Persistent
+from snapmerge.machine.core.state import Target
+from snapmerge.machine.error import ErrorTarget
 from snapmerge.machine.snapshot.state import Phase, SnapshotTarget
+from snapmerge.machine.zero import ZeroTarget
 from snapmerge_specs.generations.generation import MergeReaches, Reach, generation_of
 
 __all__ = ["MERGES", "NAMES", "reached"]
@@ -174,6 +178,45 @@ def _joined(before: World, _step: Step, after: World) -> bool:
     )
 
 
+def _dropped(before: World, step: Step, _after: World) -> list[Target]:
+    """The targets of an inactive table that is cleared."""
+    device = before.stack.devices.get(step.operation.device) if isinstance(step.operation, Clear) else None
+    return [before.stack.targets[id] for id in device.inactive] if device is not None else []
+
+
+def _handover_dropped(before: World, step: Step, after: World) -> bool:
+    dropped = _dropped(before, step, after)
+    return any(isinstance(t, SnapshotTarget) and not t.active and not t.store.chunk_size for t in dropped)
+
+
+def _live(world: World, name: str) -> list[Target]:
+    device = world.stack.devices.get(name)
+    return [world.stack.targets[id] for id in device.live] if device is not None else []
+
+
+def _is_empty(world: World, name: str) -> bool:
+    """Whether a device has nothing but zeroes or errors in its live table."""
+    live = _live(world, name)
+    return bool(live) and all(isinstance(target, ZeroTarget | ErrorTarget) for target in live)
+
+
+def _parked(before: World, _step: Step, after: World) -> bool:
+    """A snapshot, a merge or an origin is replaced by zeroes or errors."""
+    used = (name for name in before.stack.devices if _live(before, name) and not _is_empty(before, name))
+    return any(_is_empty(after, name) for name in used)
+
+
+def _table_back(before: World, _step: Step, after: World) -> bool:
+    """A device that had zeroes or errors has a snapshot, a merge or an origin again."""
+    parked = (name for name in before.stack.devices if _is_empty(before, name))
+    return any(_live(after, name) and not _is_empty(after, name) for name in parked)
+
+
+def _lies_on_nothing(which: Callable[[SnapshotTarget], str]) -> Reach:
+    """A live snapshot has zeroes or errors below it."""
+    return lambda _before, _step, after: any(s.active and _is_empty(after, which(s)) for s in _snapshots(after))
+
+
 def _under_way(before: World, _step: Step, after: World) -> bool:
     under_way = generation_of(after.rules).merges.under_way
     return under_way(before) or under_way(after)
@@ -214,6 +257,12 @@ _REACHES: Final[dict[str, Reach]] = {
     "store over old contents": _made_anew,
     "area over old contents": _area_begun,
     "snapshot joined a merge": _joined,
+    "table dropped": lambda before, step, after: bool(_dropped(before, step, after)),
+    "handover dropped": _handover_dropped,
+    "device parked": _parked,
+    "table put back": _table_back,
+    "origin of zeroes or errors": _lies_on_nothing(lambda snap: snap.origin),
+    "COW device of zeroes or errors": _lies_on_nothing(lambda snap: snap.cow),
     "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
 }
 

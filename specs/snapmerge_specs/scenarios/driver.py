@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import snapmerge as sm
-from snapmerge.machine.core.state import DeviceBio
+from snapmerge.machine.core.state import DeviceBio, ResumeStage, Resuming
+from snapmerge.machine.core.table_line import print_line
 from snapmerge_specs.generations.generation import Draw, Driver
 from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.scenarios.coverage import reached
-from snapmerge_specs.scenarios.layout import Layout, cow_name, snapshot_name
+from snapmerge_specs.scenarios.layout import EMPTY_TARGETS, Layout, cow_name, snapshot_name
 
 __all__ = ["Sketched", "pick"]
 
 T = TypeVar("T")
+
+_SUSPENDS = (ResumeStage.WAITING, ResumeStage.SUSPENDING)
 
 
 def pick(draw: Draw, options: Sequence[T]) -> T:
@@ -91,7 +94,7 @@ class Sketched:
     @property
     def running(self) -> list[str]:
         """The names of the origin and the snapshots that take I/O now."""
-        return [name for name in self.live if name != "lower" and name not in self.suspended]
+        return [name for name in self.live if name not in self.layout.under and name not in self.suspended]
 
     @property
     def free(self) -> list[int]:
@@ -114,6 +117,10 @@ class Sketched:
         """The length of the device's live table, in sectors."""
         line = self.stack.targets[self.stack.devices[device].live[-1]].line
         return line.start + line.length
+
+    def table_of(self, device: str) -> str:
+        """What the device's live table was made from."""
+        return "; ".join(print_line(self.stack.targets[id].line) for id in self.stack.devices[device].live)
 
     def see(self, device: str) -> None:
         """Compares a device's data, status, table and events."""
@@ -145,7 +152,9 @@ class Sketched:
         Raises:
             WouldBlock: it would never end in the sketch; it has not been done.
         """
-        if not is_within(operation, self.can) or self._avoids(operation) or self._would_cut(operation):
+        if not is_within(operation, self.can) or self._avoids(operation):
+            return
+        if self._would_cut(operation) or self._would_race(operation):
             return
         try:
             outcome, sketch = sm.operate(self._sketch, operation)
@@ -165,18 +174,32 @@ class Sketched:
                 pass
 
     def _would_cut(self, operation: sm.Operation) -> bool:
-        """Whether a resume lets in a discard that reaches beyond the end of the new table, which is left out.
+        """Whether a resume lets in a discard that reaches beyond the end of the new table, or meets zeroes or errors.
 
         A user's discard becomes several bios, cut at the granularity of the disk, which the model does not know; it
-        makes no difference unless some of them fit the table and others do not.
+        makes no difference unless some of them fit the table and others do not.  And kernels differ in which targets
+        take discards (DEV-28).
         """
         device = self.stack.devices.get(operation.device) if isinstance(operation, sm.Resume) else None
         if device is None or not device.inactive:
             return False
         line = self.stack.targets[device.inactive[-1]].line
+        end = 0 if line.target in EMPTY_TARGETS else line.start + line.length
         waiting = (self.stack.work[id] for id in device.deferred)
         bios = (work.bio for work in waiting if isinstance(work, DeviceBio) and work.bio.op is sm.Op.DISCARD)
-        return any(bio.sector + bio.count > line.start + line.length for bio in bios)
+        return any(bio.sector + bio.count > end for bio in bios)
+
+    def _would_race(self, operation: sm.Operation) -> bool:
+        """Whether the device is being suspended by a resume with a new table, which is asked for nothing beside it.
+
+        A kernel takes the device's lock three times for it, and which of the requests that wait comes in between is
+        chance.
+        """
+        plain = operation.operation if isinstance(operation, sm.Start) else operation
+        if not isinstance(plain, sm.Suspend | sm.Resume | sm.Remove):
+            return False
+        requests = (r for r in self.stack.requests if r.device == plain.device)
+        return any(isinstance(r, Resuming) and r.suspends and r.stage in _SUSPENDS for r in requests)
 
     def _in_lockstep(self, operation: sm.Operation) -> None:
         before = self.lockstep.world

@@ -13,11 +13,13 @@ from snapmerge_specs.lockstep.capabilities import FAULTS, has_kind
 
 __all__ = [
     "BARE",
+    "EMPTY_TARGETS",
     "FEATURES",
     "LEFT_OUT",
     "SECTORS_LEAST",
     "Cow",
     "Layout",
+    "blank_name",
     "cow_name",
     "draw_layout",
     "snapshot_name",
@@ -30,6 +32,7 @@ LEFT_OUT: Final = {
     "chunks of more than 32 sectors": "larger bios are split by the block layer, which is not modelled",
     "features without discard_zeroes_cow": "they are refused, which the refused tables show",
     "a table that names its own device": "kernels differ, and some can't remove such a device any more",
+    "discards with zeroes or errors below": "Linux 6.1 refuses them, and later kernels take them",
     "a COW device that is an origin, too": "what is written to that origin would damage the store",
 }
 """What the grammar of tables allows and scenarios leave out on purpose, with the reason."""
@@ -40,6 +43,9 @@ SECTORS_LEAST: Final = 8
 FEATURES: Final = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
 """The features that a table line may ask for."""
 
+EMPTY_TARGETS: Final = ("error", "zero")
+"""The targets that have nothing below them."""
+
 BARE: Final = "bare"
 """A device that never gets a table."""
 
@@ -49,6 +55,11 @@ def cow_name(i: int) -> str:
     return f"cow{i}"
 
 
+def blank_name(i: int) -> str:
+    """The device that snapshot ``i`` has in place of its disk, if that is to be one of zeroes or errors."""
+    return f"blank{i}"
+
+
 def snapshot_name(i: int) -> str:
     """The device of snapshot ``i``."""
     return f"snap{i}"
@@ -56,24 +67,30 @@ def snapshot_name(i: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cow:
-    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` as in the table line."""
+    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` as in the table line.
+
+    ``blank``: the target of a device that the snapshot has in place of the disk.
+    """
 
     size: int
     kind: str
     chunk_size: int
+    blank: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The disk ``base`` and those for exceptions, and what else a scenario has in it.
 
-    ``size``: the origin's sectors, of a disk that has ``beyond`` more.  ``gated``: a linear device lies between, to
-    hold I/O back with; ``discards``: snapshots have features; ``faults`` and ``crashes`` may happen.
+    ``size``: the origin's sectors, of a disk that has ``beyond`` more.  ``gated``: a device lies between, to hold I/O
+    back with; ``below``: its target, which may have nothing below it.  ``discards``: snapshots have features;
+    ``faults`` and ``crashes`` may happen.
     """
 
     size: int = 1
     cows: tuple[Cow, ...] = ()
     gated: bool = False
+    below: str = "linear"
     discards: bool = False
     faults: bool = False
     crashes: bool = False
@@ -96,8 +113,18 @@ class Layout:
 
     @property
     def lower_table(self) -> str:
-        """What may lie between: all of the disk."""
-        return f"0 {self.disk} linear base 0"
+        """What may lie between: all of the disk, or as many zeroes or errors."""
+        return f"0 {self.disk} {self.below}" + (" base 0" if self.below == "linear" else "")
+
+    @property
+    def under(self) -> dict[str, str]:
+        """The devices on which others are made, with their tables."""
+        blanks = {blank_name(i): f"0 {cow.size} {cow.blank}" for i, cow in enumerate(self.cows) if cow.blank}
+        return blanks | ({"lower": self.lower_table} if self.gated else {})
+
+    def cow_device(self, i: int) -> str:
+        """What snapshot ``i`` has its exceptions on."""
+        return blank_name(i) if self.cows[i].blank else cow_name(i)
 
     @property
     def origin_table(self) -> str:
@@ -108,7 +135,7 @@ class Layout:
         """Snapshot ``i``, mostly with the store that it has been given; now and then shorter than its origin."""
         cow = self.cows[i]
         length = self.size if draw(0, 9) else draw(1, self.size)
-        words = f"0 {length} snapshot {self.lower} {cow_name(i)} {cow.kind} {self._chunk_size(draw, cow)}"
+        words = f"0 {length} snapshot {self.lower} {self.cow_device(i)} {cow.kind} {self._chunk_size(draw, cow)}"
         return words + (FEATURES[draw(1, 2)] if self.discards else "")
 
     def merge_table(self, draw: Draw, i: int) -> str:
@@ -116,7 +143,7 @@ class Layout:
         cow = self.cows[i]
         kind = "P" if cow.kind == "N" and draw(0, 3) else cow.kind
         length = self.size if draw(0, 9) else draw(1, self.size)
-        words = f"0 {length} snapshot-merge {self.lower} {cow_name(i)} {kind} {self._chunk_size(draw, cow)}"
+        words = f"0 {length} snapshot-merge {self.lower} {self.cow_device(i)} {kind} {self._chunk_size(draw, cow)}"
         return words + (FEATURES[draw(0, 2)] if self.discards else "")
 
     @staticmethod
@@ -154,23 +181,27 @@ class Layout:
             f"0 {size} linear {low}",
             f"0 {size} linear {low} x",
             f"0 {size} linear {BARE} 0",
+            f"0 {size} zero 1",
         )
         return lines[draw(0, len(lines) - 1)]
 
 
 def draw_layout(draw: Draw, can: Capabilities) -> Layout:
     """Draws sizes and kinds that an implementation of these capabilities can have."""
-    drawn = [_draw_cow(draw) for _ in range(draw(1, 3))]
+    drawn = [_draw_cow(draw, can) for _ in range(draw(1, 3))]
     cows = tuple(cow if has_kind(cow.kind, can) else replace(cow, kind="P") for cow in drawn)
     largest = max(cow.chunk_size for cow in cows)
     size = draw(1, 6) * largest + draw(0, largest - 1) * draw(0, 1)
-    # A program with linear devices only has nothing else to show.
-    gated = "linear" in can.targets and (draw(0, 4) == 0 or can.targets == {"linear"})
-    discards = {"discard", "discard_zeroes_cow"} <= can.features and draw(0, 2) == 0
+    between = [target for target in ("linear", "linear", "linear", *EMPTY_TARGETS) if target in can.targets]
+    # A program with such devices only has nothing else to show.
+    gated = bool(between) and (draw(0, 4) == 0 or can.targets <= set(between))
+    below = between[draw(0, len(between) - 1)] if gated else "linear"
+    on_disks = below == "linear" and not any(cow.blank for cow in cows)
+    discards = on_disks and {"discard", "discard_zeroes_cow"} <= can.features and draw(0, 2) == 0
     faults = bool(can.faults & FAULTS) and draw(0, 1) == 0
     crashes = "crash" in can.operations and draw(0, 2) == 0
     beyond = draw(1, 2 * largest) if draw(0, 4) == 0 else 0
-    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, discards, faults, crashes, beyond)
+    layout = Layout(max(size, 40 if largest == 1 else 1), cows, gated, below, discards, faults, crashes, beyond)
     return _within(layout, can.sectors_max)
 
 
@@ -187,17 +218,19 @@ def _within(layout: Layout, most: int) -> Layout:
     chunk_size = cow.chunk_size
     while 3 * chunk_size > room:  # the header, an area and a chunk of data
         chunk_size //= 2
-    return replace(layout, size=size, cows=(Cow(room, cow.kind, chunk_size),))
+    return replace(layout, size=size, cows=(replace(cow, size=room, chunk_size=chunk_size),))
 
 
 def _sectors(layout: Layout) -> int:
     return layout.disk + sum(cow.size for cow in layout.cows)
 
 
-def _draw_cow(draw: Draw) -> Cow:
+def _draw_cow(draw: Draw, can: Capabilities) -> Cow:
     """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
+    blanks = [target for target in EMPTY_TARGETS if target in can.targets]
+    blank = blanks[draw(0, len(blanks) - 1)] if blanks and draw(0, 11) == 0 else ""
     chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(0, 7)]
     kind = ("P", "P", "P", "PO", "N")[draw(0, 4)]
     chunks = draw(0, 80 if chunk_size == 1 else 8)
     spare = draw(0, chunk_size - 1) * draw(0, 1)
-    return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size)
+    return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size, blank)

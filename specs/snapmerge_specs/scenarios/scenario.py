@@ -12,12 +12,12 @@ from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.lockstep.capabilities import FAULTS
 from snapmerge_specs.scenarios.driver import pick
 from snapmerge_specs.scenarios.layout import BARE, cow_name, draw_layout, snapshot_name
-from snapmerge_specs.scenarios.shapes import Shapes
+from snapmerge_specs.scenarios.parking import Parking
 
 __all__ = ["Scenario"]
 
 
-class Scenario(Shapes):
+class Scenario(Parking):
     """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
 
     def move(self, draw: Draw) -> None:
@@ -29,6 +29,7 @@ class Scenario(Shapes):
         moves += [self.overlap, self.overlap] * bool("start" in self.can.operations and self.running)
         moves += [self.fill, self.fill] * bool(self._fillable) + [self.reuse] * bool(self._kept)
         moves += [self.shuffle] * bool(self.taken)
+        moves += [self.park] * bool(self.parkable) + [self.drop] * bool(self.devices)
         pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
@@ -42,12 +43,16 @@ class Scenario(Shapes):
                 left = Sectors(cow.size - cow.chunk_size)
                 self.do(sm.Write(cow_name(i), Sector(cow.chunk_size), left, self.tags(left)))
         self.do(sm.Write("base", Sector(0), Sectors(layout.disk), self.tags(layout.disk)))
-        if layout.gated:
-            self.do(sm.Create("lower", layout.lower_table))
+        self._make_under()
         self.do(sm.Create("origin", layout.origin_table))
         for _ in range(draw(0, 2)):
             if self.free:
                 self.take(draw)
+
+    def _make_under(self) -> None:
+        """Makes the devices on which others are made."""
+        for name, table in self.layout.under.items():
+            self.do(sm.Create(name, table))
 
     def io(self, draw: Draw) -> None:
         """Writes, reads, flushes or discards on a device."""
@@ -116,15 +121,36 @@ class Scenario(Shapes):
         if careless != 2:
             self.do(sm.Suspend(snapshot_name(i)))
         self.do(sm.Load("origin", self.layout.merge_table(draw, i)))
+        parked = bool(self.empty_targets) and draw(0, 2) == 0
+        if parked:
+            self.do(sm.Load(snapshot_name(i), self._empty_table(draw, snapshot_name(i))))
         if careless == 3:
             self.do(sm.Remove(snapshot_name(i)))
+        if careless == 4:
+            self.do(sm.Clear("origin"))
         if self.layout.faults:
             self._sabotage(draw, i)
         early = self._begin_in_run(draw) if draw(0, 2) == 0 and "origin" in self.live else None
         self._join(draw) if self.free and draw(0, 2) == 0 else self.do(sm.Resume("origin"))
+        if parked:
+            self.do(sm.Resume(snapshot_name(i)))
         self._hurry(draw, early)
         if self.layout.faults:
             self._try_again(draw)
+
+    def park(self, draw: Draw) -> None:
+        """Has zeroes or errors in the place of a device, and uses everything meanwhile."""
+        self.park_beside(draw, self._beside)
+
+    def drop(self, draw: Draw) -> None:
+        """Loads a table that is never used."""
+        self.drop_beside(draw, self._beside)
+
+    def _beside(self, draw: Draw) -> None:
+        """One move while the table of a device is about to change."""
+        moves = [self.switch, self.wake] + [self.look] * bool(self.devices) + [self.io] * 4 * bool(self.live)
+        moves += [self.take, self.prepare] * bool(self.free) + [self.merge] * bool(self.taken)
+        pick(draw, moves)(draw)
 
     def _join(self, draw: Draw) -> None:
         """Begins a merge and takes a snapshot before it is over: what is below may hold the merge's I/O meanwhile."""
@@ -270,7 +296,7 @@ class Scenario(Shapes):
     def wake(self, draw: Draw) -> None:
         """Resumes whatever is suspended, lower devices first."""
         _ = draw
-        for device in ("lower", *self.devices):
+        for device in (*self.layout.under, *self.devices):
             if device in self.devices and self.stack.devices[device].suspended:
                 self.do(sm.Resume(device))
 
@@ -310,8 +336,7 @@ class Scenario(Shapes):
         self.wake(draw)
         for device in [*self.devices, *self.devices]:
             self.do(sm.Remove(device))
-        if self.layout.gated:
-            self.do(sm.Create("lower", self.layout.lower_table))
+        self._make_under()
 
     def crash(self, draw: Draw) -> None:
         """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
@@ -320,8 +345,7 @@ class Scenario(Shapes):
             self.do(sm.Write("origin", Sector(0), size, self.tags(size)))
         self.do(sm.Crash())
         self.see_disks()
-        if self.layout.gated:
-            self.do(sm.Create("lower", self.layout.lower_table))
+        self._make_under()
         self.take(draw)
 
     def fault(self, draw: Draw) -> None:

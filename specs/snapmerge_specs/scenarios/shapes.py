@@ -21,7 +21,7 @@ class Shapes(Sketched):
     @property
     def _kept(self) -> list[int]:
         """The snapshots whose stores outlive them."""
-        return [i for i in self.taken if self.layout.cows[i].kind != "N"]
+        return [i for i in self.taken if self.layout.cows[i].kind != "N" and not self.layout.cows[i].blank]
 
     def fill(self, draw: Draw) -> None:
         """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""

@@ -240,3 +240,27 @@ def test_what_makes_no_sense_is_refused_when_it_is_started(line: str, guest: Gue
     with pytest.raises(OperationError):
         guest.apply(parse_operation(f"start 1 {line}"))
     replay(guest, "start 1 read dev 0 8 -> ok\nfinish 1 -> #0x8\nremove dev -> ok")
+
+
+def test_a_device_that_got_the_name_of_one_whose_removal_waits_is_still_there_when_that_ends(
+    guest: Guest, replay: Replay
+) -> None:
+    replay(
+        guest,
+        """
+        disk base 16
+        disk cow 64
+        create lower "0 16 linear base 0"
+        create origin "0 16 snapshot-origin lower"
+        create snap "0 16 snapshot lower cow P 4"
+        suspend lower
+        start 1 write origin 0 1 #1
+        start 2 remove snap -> ok
+        create snap "0 16 linear lower 0" -> ok
+        resume lower
+        finish 1 -> ok
+        finish 2 -> ok
+        read snap 0 16 -> #1 #0x15
+        remove snap -> ok
+        """,
+    )

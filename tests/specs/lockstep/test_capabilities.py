@@ -82,6 +82,8 @@ def lines(asked: list[tuple[Operation, Outcome]]) -> list[list[str]]:
         {"snapshot-merge"},
         {"snapshot"},
         {"linear"},
+        {"zero"},
+        {"error", "snapshot"},
         {"snapshot-origin"},
         {"snapshot", "snapshot-origin"},
         {"snapshot", "snapshot-merge"},
@@ -174,4 +176,7 @@ def test_one_that_dies_has_been_checked() -> None:
 def test_what_is_left_out_is_named() -> None:
     assert left_out(ALL) == ()
     found = dict(left_out(replace(ALL, targets=frozenset({"linear"}), faults=frozenset({"read"}))))
-    assert found == {"targets": ("snapshot", "snapshot-merge", "snapshot-origin"), "faults": ("flush", "write")}
+    assert found == {
+        "targets": ("error", "snapshot", "snapshot-merge", "snapshot-origin", "zero"),
+        "faults": ("flush", "write"),
+    }

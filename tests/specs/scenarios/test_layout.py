@@ -35,6 +35,7 @@ def test_what_is_left_out_is_not_drawn_and_nothing_else_is_left_out() -> None:
         "chunks of more than 32 sectors": lambda words: len(words) > 6 and int(words[6]) > 32,
         "features without discard_zeroes_cow": lambda words: words[7:8] == ["1"] and "discard_zeroes_cow" not in words,
         "a table that names its own device": lambda words: {"origin", "snap0", "snap1", "snap2"} & set(words[3:5]),
+        "discards with zeroes or errors below": lambda words: words[7:] and words[4].startswith("blank"),
         "a COW device that is an origin, too": lambda words: words[3].startswith("cow"),
     }
     assert shaped.keys() == LEFT_OUT.keys()

@@ -18,7 +18,6 @@ __all__ = [
     "no_retry",
     "no_store",
     "nothing",
-    "one_clone",
     "preresume",
     "resume",
     "settled",
@@ -74,11 +73,6 @@ def status(_stack: Stack, _rules: Rules, _target: Target) -> tuple[str, ...]:
 def max_io_len(_d: Draft, _target: Target, bio: Bio) -> int:
     """It takes any bio whole."""
     return bio.count
-
-
-def one_clone(_target: Target, _bio: Bio) -> int:
-    """It takes every bio, once."""
-    return 1
 
 
 def no_discards(_target: Target, bio: Bio) -> int:

@@ -8,6 +8,7 @@ Source: ``dm_table_add_target``, ``dm_table_complete``, ``dm_calculate_queue_lim
 dm-table.c, ``table_load`` in dm-ioctl.c (specs/devices.md).
 """
 
+from snapmerge.machine.core.bio import Bio, Op
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Load, Target
 from snapmerge.machine.core.table_line import BadTable, TableLine
@@ -22,6 +23,7 @@ __all__ = [
     "open_lower",
     "refuse",
     "set_limits",
+    "takes_discards",
     "target_built",
     "too_small",
 ]
@@ -153,6 +155,15 @@ def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
     for id in ids:
         target = d.targets[id]
         d.type_of(target).set_limits(d, target)
+
+
+def takes_discards(d: Draft, name: str) -> bool:
+    """Whether a disk, or a device by its live table, takes discards now.  Source: ``dm_table_supports_discards``."""
+    if name in d.disks:
+        return True
+    discard = Bio(Op.DISCARD, name, count=1)
+    live = [d.targets[id] for id in d.device(name).live]
+    return bool(live) and all(d.type_of(target).clones(target, discard) for target in live)
 
 
 def too_small(d: Draft, ids: tuple[int, ...]) -> str | None:

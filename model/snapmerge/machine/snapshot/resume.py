@@ -36,6 +36,7 @@ from snapmerge.errors import MachineError
 from snapmerge.machine.core.bios import release_deferred
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.state import Resuming
+from snapmerge.machine.core.tables import takes_discards
 from snapmerge.machine.core.transitions import Transitions
 from snapmerge.machine.snapshot.handover import acting_origin
 from snapmerge.machine.snapshot.merge import merge_of, start_merge
@@ -133,13 +134,14 @@ def presuspended(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def set_limits(d: Draft, snap: SnapshotTarget) -> None:
-    """Decides whether its device takes discards (SNAP-19): if the chunk size is known, its own or that of the source.
+    """Decides whether its device takes discards (SNAP-19): if both devices below do, and the chunk size is known.
 
-    Source: ``snapshot_io_hints``.
+    That is its own, or that of the handover's source.  Source: ``snapshot_io_hints``, ``snapshot_iterate_devices``.
     """
     source, destination, _ = sharing_cow(d, snap)
     store = source.store if source is not None and destination is not None else snap.store
-    d.put(replace(snap, discards=snap.features.zeroes and store.chunk_size > 0), over=snap)
+    below = all(takes_discards(d, name) for name in (snap.origin, snap.cow))
+    d.put(replace(snap, discards=snap.features.zeroes and store.chunk_size > 0 and below), over=snap)
 
 
 def resume_snapshot(d: Draft, request: Resuming, snap: SnapshotTarget) -> Progress:

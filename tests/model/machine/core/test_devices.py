@@ -303,8 +303,16 @@ read disk 48 16 -> #1000+4 #1+8 #1012+4
 
 
 @pytest.mark.spec("DEV-22")
+@pytest.mark.spec("DEV-28")
 @pytest.mark.parametrize(
-    "table", ["0 8 linear base 0; 8 8 snapshot-origin base", "0 16 snapshot-origin base", "0 16 snapshot base cow N 8"]
+    "table",
+    [
+        "0 8 linear base 0; 8 8 snapshot-origin base",
+        "0 16 snapshot-origin base",
+        "0 16 snapshot base cow N 8",
+        "0 16 zero",
+        "0 16 error",
+    ],
 )
 def test_what_takes_no_discards_refuses_them_also_while_it_is_suspended(table: str) -> None:
     session = play(f'disk base 16\ndisk cow 16\ncreate dev "{table}"\ndiscard dev 0 8 -> error EOPNOTSUPP')
@@ -324,5 +332,24 @@ load snap "0 16 snapshot-origin base"
 finish 1 -> blocked
 resume snap
 finish 1 -> ok
+"""
+    )
+
+
+@pytest.mark.spec("DEV-28")
+@pytest.mark.parametrize("upper", ["0 16 linear low 0", "0 16 snapshot low cow N 8 1 discard_zeroes_cow"])
+@pytest.mark.parametrize(("below", "error"), [("linear base 0", "ok"), ("zero", "error EOPNOTSUPP")])
+def test_what_is_below_when_a_table_becomes_live_decides_on_discards(upper: str, below: str, error: str) -> None:
+    other = "zero" if error == "ok" else "linear base 0"
+    play(
+        f"""
+disk base 16
+disk cow 32
+create low "0 16 {below}"
+create dev "{upper}"
+discard dev 0 8 -> {error}
+load low "0 16 {other}"
+resume low
+discard dev 0 8 -> {error}
 """
     )

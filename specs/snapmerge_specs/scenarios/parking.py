@@ -1,0 +1,73 @@
+"""Tables that come and go: devices that are parked on zeroes or errors, and tables that are loaded and never used."""
+
+from collections.abc import Callable
+
+import snapmerge as sm
+from snapmerge_specs.scenarios.driver import Draw, pick
+from snapmerge_specs.scenarios.layout import BARE, EMPTY_TARGETS
+from snapmerge_specs.scenarios.shapes import Shapes
+
+__all__ = ["Parking"]
+
+Move = Callable[[Draw], None]
+
+
+class Parking(Shapes):
+    """The moves that replace tables, and drop them."""
+
+    @property
+    def empty_targets(self) -> list[str]:
+        """The targets without anything below that the implementation has."""
+        return [target for target in EMPTY_TARGETS if target in self.can.targets]
+
+    @property
+    def parkable(self) -> list[str]:
+        """The devices with a live table that may have zeroes or errors in its place."""
+        under = self.layout.under if self.layout.discards else {}
+        return [name for name in self.live if name not in under] if self.empty_targets else []
+
+    def _empty_table(self, draw: Draw, device: str) -> str:
+        """As many zeroes or errors as the device has sectors."""
+        length = self.size_of(device) if device in self.live else self.layout.size
+        return f"0 {length} {pick(draw, self.empty_targets)}"
+
+    def park_beside(self, draw: Draw, move: Move) -> None:
+        """Parks a device on zeroes or errors, as lvm2 does, and after some moves mostly puts its table back."""
+        device = pick(draw, self.parkable)
+        table = self.table_of(device)
+        self._change(draw, device, self._empty_table(draw, device))
+        for _ in range(draw(0, 3)):
+            move(draw)
+        if device in self.devices and draw(0, 4):
+            self._change(draw, device, table)
+            self.see(device) if device in self.devices and draw(0, 1) else None
+
+    def _change(self, draw: Draw, device: str, table: str) -> None:
+        """Gives a device another table; it is mostly suspended for that, and now and then keeps the one that it has."""
+        if draw(0, 4):
+            self.do(sm.Suspend(device))
+        self.do(sm.Load(device, table))
+        if draw(0, 9) == 0:
+            self.do(sm.Clear(device))
+        self.do(sm.Resume(device))
+
+    def drop_beside(self, draw: Draw, move: Move) -> None:
+        """Loads a table of any kind, makes a move, perhaps, and drops the table again."""
+        device = pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
+        if draw(0, 1):
+            self.do(sm.Suspend(device))
+        self.do(sm.Load(device, self._any_table(draw, device)))
+        if draw(0, 1):
+            move(draw)
+        self.do(sm.Clear(device))
+        if draw(0, 2):
+            self.do(sm.Resume(device))
+
+    def _any_table(self, draw: Draw, device: str) -> str:
+        """A table of any kind that may be loaded on the device: nothing is above itself."""
+        if device in self.layout.under:
+            return self.layout.under[device]
+        tables = [self._empty_table(draw, device)] if self.empty_targets else []
+        i = draw(0, len(self.layout.cows) - 1)
+        tables += [self.layout.origin_table, self.layout.snapshot_table(draw, i)]
+        return pick(draw, [*tables, self.layout.merge_table(draw, i), self.layout.merge_table(draw, i)])
