@@ -66,6 +66,14 @@ def _refused_resumes() -> None:
     play('create again\nload again "0 32 snapshot base cow P 8"\nresume again')
 
 
+def _overtaken_resume() -> None:
+    """A resume that would suspend its device, and finds that another request has."""
+    bench = Bench(setup() + 'load origin "0 32 snapshot-origin base"')
+    for line in ("write origin 0 8 #1", "suspend origin", "resume origin"):
+        bench.start(line)
+    bench.settle()
+
+
 def _failed_copies() -> None:
     """A copy that fails, of a persistent and of a transient snapshot."""
     for store in ("P 8", "N 8"):
@@ -130,6 +138,7 @@ def test_every_row_happens(monkeypatch: pytest.MonkeyPatch) -> None:
             explore(script)
     for scenario in (
         _refused_resumes,
+        _overtaken_resume,
         _failed_copies,
         _invalid_before_published,
         _two_areas,
