@@ -9,18 +9,47 @@ SHRINKS = """
 disk base 16
 create dev "0 16 linear base 0"
 suspend dev
-load dev "0 8 linear base 0"
+load dev "{table}"
 start 1 discard dev 0 {count}
 resume dev
 """
 
 
-@pytest.mark.parametrize(("count", "resumed"), [(8, True), (9, False)])
-def test_a_discard_that_the_block_layer_cuts_is_not_let_in_where_a_part_would_fit(count: int, resumed: bool) -> None:
+RACES = """
+disk base 16
+create lower "0 16 linear base 0"
+create dev "0 16 linear lower 0"
+suspend lower
+start 1 write dev 0 1 #1
+load dev "0 16 linear lower 0"
+resume dev
+{asked}
+"""
+
+
+def driven(text: str) -> Sketched:
+    """A driver that has done the operations of a trace as far as it does them."""
     driver = Sketched(Lockstep(Memory()))
-    for step in sm.parse_trace(SHRINKS.format(count=count)):
+    for step in sm.parse_trace(text):
         if isinstance(step.operation, sm.Start):
             driver.start(step.operation.operation)
         elif not isinstance(step.operation, sm.Finish):
             driver.do(step.operation)
-    assert (driver.suspended == []) == resumed
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("table", "count", "resumed"),
+    [("0 8 linear base 0", 8, True), ("0 8 linear base 0", 9, False), ("0 16 zero", 8, False)],
+)
+def test_a_discard_that_the_block_layer_cuts_or_that_kernels_differ_in_is_not_let_in(
+    table: str, count: int, resumed: bool
+) -> None:
+    assert (driven(SHRINKS.format(table=table, count=count)).suspended == []) == resumed
+
+
+@pytest.mark.parametrize("asked", ["suspend dev", 'load dev "0 16 zero"\nresume dev'])
+def test_a_device_that_a_resume_suspends_is_asked_for_nothing_beside_it(asked: str) -> None:
+    driver = driven(RACES.format(asked=asked))
+    assert [request.device for request in driver.stack.requests] == ["dev"]
+    assert driver.devices == ["dev", "lower"]
