@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import snapmerge as sm
-from snapmerge_specs.scenarios.driver import Draw, pick
+from snapmerge_specs.generations.generation import Draw
+from snapmerge_specs.scenarios.driver import pick
 from snapmerge_specs.scenarios.layout import BARE, EMPTY_TARGETS
 from snapmerge_specs.scenarios.shapes import Shapes
 
