@@ -341,7 +341,7 @@ def test_what_is_refused_is_not_repeated_at_length(line: str) -> None:
 
 def test_the_example_of_the_page_is_canonical() -> None:
     page = (Path(__file__).resolve().parents[3] / "specs" / "trace.md").read_text()
-    example = page.partition("## An example\n\n```\n")[2].partition("```")[0]
+    example = page.partition("## An example\n\n```text\n")[2].partition("```")[0]
     lines = [line for line in example.splitlines() if not line.startswith("#")]
     assert len(lines) == 12
     assert sm.print_trace(sm.parse_trace(example)).splitlines() == lines
