@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -31,14 +32,14 @@ COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)$", re.MULTILINE)
 COMMENT = re.compile(r"<!--.*-->\n\Z")
 MARK = re.compile(r"<!-- (?:file: (?P<file>[\w.-]+)|not run: (?P<reason>\S.*)) -->\n\Z")
 NEEDS_KERNEL = re.compile(r"--adapter guest|\bGuest\(|snapmerge kernels")
-# What varies between runs and machines: durations, releases, how far a kernel's merge is when it is asked, and where
-# lines are wrapped because of these.
-MASKS = [
+# What varies between runs and machines: durations, releases, how often a check met a state (a kernel's merge goes its
+# own pace), and where lines are wrapped because of these.
+MASKS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"\n {12,}"), " "),
     (re.compile(r"\b\d+(\.\d+)? s\b"), "N s"),
     (re.compile(r"\bLinux \d[\w.+-]*"), "Linux N"),
     (re.compile(r"\b(snapshot(?:-\w+)?) \d+\.\d+\.\d+"), r"\1 N"),
-    (re.compile(r"\b(merge (?:finished|interrupted|under way)) \d+"), r"\1 N"),
+    (re.compile(r"^states reached .*$", re.MULTILINE), lambda match: re.sub(r"\d+", "N", match[0])),
 ]
 
 
