@@ -125,7 +125,7 @@ def resume(d: Draft, event: ResumeDevice) -> None:
 
 
 def clear(d: Draft, event: ClearTable) -> None:
-    """Destroys the inactive table, if there is one, whatever else is under way.  Source: ``table_clear``."""
+    """Destroys the inactive table, if there is one, whatever else is under way (DEV-24).  Source: ``table_clear``."""
     if event.device not in d.devices:
         d.reply(event.token, _UNKNOWN)
     else:

@@ -103,7 +103,7 @@ def refuse(d: Draft, request: Load, bad: BadTable) -> None:
 
 
 def destroy(d: Draft, id: int) -> bool:
-    """Destroys a target; False: it must be asked again, as something of it is still in flight."""
+    """Destroys a target and frees what belongs to it (DEV-25); False: ask again, as something of it is in flight."""
     target = d.targets.get(id)
     if target is None:
         return True
@@ -158,7 +158,10 @@ def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
 
 
 def takes_discards(d: Draft, name: str) -> bool:
-    """Whether a disk, or a device by its live table, takes discards now.  Source: ``dm_table_supports_discards``."""
+    """Whether a disk, or a device by its live table, takes discards now (DEV-28).
+
+    Source: ``dm_table_supports_discards``.
+    """
     if name in d.disks:
         return True
     discard = Bio(Op.DISCARD, name, count=1)
