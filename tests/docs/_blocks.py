@@ -32,14 +32,16 @@ COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)$", re.MULTILINE)
 COMMENT = re.compile(r"<!--.*-->\n\Z")
 MARK = re.compile(r"<!-- (?:file: (?P<file>[\w.-]+)|not run: (?P<reason>\S.*)) -->\n\Z")
 NEEDS_KERNEL = re.compile(r"--adapter guest|\bGuest\(|snapmerge kernels")
-# What varies between runs and machines: durations, releases, how often a check met a state (a kernel's merge goes its
-# own pace), and where lines are wrapped because of these.
+# What varies between runs, machines and versions of the generators: durations, releases, how often a check did what,
+# which states it met, and where lines are wrapped because of these.
 MASKS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"\n {12,}"), " "),
     (re.compile(r"\b\d+(\.\d+)? s\b"), "N s"),
     (re.compile(r"\bLinux \d[\w.+-]*"), "Linux N"),
     (re.compile(r"\b(snapshot(?:-\w+)?) \d+\.\d+\.\d+"), r"\1 N"),
-    (re.compile(r"^states reached .*$", re.MULTILINE), lambda match: re.sub(r"\d+", "N", match[0])),
+    (re.compile(r"^(?:operations|kinds) .*$", re.MULTILINE), lambda match: re.sub(r"\d+", "N", match[0])),
+    (re.compile(r"^(states reached +)(?!none$).*$", re.MULTILINE), r"\1..."),
+    (re.compile(r"^crash \d+$", re.MULTILINE), "crash N"),
 ]
 
 

@@ -175,8 +175,10 @@ def test_a_kernel_is_asked_for_where_a_block_needs_one() -> None:
 def test_only_what_varies_is_masked() -> None:
     assert masked("8 in 3.9 s, seed 3") == masked("8 in 12 s, seed 3") != masked("9 in 3.9 s, seed 3")
     assert masked("Linux 6.1.176, snapshot 1.16.0") == masked("Linux 6.12.101+deb13,\n             snapshot 1.16.1")
-    assert masked("states reached  a 2, b\n                 c 4") == masked("states reached  a 12, b c 3")
-    assert masked("create 46") != masked("create 47")
+    assert masked("states reached  discard 2, merge\n                 failed 4") == masked("states reached  discard 3")
+    assert masked("states reached  none") != masked("states reached  discard 2")
+    assert masked("kinds  create 46") == masked("kinds  create 47") != masked("kinds  remove 47")
+    assert masked("round 46") != masked("round 47")
 
 
 def test_a_page_is_written_anew_where_it_differs() -> None:
