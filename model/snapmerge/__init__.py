@@ -37,7 +37,7 @@ from snapmerge.machine.core.events import (
 )
 from snapmerge.machine.core.state import Stack
 from snapmerge.machine.core.status import status_line, table_line
-from snapmerge.machine.registry import MAINLINE, TARGETS, step
+from snapmerge.machine.registry import DEVICE_ARGUMENTS, MAINLINE, TARGETS, step
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.messages import counted, shortened, shown
 from snapmerge.oracle.budget import Budget
@@ -107,6 +107,7 @@ from snapmerge.world.state import World, add_disk, happen, start_world
 
 __all__ = [
     "CONCEPT",
+    "DEVICE_ARGUMENTS",
     "MAINLINE",
     "OPERATION_WORDS",
     "OTHER_TARGETS",

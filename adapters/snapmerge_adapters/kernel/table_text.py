@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from snapmerge import OperationError, shown
+from snapmerge import DEVICE_ARGUMENTS, OperationError, shown
 from snapmerge_adapters.kernel.libdm import Target
 
 __all__ = ["parse_table", "print_targets"]
@@ -13,14 +13,6 @@ _LINE: Final = re.compile(r"\s*(\d{1,20})\s+(\d{1,20})\s+(\S+)(?:\s+(.*?))?\s*\Z
 _DEVNO: Final = re.compile(r"\d+:\d+\Z")
 _FOREIGN: Final = re.compile(r"/|\A\d+:\d+\Z")
 _U64: Final = 1 << 64
-
-# Which arguments of a target name devices.
-_DEVICES: Final[dict[str, tuple[int, ...]]] = {
-    "linear": (0,),
-    "snapshot-origin": (0,),
-    "snapshot": (0, 1),
-    "snapshot-merge": (0, 1),
-}
 
 
 def parse_table(text: str, device_of: Callable[[str], str]) -> tuple[Target, ...]:
@@ -37,10 +29,10 @@ def _parse_line(line: str, device_of: Callable[[str], str]) -> Target:
     if match is None or max(int(match[1]), int(match[2])) >= _U64:
         raise OperationError(f"not a table line: {shown(line.strip())}; it is START LENGTH TARGET [ARGUMENTS]")
     words = (match[4] or "").split()
-    known = _DEVICES.get(match[3])
+    devices = DEVICE_ARGUMENTS.get(match[3], ())
     for at, word in enumerate(words):
-        # A target that we don't know must not get at a device that is not ours.
-        if (known is None and _FOREIGN.search(word)) or (known is not None and at in known):
+        # A target of which we know no device must not get at one that is not ours.
+        if at in devices or (not devices and _FOREIGN.search(word)):
             words[at] = device_of(word)
     return Target(int(match[1]), int(match[2]), match[3], " ".join(words))
 

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 from snapmerge import (
     Clear,
+    DEVICE_ARGUMENTS,
     Crash,
     Create,
     Discard,
@@ -45,9 +46,6 @@ from snapmerge import (
 __all__ = ["Script", "shell_script"]
 
 _FOUNDATION: Final = Path(__file__).with_name("script.sh")
-
-# Which arguments of a target name devices; all others the kernel gets as they are.
-_DEVICES: Final = {"linear": (0,), "snapshot-origin": (0,), "snapshot": (0, 1), "snapshot-merge": (0, 1)}
 
 _END: Final = """
 if [ "$differing" -gt 0 ]; then
@@ -183,7 +181,7 @@ def _table(text: str) -> str:
 def _table_line(line: str) -> str:
     words = line.split()
     target = words[2] if len(words) > 2 else ""
-    devices = {at + 3 for at in _DEVICES.get(target, ())}
+    devices = {at + 3 for at in DEVICE_ARGUMENTS.get(target, ())}
     return " ".join(("$dev/" if at in devices else "") + _in_quotes(word) for at, word in enumerate(words))
 
 

@@ -28,6 +28,7 @@ def _map(d: Draft, id: int, _target: ErrorTarget, _piece: Piece) -> None:
 ERROR: Final[TargetType[ErrorTarget]] = TargetType(
     target=ErrorTarget,
     names={"error": (1, 5, 0)},
+    devices=(),
     construct=_construct,
     destroy=plain.destroy,
     map=_map,

@@ -51,6 +51,7 @@ def _clones(target: LinearTarget, bio: Bio) -> int:
 LINEAR: Final[TargetType[LinearTarget]] = TargetType(
     target=LinearTarget,
     names={"linear": (1, 4, 0)},
+    devices=(0,),
     construct=_construct,
     destroy=plain.destroy,
     map=_map,

@@ -11,13 +11,16 @@ from snapmerge.machine.linear import LINEAR
 from snapmerge.machine.snapshot.types import ORIGIN, SNAPSHOT, SNAPSHOT_RULES
 from snapmerge.machine.zero import ZERO
 
-__all__ = ["MAINLINE", "TARGETS", "step"]
+__all__ = ["DEVICE_ARGUMENTS", "MAINLINE", "TARGETS", "step"]
 
 MAINLINE: Final = Rules(core.CORE, (LINEAR, ZERO, ERROR, ORIGIN, SNAPSHOT), (SNAPSHOT_RULES,))
 """The rules of Linux."""
 
 TARGETS: Final = frozenset(MAINLINE.by_name)
 """The words of table lines that make targets."""
+
+DEVICE_ARGUMENTS: Final = {name: kind.devices for name, kind in MAINLINE.by_name.items()}
+"""For each of these words which arguments after it name disks or devices, counted from 0."""
 
 
 def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tuple[Effect, ...]]:

@@ -33,6 +33,7 @@ def _map(d: Draft, id: int, _target: ZeroTarget, piece: Piece) -> None:
 ZERO: Final[TargetType[ZeroTarget]] = TargetType(
     target=ZeroTarget,
     names={"zero": (1, 1, 0)},
+    devices=(),
     construct=_construct,
     destroy=plain.destroy,
     map=_map,

@@ -23,6 +23,7 @@ NAMES = {"254:0": "base", "254:1": "cow"}
         ("0 8 linear 8:0 0", "/dev/mapper/p-8:0 0"),  # no device but ours
         ("0 8 crypt x 8:0 /dev/sda base", "x /dev/mapper/p-8:0 /dev/mapper/p-/dev/sda base"),
         ("0 8 error", ""),
+        ("0 8 error /dev/sda 0", "/dev/mapper/p-/dev/sda 0"),
     ],
 )
 def test_names_become_numbers_where_a_device_stands(text: str, arguments: str) -> None:

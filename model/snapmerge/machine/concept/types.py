@@ -145,6 +145,7 @@ def _extent(d: Draft, merge: ConceptMerge) -> tuple[str, int]:
 _CONCEPT_MERGE: Final[TargetType[ConceptMerge]] = TargetType(
     target=ConceptMerge,
     names={"snapshot-merge": (0, 1, 0)},
+    devices=(0, 1),
     construct=ctr.construct,
     destroy=suspend.destroyed,
     map=_map,

@@ -49,6 +49,7 @@ class TargetType(Generic[T]):
 
     Attributes:
         names: the words of table lines that make such targets, each with the version that it answers to.
+        devices: which arguments of such lines name disks or devices, counted from 0.
         construct: makes a target and adds it to the draft; True: it still reads metadata.  Raises BadTable.  ``ctr``
         destroy: whether the target is gone, so that its value may be dropped; False: it must be asked again.  ``dtr``
         map: sends a piece where it belongs, ends it, or keeps it.
@@ -80,6 +81,7 @@ class TargetType(Generic[T]):
 
     target: type[T]
     names: Mapping[str, tuple[int, int, int]]
+    devices: tuple[int, ...]
     construct: "Callable[[Draft, int, Load, TableLine], bool]"
     destroy: "Callable[[Draft, T], bool]"
     map: "Callable[[Draft, int, T, Piece], None]"

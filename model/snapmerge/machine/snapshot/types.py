@@ -143,6 +143,7 @@ def _admit(_d: Draft, _snap: SnapshotTarget) -> str | None:
 ORIGIN: Final[TargetType[OriginTarget]] = TargetType(
     target=OriginTarget,
     names={"snapshot-origin": (1, 9, 0)},
+    devices=(0,),
     construct=origin.construct_origin,
     destroy=plain.destroy,
     map=origin.map_origin,
@@ -174,6 +175,7 @@ ORIGIN: Final[TargetType[OriginTarget]] = TargetType(
 SNAPSHOT: Final[TargetType[SnapshotTarget]] = TargetType(
     target=SnapshotTarget,
     names={"snapshot": (1, 16, 0), "snapshot-merge": (1, 5, 0)},
+    devices=(0, 1),
     construct=ctr.construct_snapshot,
     destroy=resume.destroy_snapshot,
     map=_map,
