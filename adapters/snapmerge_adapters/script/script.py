@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from snapmerge import (
-    Clear,
     DEVICE_ARGUMENTS,
+    Clear,
     Crash,
     Create,
     Discard,
