@@ -1,4 +1,4 @@
-"""Whatever an adapter holds outside the process is given back when the process ends, however it ends."""
+"""Releases what adapters hold outside the process (devices, folders, programs) when the process ends in any way."""
 
 import atexit
 import contextlib

@@ -1,4 +1,4 @@
-"""Where the command ``snapmerge`` begins: small, so that whatever fails while the rest is imported has its exit code.
+"""The entry point of ``snapmerge``: small, so that a failure while the rest is imported has a proper exit code.
 
 Python ends with 1 when an error reaches its end, and 1 is the exit code of a divergence.  So none gets that far: a
 working directory that is gone, too few file descriptors and a missing package are one line and 2, Ctrl-C is 130.
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_UNABLE = 2  # as in _cli_errors, which may be what can't be imported
+_UNABLE = 2  # as in cli.errors, which may be the module that can't be imported
 
 
 def main() -> int:
@@ -28,13 +28,13 @@ def main() -> int:
         number = signal.Signals(end.args[0] if end.args else signal.SIGINT)
         _say("interrupted" if number == signal.SIGINT else f"ended by {number.name}")
         return 128 + number
-    except Exception as error:  # noqa: BLE001  # _cli sees to all that are expected
+    except Exception as error:  # noqa: BLE001  # cli.main handles all that are expected
         _say(f"{type(error).__name__}: {error}; this is a defect of snapmerge itself")
         return _UNABLE
 
 
 def _imported() -> "Callable[[], int] | None":
-    """The command, or None when it can't begin, which has been said then."""
+    """The command; None, after a message, when it can't be imported."""
     try:
         os.getcwd()  # Hypothesis asks for it when it is imported, and relative names would lead nowhere
     except OSError as error:

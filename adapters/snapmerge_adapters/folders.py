@@ -45,14 +45,14 @@ class Folder:
             raise
 
     def close(self) -> None:
-        """Removes it, as far as that is possible.  May be called twice."""
+        """Removes the folder; what can't be removed stays.  May be called twice."""
         if self._lock >= 0:
             _remove(self._whole)
             os.close(self._lock)
             self._lock = -1
 
     def __enter__(self) -> Self:
-        """Nothing more is to be done."""
+        """Gives the folder itself: it is ready."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -64,7 +64,7 @@ def _made(base: str | Path) -> tuple[Path, int]:
     """A new folder, and the descriptor that holds its lock."""
     for _ in range(_TRIES):
         folder = Path(tempfile.mkdtemp(prefix=f"snapmerge-{os.getpid()}-{_started(os.getpid())}-", dir=base))
-        with contextlib.suppress(FileNotFoundError):  # another run took it for one of the dead
+        with contextlib.suppress(FileNotFoundError):  # another run has taken the folder for an orphan
             return folder, _locked(folder)
     raise OSError(f"no temporary folder in {base} stays")
 
@@ -73,7 +73,7 @@ def _locked(folder: Path) -> int:
     """The descriptor of a new lock in the folder.  Raises FileNotFoundError when the folder has gone meanwhile."""
     fd = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks: then nobody removes anything, either
+        with contextlib.suppress(OSError):  # a file system without locks: then no run removes anything, either
             fcntl.flock(fd, fcntl.LOCK_EX)
         os.write(fd, _MARK)
         if not _is_at(fd, folder / _OWNER):
@@ -101,7 +101,7 @@ def _started(pid: int) -> str:
 
 
 def sweep(base: str | Path) -> None:
-    """Removes the temporary folders that dead processes of this user have left in ``base``."""
+    """Removes the temporary folders in ``base`` whose process, one of this user, has died."""
     with contextlib.suppress(OSError), os.scandir(base) as entries:
         names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
         for name in names:
@@ -110,7 +110,7 @@ def sweep(base: str | Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes the folder if it is ours and its owner dead.  Raises OSError when it can't."""
+    """Removes the folder if it is one of snapmerge's and its process has died.  Raises OSError."""
     about = os.stat(folder, follow_symlinks=False)
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
         return
@@ -123,7 +123,7 @@ def _sweep(folder: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         content = os.pread(fd, len(_MARK) + 1, 0)
-        # Without its mark it was left in the moment between the file and the lock.
+        # A folder without a mark: its process died before it had made the lock.
         if _is_at(fd, folder / _OWNER) and (content == _MARK or (not content and not _lives(folder.name))):
             _remove(folder)
     finally:
@@ -136,7 +136,7 @@ def _lives(name: str) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Removes the folder; the mark goes last, so that what can't be removed now is known to be ours later."""
+    """Removes the folder, its mark last, so that a later run recognizes what could not be removed now."""
     shutil.rmtree(folder / "files", ignore_errors=True)
     with contextlib.suppress(OSError):
         if os.listdir(folder) == [_OWNER]:

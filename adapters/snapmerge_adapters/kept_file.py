@@ -1,7 +1,7 @@
-"""Files that users keep: whole or not there, and what was there before until then.
+"""Files that users keep: each is written as a whole or not at all, and an existing one is kept until then.
 
-A file is written beside its place, made durable, and renamed.  Whatever fails on the way (a full disk, a limit, an
-interrupt) leaves an existing file as it was, and nothing half written.
+A file is written beside its place, made durable, and renamed.  A failure on the way (a full disk, a limit, an
+interrupt) leaves an existing file as it was, and no partial one.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What other programs say, made fit to be kept and shown: no control characters, and not without bound."""
+"""Text from other programs, made safe to keep and to show: bounded, without control characters."""
 
 from typing import Final
 

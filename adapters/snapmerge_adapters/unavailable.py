@@ -1,9 +1,9 @@
-"""The one error of the adapters: something outside that they need is not there."""
+"""The error of the adapters: something that they need is missing on this machine."""
 
 from snapmerge import SnapmergeError
 
 __all__ = ["Unavailable"]
 
 
-class Unavailable(SnapmergeError):  # it is no mistake of anybody's
-    """Something that an adapter needs is not on this machine; the message says what, and what brings it."""
+class Unavailable(SnapmergeError):  # neither the user nor a program has made a mistake
+    """Something that an adapter needs is missing; the message says what, and how to get it."""

@@ -1,4 +1,4 @@
-"""From options to an implementation, and back to the options that name it."""
+"""Makes an implementation from options, and gives the options that name it."""
 
 import contextlib
 import shlex
@@ -88,7 +88,7 @@ def check_options(options: Namespace) -> None:
             good = " or ".join(f"--adapter {one}" for one in adapters if one != _COMMAND)
             raise CommandError(f"{_flag(dest)} is not for {mine}; it is for {good}")
     if name == "devicemapper" and not options.disk:
-        raise CommandError("--adapter devicemapper needs --disk DEVICE, a block device that nobody uses; it is erased")
+        raise CommandError("--adapter devicemapper needs --disk DEVICE, an unused block device; it is erased")
     if options.directory == "":
         raise CommandError("--directory has no name; without the option a temporary one is used")
     if name == "file" and options.directory and options.command != "serve":
@@ -105,7 +105,7 @@ def _check_directory(directory: Path) -> None:
 
 @contextmanager
 def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Make]:
-    """What makes the implementation; whatever it made is closed in the end, and its files are gone.
+    """The function that makes the implementation, which is closed at the end, with its files removed.
 
     ``rules`` are those of adapters that are the model.
     """

@@ -1,4 +1,4 @@
-"""``kernels``: which real kernels can be used here, and why the others can't."""
+"""``kernels``: which real kernels can be used on this machine, and why the other ones can't."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class _Row:
 
 
 def run_kernels(options: Namespace) -> int:
-    """Looks at this machine's and boots each guest's; 0 when the one that was asked for, or else any, can be used."""
+    """Examines this machine's kernel and boots each guest; 0 when the one asked for, or else any, can be used."""
     rows = _rows(options)
     if options.json:
         print(json.dumps({"command": "kernels", "kernels": [row.fields() for row in rows]}))
@@ -60,7 +60,7 @@ def run_kernels(options: Namespace) -> int:
 
 
 def _rows(options: Namespace) -> list[_Row]:
-    """The usable ones; for an adapter that has none, and for a kernel that was asked for, why not."""
+    """The usable kernels; for an adapter without one, and for a kernel that was asked for, the problem."""
     rows = [_row(kernel) for kernel in kernels()]
     if options.kernel or options.modules or not any(row.adapter == "guest" for row in rows):
         asked = _asked(options)

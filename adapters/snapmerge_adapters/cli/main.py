@@ -1,4 +1,4 @@
-"""The command ``snapmerge``: what is asked for, done, and how it ended as an exit code."""
+"""The command ``snapmerge``: parses the arguments, runs the subcommand, and turns its end into an exit code."""
 
 import contextlib
 import io
@@ -64,7 +64,7 @@ def _say_in_json(words: list[str], text: str) -> None:
 
 
 def _arrived(code: int) -> int:
-    """The exit code, or another one if what was printed has not arrived: then it can't be relied upon."""
+    """The exit code; 2 instead when the output could not be written, as it is then incomplete."""
     try:
         flush_output()
     except OSError as error:

@@ -74,7 +74,7 @@ _EXAMPLES: Final = {
 
 
 class BadArguments(SystemExit):  # as argparse would raise
-    """The arguments make no sense, which has been said; ``text`` is why."""
+    """The arguments make no sense; the message has been printed and is ``text``."""
 
     def __init__(self, text: str) -> None:
         super().__init__(UNABLE)

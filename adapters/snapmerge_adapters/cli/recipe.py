@@ -38,7 +38,7 @@ _CHUNKS_NAMED: Final = 6
 
 
 def run_recipe(options: Namespace) -> int:
-    """Does it, and prints a table or an object of what came of it."""
+    """Runs the recipe, and prints the result as a table or as an object."""
     check_recipe_options(options)
     check_options(options)
     if options.seed is None:
@@ -61,7 +61,7 @@ def run_recipe(options: Namespace) -> int:
 
 
 class _Recorder:
-    """An implementation beside which is kept what was done and seen."""
+    """An implementation that records each operation with its outcome."""
 
     def __init__(self, inner: Implementation) -> None:
         self._inner = inner
@@ -84,7 +84,7 @@ class _Recorder:
 
 
 class _Scene:
-    """What is between a recipe and the implementation: others that write, power cuts, and a record."""
+    """The layers between a recipe and the implementation: concurrent writes, power cuts, and a record."""
 
     def __init__(self, options: Namespace, made: Implementation) -> None:
         self.about = made.capabilities.about
@@ -113,7 +113,7 @@ class _Scene:
         return self._left == 0
 
     def failed(self) -> None:
-        """The upgrade has failed: nobody writes any more, and the power may be cut in the merge."""
+        """Ends the concurrent writes when the upgrade has failed, and allows power cuts in the merge."""
         self.load.rest()
         if self._left <= 0:
             self.cut_within(20)
@@ -132,7 +132,7 @@ class _Scene:
 
 @dataclass
 class _Done:
-    """What came of it: rows for people, facts for programs, and what is wrong in words, nothing when all is right."""
+    """The result: rows for people, fields for programs, and the problem in words, empty without one."""
 
     rows: list[tuple[str, str]]
     facts: dict[str, Any]

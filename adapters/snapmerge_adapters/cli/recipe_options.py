@@ -46,7 +46,7 @@ def recipe_options(
     option("--sectors", type=number(1, 2**17), default=2048, metavar="N", help="the origin's size (default: 2048)")
     option("--chunk", type=_chunk, default=8, metavar="SECTORS", help="a chunk's size (default: 8)")
     option("--cow", type=number(1, 2**18), metavar="SECTORS", help="a COW device's size (default: enough)")
-    option("--power-cuts", action="store_true", help="cut the power now and then, and go on")
+    option("--power-cuts", action="store_true", help="cut the power now and then, and continue after it")
     option(
         "--seed", type=number(0, 2**64 - 1), metavar="S", help="what others write meanwhile (default: it is printed)"
     )

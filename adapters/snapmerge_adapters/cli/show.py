@@ -71,7 +71,7 @@ class Bar:
             self._shown = text
 
     def clear(self) -> None:
-        """Takes it away."""
+        """Removes the bar."""
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

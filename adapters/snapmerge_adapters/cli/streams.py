@@ -1,4 +1,4 @@
-"""The command's standard streams: any may be closed, on a full disk, or without anybody at the other end."""
+"""The command's standard streams: any of them may be closed, on a full disk, or a pipe without a reader."""
 
 import contextlib
 import io
@@ -10,9 +10,9 @@ __all__ = ["flush_output", "forget", "stand_in"]
 
 
 def stand_in() -> bool:
-    """Whether there is a standard output; what is closed gets a stand-in, lest the next file gets its number.
+    """Whether there is a standard output; a closed stream gets a stand-in, so that no file gets its number.
 
-    ``sys.stdin`` stays None when it is closed: who wants to read it has to say so.
+    ``sys.stdin`` stays None when it is closed: a command that reads it reports that.
     """
     if sys.stdin is None:
         os.open(os.devnull, os.O_WRONLY)
@@ -25,7 +25,7 @@ def stand_in() -> bool:
 
 
 def forget(stream: TextIO) -> None:
-    """Nobody gets what is written there; without this Python would complain when it flushes at the end."""
+    """Discards what is written to the stream, so that Python does not complain when it flushes at the end."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
@@ -33,7 +33,7 @@ def forget(stream: TextIO) -> None:
 
 
 def flush_output() -> None:
-    """Sees to it that what was printed has arrived.  Raises OSError, after which standard output is forgotten."""
+    """Writes what is still buffered.  Raises OSError, after which standard output is forgotten."""
     try:
         sys.stderr.flush()
     except OSError:

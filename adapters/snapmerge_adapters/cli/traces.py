@@ -1,4 +1,4 @@
-"""Trace files: read with the number of each step's line, so that whatever is said says where."""
+"""Trace files, read with the line number of each step, so that every message can name the place."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -94,13 +94,13 @@ def check_capabilities(trace: Trace, capabilities: Capabilities) -> None:
         if lacks is None and sectors > capabilities.sectors_max:
             lacks = f"more than {counted(capabilities.sectors_max, 'sector')} of disks ({sectors} by now)"
         if lacks is not None:
-            who = capabilities.about or "the implementation"
+            subject = capabilities.about or "the implementation"
             line = shortened(print_operation(step.operation))
-            raise CommandError(f"{trace.where(index)}: {line}: {who} lacks this: {lacks}")
+            raise CommandError(f"{trace.where(index)}: {line}: {subject} lacks this: {lacks}")
 
 
 def lacking(operation: Operation, capabilities: Capabilities) -> str | None:
-    """What an operation needs and an implementation lacks, in words; None: nothing."""
+    """In words, what an operation needs and the implementation lacks; None: nothing."""
     return next(_lacking(operation, capabilities), None)
 
 
@@ -120,7 +120,7 @@ def _lacking(operation: Operation, capabilities: Capabilities) -> Iterator[str]:
 
 
 def _targets(table: str) -> Iterable[str]:
-    """The targets of a table that the model knows: what it does not know, no implementation need have."""
+    """The targets of a table that the model knows; an implementation need not have any other."""
     words = (line.split() for line in table.split(";"))
     return [line[2] for line in words if len(line) > 2 and line[2] in model_capabilities("").targets]
 

@@ -1,4 +1,4 @@
-"""What a guest kernel runs as its init: mounts, modules, a backing device, then the protocol on a serial line.
+"""The init of a guest kernel: mounts, modules, a backing device, then the protocol on a serial line.
 
 Copied beside its settings and run by the host's own Python, with nothing on its path but what the settings say.
 """
@@ -55,7 +55,7 @@ def _serial() -> tuple[Any, Any]:
 
 
 def _end_with_host(fd: int) -> None:
-    """Powers off when nobody is at the other end any more, even while an operation hangs."""
+    """Powers the guest off when the host has closed its end, even while an operation hangs."""
     watch = select.poll()
     watch.register(fd, 0)  # a hangup is always told
     watch.poll()

@@ -76,7 +76,7 @@ class Guest(Process):
                 cpu=_cpu(),
                 name=str(found),
             )
-            self._err = b""  # what every boot says is no last word
+            self._err = b""  # messages of every boot are no last words
         finally:
             # Once it has booted the guest needs nothing of this any more, so that nothing is left even after a SIGKILL.
             self._folder.close()
@@ -147,7 +147,7 @@ def _prepare(folder: Path, modules: Path | None, settings: dict[str, Any]) -> No
     settings |= {"modules": ordered, "path": _python_path()}
     (folder / "settings.json").write_text(json.dumps(settings))
     shutil.copyfile(Path(__file__).with_name("boot.py"), folder / "boot.py")
-    # A name without blanks for the kernel's command line; Python finds its library by the file behind it.
+    # A link without blanks for the kernel's command line; Python finds its library by the link's target.
     (folder / "python").symlink_to(Path(sys.executable).resolve())
 
 

@@ -1,4 +1,4 @@
-"""Which real kernels can be used here."""
+"""The real kernels that can be used on this machine."""
 
 import os
 import shutil

@@ -26,7 +26,7 @@ def open_direct(path: str) -> int:
 
 
 def is_free(path: str) -> bool:
-    """Whether nobody has the block device mounted, mapped, or opened for itself alone."""
+    """Whether the block device is neither mounted, nor mapped, nor opened exclusively."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The real thing: the device-mapper of the kernel that this process runs on."""
+"""The ``devicemapper`` adapter: drives the device-mapper of the kernel that this process runs on."""
 
 import contextlib
 import os
@@ -50,7 +50,7 @@ _NAPS: Final = 10
 class DeviceMapper:
     """Implements ``snapmerge.Implementation`` on this machine's kernel; wants root.
 
-    Disks are slices of ``backing``, a block device that nobody else uses; what is on it is lost.  ``nbd`` are nbd
+    Disks are slices of ``backing``, an unused block device; its contents are lost.  ``nbd`` are nbd
     devices that may be used for faults.  With ``volatile`` every disk has a volatile write cache, which is what makes
     ``crash`` possible, and slow; what a crash keeps is then drawn from ``seed`` and from what the caches hold, so that
     a trace that is replayed meets the same power cuts.  An operation that has not ended
@@ -102,7 +102,7 @@ class DeviceMapper:
         return self._capabilities
 
     def apply(self, operation: Operation) -> Outcome:
-        """Does it and says what was seen.  Raises OperationError."""
+        """Does the operation; its outcome.  Raises OperationError."""
         if self._died is not None or self._closed:
             return self._died or Died("closed")
         if operation_word(operation) not in self._capabilities.operations:
@@ -168,7 +168,7 @@ class DeviceMapper:
             raise OperationError(f"{key} is under way: {shortened(print_operation(self._started[key][0]))}")
         if isinstance(operation, Disk | Fault | Heal | Reset | Crash):
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
-        self._operator.close_devices()  # only what is under way keeps a device open, and can refuse a remove
+        self._operator.close_devices()  # an operation under way keeps its device open, so that a remove is refused
         operator = Operator(self._place, started=True)
         job = Job(lambda: operator.do(operation)).start()
         if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
@@ -185,7 +185,7 @@ class DeviceMapper:
         if not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):
             return Blocked()
         del self._started[key]
-        operator.close()  # until now whoever started it has the device open
+        operator.close()  # its operator has had the device open until now
         self._operator.close_devices()  # a table may have changed under them
         return job.result()
 
@@ -222,7 +222,7 @@ class DeviceMapper:
         return Done()
 
     def _unblock(self) -> bool:
-        """Turns what is suspended into errors, so that whatever waits for it ends; whether nothing waits now."""
+        """Replaces the tables of suspended devices by errors, so that what waits for them ends; whether it has."""
         for device in self._place.numbers:
             with contextlib.suppress(DmError):
                 if self._place.libdm.info(self._place.prefix + device).suspended:
@@ -240,7 +240,7 @@ class DeviceMapper:
             self._place.libdm.resume(name)
 
     def _remove_some(self) -> int:
-        """One pass from the newest device to the oldest: a device that another one uses waits for the next."""
+        """Removes devices from the newest to the oldest; a device that another one uses is left to the next pass."""
         removed = 0
         for device in reversed(list(self._place.numbers)):
             with contextlib.suppress(DmError):
@@ -263,7 +263,7 @@ class DeviceMapper:
         self._watch.close()
 
     def _ending(self, call: Callable[[], Outcome]) -> Outcome:
-        """Even the end may hang when a kernel is broken."""
+        """Bounds the time that ``close`` takes: with a broken kernel it may hang."""
         job = Job(call).start()
         return job.result() if job.ended(self._hang) else Died("hang: reset")
 

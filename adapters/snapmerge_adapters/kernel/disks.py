@@ -1,7 +1,7 @@
 """Backing disks: slices of one block device, each behind a linear mapping of its own.
 
 The mapping is what lets a disk turn faulty underneath devices that are in use: its table is then reloaded to
-lead through an nbd device of ours.  Mappings outlive a reset, since to make one costs more than all else: a
+lead through an nbd device of ours.  Mappings outlast a reset, as making one is expensive: a
 disk of the same size takes over an idle one.
 """
 
@@ -106,7 +106,7 @@ class Disks:
         name = f"{self._prefix}.disk{self._made}"
         info = self._libdm.create(name)
         disk = Slice(name, f"{info.major}:{info.minor}", start, size, -1)
-        self._idle.append(disk)  # whatever happens next, it is known and will be removed
+        self._idle.append(disk)  # known from now on, so that it is removed even if the next step fails
         self._load(disk, self._number, start)
         disk.fd = open_direct(f"/dev/dm-{info.minor}")
         self._idle.remove(disk)
@@ -125,7 +125,7 @@ class Disks:
         self._libdm.resume(disk.name)
 
     def faulty(self, disk: Slice) -> FaultyDisk:
-        """The disk's means to fail; from now on its I/O goes through them."""
+        """The disk's fault injection, through which its I/O goes from now on."""
         if disk.fault is None:
             disk.fault = self._connect(disk)
         if not disk.through_nbd:
@@ -157,7 +157,7 @@ class Disks:
         return read, write
 
     def heal(self, disk: Slice) -> None:
-        """Takes back the disk's faults, and leads its I/O past nbd again."""
+        """Removes the disk's faults, and its I/O bypasses nbd again."""
         if disk.fault is None:
             return
         disk.fault[0].heal()

@@ -1,6 +1,6 @@
-"""A disk that fails where it is told to, and that can have a volatile write cache and lose its power.
+"""A disk with injected faults and, if wanted, a volatile write cache that a power cut empties.
 
-It stands on any storage that can read and write bytes; ``_nbd`` puts it under the kernel.
+Any storage that can read and write bytes can lie below it; ``nbd`` puts it under the kernel.
 """
 
 import errno
@@ -19,7 +19,7 @@ __all__ = ["FaultyDisk", "Storage"]
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What keeps the bytes: ``read(sector, count)`` and ``write(sector, data)``."""
+    """The storage below a disk: ``read(sector, count)`` and ``write(sector, data)``."""
 
     read: Callable[[int, int], bytes]
     write: Callable[[int, bytes], None]
@@ -48,7 +48,7 @@ class FaultyDisk:
     def __init__(self, storage: Storage, *, volatile: bool = False) -> None:
         self._storage: Final = storage
         self._volatile: Final = volatile
-        self._lock: Final = threading.Lock()  # between the kernel's requests and whoever sets faults
+        self._lock: Final = threading.Lock()  # between the kernel's requests and the setting of faults
         self._faults: list[_Range] = []
         self._cache: list[tuple[int, bytes]] = []  # one entry a sector, in the order of the writes
         self._newest: dict[int, bytes] = {}
@@ -60,7 +60,7 @@ class FaultyDisk:
         return bool(self._faults)
 
     def fault(self, kind: FaultKind, sector: int, count: int) -> None:
-        """From now on fails what touches these sectors; a flush touches all."""
+        """Makes I/O to these sectors fail from now on; a flush concerns all of them."""
         with self._lock:
             self._faults.append(_Range(kind, sector, sector + count))
 
@@ -88,7 +88,7 @@ class FaultyDisk:
     def write(self, sector: int, data: bytes, *, fua: bool = False) -> None:
         """Writes the sectors outside every fault, then fails if there was one inside.
 
-        With ``fua`` a fault of the flushes fails it as a whole.  Whoever writes so, a metadata commit, wants a flush
+        With ``fua`` a fault of the flushes fails it as a whole.  Such a write, a metadata commit, has a flush
         before it; device-mapper (``dm_io_complete``) loses the error of that flush when it splits the two, a plain
         disk does not.
         """
@@ -149,7 +149,7 @@ class FaultyDisk:
             self._powered = True
 
     def forget(self) -> None:
-        """Is as new: no faults, nothing cached; what is stored stays."""
+        """Removes the faults and the cache; the stored data remain."""
         with self._lock:
             self._faults, self._cache, self._newest, self._powered = [], [], {}, True
 

@@ -1,7 +1,7 @@
-"""Sees from a thread of its own that an operation never ends.
+"""Detects, on a thread of its own, an operation that never ends.
 
-A kernel call can't be given up: whoever is in it can't say so.  To do every operation on another thread would be the
-simplest, but in a guest the two switches between threads cost more than the operation.
+A thread in a kernel call can't report that the call hangs.  Doing every operation on another thread would be simplest,
+but in a guest the two switches between threads cost more than the operation.
 """
 
 import threading
@@ -25,7 +25,7 @@ def _stillness_for(operation: Operation) -> Stillness:
 
 
 class Guard:
-    """Calls ``hangs`` with an operation that has nothing to wait for any more, or takes longer than ``seconds``."""
+    """Calls ``hangs`` with an operation that can't end any more, or that takes longer than ``seconds``."""
 
     def __init__(self, hangs: Callable[[Operation], None], seconds: float) -> None:
         self._hangs = hangs

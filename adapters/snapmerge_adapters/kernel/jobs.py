@@ -1,4 +1,4 @@
-"""Work that may never end, done on a thread, so that whoever asked for it need not wait for ever."""
+"""Calls that may never end, made on a thread of their own, so that the caller need not wait for ever."""
 
 import queue
 import threading
@@ -25,21 +25,21 @@ class Job(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:
-        """Does it, on the thread of the caller."""
+        """Makes the call on the caller's thread."""
         try:
             self._result.append(self._call())
-        except Exception as error:  # noqa: BLE001  # handed over to whoever asks for the result
+        except Exception as error:  # noqa: BLE001  # raised again by ``result``
             self._error = error
         self._done.set()
 
     def start(self) -> "Job[T]":
-        """Does it on a thread of its own."""
+        """Makes the call on a new thread."""
         self._thread = threading.Thread(target=self.run, daemon=True)
         self._thread.start()
         return self
 
     def ended_or_waits(self) -> bool:
-        """Whether it has ended, once it has either ended or got to where it has to wait.
+        """Waits until the call has ended or has come to where it waits; whether it has ended.
 
         What is started next must find it there.  It waits when its thread has been asleep twice in a row, while
         this one was asleep too and so held nothing that it could want.
@@ -57,7 +57,7 @@ class Job(Generic[T]):
         return stat.rpartition(")")[2].split()[0] in "SD"
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended, waiting for that at most so long."""
+        """Whether it has ended, after waiting for that at most ``seconds``."""
         return self._done.is_set() or self._done.wait(seconds)
 
     def error(self) -> Exception | None:
@@ -65,7 +65,7 @@ class Job(Generic[T]):
         return self._error
 
     def result(self) -> T:
-        """What it gave; raises what it raised.  It has ended."""
+        """The result of the call, or raises what the call raised; it must have ended."""
         if self._error is not None:
             raise self._error
         return self._result[0]

@@ -1,4 +1,4 @@
-"""The kernel's log, as the place where device-mapper says why it refused something."""
+"""The kernel's log, in which device-mapper says why it refuses something."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def _records(fd: int) -> Iterator[str]:
     for _ in range(_RECORDS_MAX):
         try:
             record = os.read(fd, _RECORD_MAX)
-        except BrokenPipeError:  # records were overwritten; the next read goes on behind them
+        except BrokenPipeError:  # records were overwritten; the next read returns the oldest one left
             continue
         except OSError:
             return
@@ -83,7 +83,7 @@ _TROUBLE: Final = re.compile(
 
 
 def trouble(lines: list[str]) -> str | None:
-    """From the first line on that says that the kernel is not well; None when there is none."""
+    """The log from the first line that reports trouble (a panic, a bug, a hung task); None without one."""
     for at, line in enumerate(lines):
         if _TROUBLE.search(line):
             return "\n".join(lines[at : at + 40])

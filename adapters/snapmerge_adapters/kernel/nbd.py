@@ -125,7 +125,7 @@ class NbdDevice:
         for command in (_DISCONNECT, _CLEAR_SOCK):
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._fd, command)
-        # The last that _DO_IT does is to set the size to 0, which must not come over whoever connects next.
+        # _DO_IT ends by setting the size to 0, which must not happen after the next connection.
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(_PATIENCE)

@@ -228,7 +228,7 @@ class Operator:
         )
 
     def _calm(self, targets: tuple[Target, ...]) -> None:
-        """Waits until the disks are at rest when a merge has failed: its status stays, even if it has started again."""
+        """Waits until the disks are at rest when a merge has failed: its status remains, even after a restart."""
         if not any(target.arguments == "Merge failed" for target in targets):
             return
         before, calm = "", 0
@@ -302,13 +302,13 @@ class Operator:
             self.close_device(device)
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Closes all devices and the log."""
         self.close_devices()
         self._log.close()
 
 
 def _merging(target: Target) -> bool:
-    """Whether a status line is that of a merge that goes on: sectors allocated are more than those of metadata."""
+    """Whether a status line shows a merge that has not ended: more sectors are allocated than the metadata takes."""
     if target.kind != "snapshot-merge" or "/" not in target.arguments:
         return False
     allocated, _, rest = target.arguments.partition("/")

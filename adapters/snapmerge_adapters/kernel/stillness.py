@@ -1,7 +1,7 @@
-"""When a kernel has nothing left to do: what has not ended by then never will.
+"""Detects that a kernel has nothing left to do: an operation that has not ended by then never will.
 
-A guest has one processor, its disks are in its memory, and nothing else runs on it.  So whatever makes an operation
-go on is a task that can run, or a timer of at most some hundred milliseconds.
+A guest has one processor, its disks are in its memory, and nothing else runs on it.  So an operation
+proceeds only by a task that can run, or by a timer of at most some hundred milliseconds.
 """
 
 import os
@@ -32,7 +32,7 @@ class Stillness:
         self._seen: object = None
 
     def reached(self, seen: object = None) -> bool:
-        """Looks once, after a nap; whether it has been still for long enough."""
+        """Takes one sample, after a nap; whether the kernel has been still for long enough."""
         time.sleep(self._apart)
         same = seen == self._seen and self._nothing_runs()
         self._count = self._count + 1 if same else 0

@@ -1,8 +1,8 @@
 """The ``file`` adapter: the machine driven over real image files.
 
 Every disk is a file ``NAME.img`` of a directory, whose bytes are those that a kernel would have written to the
-disk.  A flush is an fsync.  Another process can open the directory later and go on: the disks are there, the
-devices are not, as after a reboot.  Only one at a time: the directory is locked.
+disk.  A flush is an fsync.  Another process can open the directory later: it finds the disks and no
+devices, as after a reboot.  One process at a time: the directory is locked.
 """
 
 import dataclasses
@@ -72,13 +72,13 @@ class Image:
         self._since.clear()
 
     def cut(self, chance: Random) -> None:
-        """Leaves of every sector that was not flushed any content that it has had since."""
+        """Gives every sector that was not flushed one of the contents that it has had since the last flush."""
         for at, contents_since in sorted(self._since.items()):
             os.pwrite(self._fd, data_bytes([chance.choice(contents_since)]), at * SECTOR_BYTES)
         self.sync()
 
     def close(self) -> None:
-        """Closes the file; what was not flushed is left to the system."""
+        """Closes the file; the system writes what was not flushed."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -95,7 +95,7 @@ class ImageDisk(sm.DiskState):
         return self._image.read(sector, count)
 
     def write(self, sector: int, data: Iterable[Content | Unknown], *, durable: bool = False) -> "ImageDisk":
-        """Writes the sectors that no fault keeps from it, run by run."""
+        """Writes the sectors without a fault, run by run."""
         run: list[Content] = []
         start = sector
         for at, content in enumerate(data, sector):
@@ -161,13 +161,13 @@ class Files:
 
     @property
     def capabilities(self) -> sm.Capabilities:
-        """Everything; the images that were there take nothing from what may be made."""
+        """Everything that the model can do; existing images leave the room for new disks as it is."""
         all_of_it = model_capabilities(f"the model over image files in {self._directory}")
         given = sum(image.size for image in self._given.values())
         return dataclasses.replace(all_of_it, sectors_max=all_of_it.sectors_max + given)
 
     def apply(self, operation: sm.Operation) -> sm.Outcome:
-        """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        """Does the operation.  Raises OperationError when it makes no sense now, or would block for ever."""
         # Before it can be refused: what is in flight changes the images in place, and must not do so again.
         self._session = sm.settled(self._session)
         match operation:
@@ -190,7 +190,7 @@ class Files:
                 return as_outcome(result)
 
     def close(self) -> None:
-        """Closes the images, and removes those made here unless they are to be kept."""
+        """Closes the images, and removes those that this object made unless they are to be kept."""
         if not self._keep:
             self._drop_made()
         for image in self._images().values():
@@ -221,7 +221,7 @@ class Files:
         self._made = {}
 
     def _after_reboot(self, faults: dict[str, Faults] | None = None) -> Session:
-        """The disks, and nothing mapped on them; a power cut mends none."""
+        """A world with the disks and no devices; faults outlast a power cut."""
         world = sm.start_world(self._rules)
         for name, image in sorted(self._images().items()):
             world = _with_image(world, name, image, (faults or {}).get(name, ()))

@@ -1,7 +1,7 @@
 """The ``memory`` adapter: the model as an implementation, so that it can be checked against its own oracle.
 
-It takes the schedule that it is told to: the canonical one, or with a seed any other, so that what the oracle
-allows and what can happen are compared.
+It follows the canonical schedule or, with a seed, a random one, so that every schedule that the oracle allows can
+happen.
 """
 
 from random import Random
@@ -52,7 +52,7 @@ def check_room(world: World, disk: Disk, most: int) -> None:
 
 
 def as_outcome(result: Result) -> Outcome:
-    """What the session of an implementation, which leaves nothing unknown, has given."""
+    """The outcome of an operation in a session in which no sector is unknown."""
     if not isinstance(result, Raw):
         return result
     if (seen := result.seen()) is None:
@@ -65,9 +65,9 @@ def _newest(_count: int) -> int:
 
 
 class _Schedule:
-    """Choices drawn from a seed, in a mood that changes now and then, so that orders which are rare by chance are not.
+    """Choices drawn from a seed, in a mood that changes now and then, so that unlikely orders occur, too.
 
-    What was begun first may come first, or last or mostly so, or wait until nothing else is left; or anything happens.
+    By the mood the oldest work comes first, last, mostly first, mostly last, or when nothing else is left; or any does.
     """
 
     def __init__(self, seed: int) -> None:
@@ -109,7 +109,7 @@ class Memory:
         return model_capabilities(self._about)
 
     def apply(self, operation: Operation) -> Outcome:
-        """Carries the operation out.  Raises OperationError when it makes no sense here, or would block for ever."""
+        """Does the operation.  Raises OperationError when it makes no sense now, or would block for ever."""
         if isinstance(operation, Disk):
             check_room(self._session.world, operation, self.capabilities.sectors_max)
         result, session = operate(self._session, operation, self._choose)
@@ -121,4 +121,4 @@ class Memory:
         return as_outcome(result)
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Does nothing: the model holds nothing outside the process."""

@@ -39,7 +39,7 @@ _SUPERVISOR: Final = Path(__file__).with_name("supervise.py")
 
 
 class _GoneError(Exception):
-    """The program will not answer any more; the text says why."""
+    """The program can't answer any more; the text says why."""
 
 
 class Process:
@@ -47,7 +47,7 @@ class Process:
 
     ``timeout`` bounds, in seconds, how long the program may take for one answer, and ``start_timeout`` how long for
     its first line.  What it says before that line, and on its standard error, is kept: the end of it is the last
-    word when it dies.  It runs below a supervisor (``_supervise.py``): with ``close``, with its own end, and with the
+    word when it dies.  It runs below a supervisor (``supervise.py``): with ``close``, with its own end, and with the
     end of this process, all processes end that it has started.  ``cpu`` keeps it on one processor.
     ``name`` is what messages call it, by default the name of the command's file.
 
@@ -152,14 +152,14 @@ class Process:
         return self._capabilities
 
     def apply(self, operation: Operation) -> Outcome:
-        """Has the program do it.  Raises OperationError when the program says that it makes no sense."""
+        """Sends the operation to the program.  Raises OperationError when it answers that it makes no sense."""
         if self._died is not None:
             return self._died
         line = print_operation(operation)
         try:
             return self._outcome(self._ask({"do": line}))
         except (_GoneError, ProtocolError, TraceError) as error:
-            self._kill()  # first, since one that never stops talking would have no last words
+            self._kill()  # first: the last words of a program that never stops writing could not be read
             return self._die(f"{cut(line, _LINE_QUOTED)}: {cut(str(error))}\n{self._last_words()}")
 
     def _die(self, text: str) -> Died:
@@ -189,7 +189,7 @@ class Process:
             raise _GoneError(f"hang: no answer within {self._timeout:g} s")
 
     def _check_silence(self) -> None:
-        """An answer too many would be taken for that to the next question, and all that follow would be wrong."""
+        """Refuses a surplus answer, which would be taken for the answer to the next request."""
         for fd, _ in self._poll.poll(0):
             if fd == self._stderr or not self._out:
                 self._receive(fd)
@@ -197,7 +197,7 @@ class Process:
             raise ProtocolError(f"it has said more than its answer: {bytes(self._out[:100])!r}")
 
     def _write(self, data: bytes, deadline: float) -> None:
-        """Sends it; listens meanwhile, as the program may wait for that before it reads on."""
+        """Sends a request, and reads meanwhile: the program may stop reading until its output is read."""
         self._poll.register(self._stdin, select.POLLOUT)
         try:
             while data:
@@ -241,7 +241,7 @@ class Process:
         self._err = (self._err + data)[-_STDERR_KEPT:]
 
     def _farewell(self, deadline: float) -> str:
-        """How it ended, once it has closed its output."""
+        """How the program ended, after it has closed its output."""
         try:
             status = self._child.wait(max(0.1, min(deadline - time.monotonic(), _CLOSE_SECONDS)))
         except subprocess.TimeoutExpired:
@@ -252,7 +252,7 @@ class Process:
         return f"it was killed by {names.get(-status, f'signal {-status}')}"
 
     def _last_words(self) -> str:
-        """What it said on its standard error, the end of it."""
+        """The end of what the program has written to its standard error."""
         with contextlib.suppress(OSError):
             for _ in range(_DRAIN):
                 self._hear(os.read(self._stderr, _READ))

@@ -1,4 +1,4 @@
-"""Serves an implementation to whoever speaks the protocol on two streams."""
+"""Serves an implementation: reads requests of the protocol from one stream and answers on another."""
 
 import traceback
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ __all__ = ["say_died", "serve"]
 def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> None:
     """Answers requests until the input ends or asks to close, or the implementation dies; does not close it.
 
-    A line that is no message is answered as illegal, and so is one that is too long to be one.
+    A line that is no message, or too long for one, is answered as illegal.
     """
     _say(stdout, hello(implementation.capabilities))
     decoder = Decoder()
@@ -34,12 +34,12 @@ def serve(implementation: Implementation, stdin: BinaryIO, stdout: BinaryIO) -> 
 
 
 def say_died(stdout: BinaryIO, died: Died) -> None:
-    """Answers in place of ``serve`` while that is stuck in an operation."""
+    """Sends the answer that the implementation has died, while ``serve`` is stuck in an operation."""
     _say(stdout, {"died": died.text})
 
 
 def _lines(stdin: BinaryIO) -> Iterator[bytes]:
-    """The lines of the input; of one that is too long only so much that it can be seen to be."""
+    """The lines of the input; one that is too long is cut off just beyond the limit."""
     while line := stdin.readline(MESSAGE_MAX + 1):
         yield line
         while len(line) > MESSAGE_MAX and not line.endswith(b"\n"):
@@ -59,6 +59,6 @@ def _reply(implementation: Implementation, request: Message) -> Message:
         outcome = implementation.apply(parse_operation(line))
     except (OperationError, TraceError) as error:
         return {"illegal": str(error)}
-    except Exception:  # noqa: BLE001  # whatever it is, the other side shall know
+    except Exception:  # noqa: BLE001  # any error is reported to the other side
         return {"died": traceback.format_exc()}
     return {"died": outcome.text} if isinstance(outcome, Died) else {"saw": print_outcome(outcome)}

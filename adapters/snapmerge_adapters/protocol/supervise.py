@@ -1,9 +1,9 @@
-"""Runs a program, and ends every process that it has started when it ends or when its owner does.
+"""Runs a program; when the program or the supervisor's owner ends, ends every process that the program has started.
 
-A process in a session of its own, whose parent is gone, is nobody's child any more.  This one is a *subreaper*, so such
-processes become its children and can be found and killed, whatever they have done to get away.
+A process whose parent has ended becomes a child of init, also when it has a session of its own.  The supervisor is a
+*subreaper*: such processes become its own children, and it can find and kill them.
 
-Run as a script: ``python -I -S _supervise.py CONTROL STATUS CPU COMMAND ...``.  ``CONTROL`` is a pipe's read end: its
+Run as a script: ``python -I -S supervise.py CONTROL STATUS CPU COMMAND ...``.  ``CONTROL`` is a pipe's read end: its
 other end is closed when the owner wants all of it to end, or is killed.  ``STATUS`` gets the errno if the program can't
 be run, and is closed once it runs.  ``CPU``: the processor to keep it on, or ``-``.  Ends as the program has ended.
 """
@@ -68,7 +68,7 @@ def _wake_on_children() -> int:
 
 
 def _let_go_of_streams() -> None:
-    """Only the program holds its streams, or their other ends would not see it close them."""
+    """Closes the program's streams here, so that their other ends see when the program closes them."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)

@@ -1,6 +1,6 @@
 """A trace as a shell script of ``dmsetup`` and ``dd``, for a machine that has neither Python nor snapmerge.
 
-The script prints what it sees as a trace again.  What it stands on is ``script.sh``; each step of the trace is a line.
+The script prints what it sees as a trace again.  Its functions are in ``script.sh``; each step of the trace is a line.
 """
 
 import re
@@ -57,7 +57,7 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The script, and as ``LINE: PROBLEM`` what of the trace no script can do: with any of that it only fails."""
+    """The script, and as ``LINE: PROBLEM`` the steps that no script can do: with any of these it only fails."""
 
     text: str
     problems: tuple[str, ...]
