@@ -1,9 +1,9 @@
 """The errors, and who is at fault.
 
     SnapmergeError
-    ├── OperationError      the caller asked for what makes no sense here: an unknown name, a bad range
+    ├── OperationError      the operation makes no sense now: an unknown name, a bad range
     │   ├── WouldBlock      it makes sense, but would never end; begin it with ``start``
-    │   └── NotModelled     it was done, and concerns what the model does not have
+    │   └── NotModelled     the outcome concerns something that the model does not have
     ├── EventError          the driver of the machine sent an event that can't happen now
     ├── TraceError          a trace line is not in the grammar
     └── MachineError        the machine broke its own rules: a defect of snapmerge
@@ -23,11 +23,11 @@ class OperationError(SnapmergeError):
 
 
 class WouldBlock(OperationError):
-    """The operation would never end as things are; begun with ``start`` it can wait.  Nothing has changed."""
+    """The operation would not end by itself; begun with ``start`` it can wait.  Nothing has changed."""
 
 
 class NotModelled(OperationError):
-    """What was seen concerns something that the model does not have: nobody can say whether it is right.
+    """The outcome concerns something that the model does not have, so that it can't be judged.
 
     Attributes: ``target`` the target that is not modelled; None: it is something else.
     """

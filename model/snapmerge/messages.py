@@ -1,6 +1,6 @@
-"""How a message repeats what it is about: never at length; and how it counts.
+"""Helpers for messages: bounded quotations of input, and counted nouns.
 
-A line of input may be megabytes long, and what is wrong with it can be said in one line all the same.
+A line of input may be megabytes long; the message about it is still one line.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ _LINE: Final = 200
 
 
 def counted(number: int, thing: str) -> str:
-    """How many there are of a thing whose plural ends in s: ``1 chunk``, ``3 chunks``."""
+    """A number with its noun, whose plural ends in s: ``1 chunk``, ``3 chunks``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 

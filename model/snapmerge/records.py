@@ -2,7 +2,7 @@
 
 To a type checker ``dataclass`` and ``replace`` here are those of the standard library, so fields and their types are
 checked.  At run time a class becomes a ``msgspec.Struct``, whose construction, comparison, hash and copy are written in
-C: the model makes and compares values all the time.  A record's hash is computed once.
+C: most of the model's time goes into making and comparing values.  A record's hash is computed once.
 """
 
 from typing import TYPE_CHECKING

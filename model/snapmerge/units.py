@@ -56,7 +56,7 @@ def chunk_start(chunk: int, chunk_size: int) -> Sector:
 
 
 def offset_in_chunk(sector: int, chunk_size: int) -> Sectors:
-    """How far ``sector`` lies behind the start of its chunk (UNIT-2).
+    """The distance in sectors from the start of its chunk to ``sector`` (UNIT-2).
 
     pre: sector >= 0 and chunk_size > 0
     post: 0 <= __return__ < chunk_size

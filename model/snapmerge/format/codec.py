@@ -74,7 +74,7 @@ def decode_records(data: bytes) -> tuple[tuple[int, int], ...]:
 
 
 def ends(data: bytes | bytearray) -> bool:
-    """Whether the records of an area end in these, its first bytes."""
+    """Whether these first bytes of an area contain the end of its records."""
     return len(decode_records(bytes(data))) < len(data) // _RECORD.size
 
 

@@ -1,7 +1,7 @@
 """The completed exceptions of a snapshot: which chunks of the origin live on the COW device, and where.
 
-Like the kernel's table this one keeps ranges of chunks that are consecutive on both devices as one entry, in
-blocks of 256 old chunks.  It shows: a merge can take a chunk only from an end of its range (EXC-4).
+Like the kernel's table, this one keeps a range of chunks that are consecutive on both devices as one entry, in
+blocks of 256 old chunks.  Users can observe that: a merge can take a chunk only from an end of its range (EXC-4).
 
 Source: ``dm_lookup_exception``, ``dm_insert_exception``, ``__remove_single_exception_chunk``.
 """
@@ -58,9 +58,9 @@ def _before(ranges: tuple[Range, ...], chunk: int) -> int:
 
 
 def insert(table: Exceptions, old: int, new: int) -> Exceptions:
-    """The table with one exception more; it joins the range before or after it if both chunks are next to it (EXC-4).
+    """The table with one more exception, which joins the range before or after it if both chunks adjoin it (EXC-4).
 
-    Two ranges that come to be next to each other stay two (EXC-7).
+    Two ranges that become adjacent by that stay two (EXC-7).
     """
     block = old >> _BLOCK_BITS
     ranges = table.get(block, ())

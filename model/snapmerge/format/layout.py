@@ -1,4 +1,4 @@
-"""The persistent exception store's arithmetic: which chunk is what, and which comes next.
+"""The arithmetic of the persistent exception store: the use of each chunk, and the order in which chunks are allocated.
 
 A store fills its COW device so (E exceptions an area, an area every ``stride`` = E + 1 chunks)::
 

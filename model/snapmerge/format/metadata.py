@@ -58,13 +58,13 @@ def read_store(read: Callable[[int, int], bytes], size: int) -> Records:
 
 
 def read_header(read: Callable[[int, int], bytes]) -> tuple[int, Header]:
-    """How many bytes of the header there are, and what they say."""
+    """How many bytes of the header the disk has, and the header that they make."""
     data = read(0, 1)[:HEADER_BYTES]
     return len(data), decode_header(data)
 
 
 def areas(read: Callable[[int, int], bytes], size: int, chunk_size: int) -> Iterator[Area]:
-    """The areas of a store, to the first that is not full or not there (LAYOUT-6)."""
+    """The areas of a store, up to the first that is not full or lies beyond the end (LAYOUT-6)."""
     per_area = exceptions_per_area(chunk_size)
     area = 0
     while (start := area_location(area, per_area) * chunk_size) + chunk_size <= size:

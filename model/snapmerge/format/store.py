@@ -1,7 +1,8 @@
 """Exception stores as values: what the kernel keeps in memory of a store, and its pure steps.
 
-The I/O that a step needs is asked for by the machine; here is only what changes.  Source: dm-snap-persistent.c and
-dm-snap-transient.c.
+The machine asks for the I/O that a step needs; this file computes what changes in memory.
+
+Source: dm-snap-persistent.c and dm-snap-transient.c.
 """
 
 import struct
@@ -42,7 +43,7 @@ class Transient:
 
     @property
     def letters(self) -> str:
-        """How the table line names the store."""
+        """The store's letters in the table line."""
         return "N"
 
     def usage(self, total: int) -> tuple[int, int, int]:
@@ -61,8 +62,8 @@ class Transient:
 class Persistent:
     """A store with metadata on the COW device.
 
-    ``image`` are the bytes of the current area as they are in memory, ``committed`` how many of its records count,
-    whatever may stand behind them; ``prepared`` counts exceptions that have a chunk but no record yet.
+    ``image`` are the bytes of the current area as they are in memory, ``committed`` how many of its records count
+    (stale ones may follow them); ``prepared`` counts exceptions that have a chunk but no record yet.
     """
 
     chunk_size: int
@@ -77,7 +78,7 @@ class Persistent:
 
     @property
     def letters(self) -> str:
-        """How the table line names the store."""
+        """The store's letters in the table line."""
         return "PO" if self.overflow else "P"
 
     @property
@@ -97,7 +98,7 @@ class Persistent:
 
     @property
     def header(self) -> Header:
-        """The header as it is to be on disk."""
+        """The header to be written to disk."""
         return Header(MAGIC, int(self.valid), VERSION, self.chunk_size)
 
     def usage(self, total: int) -> tuple[int, int, int]:
@@ -120,7 +121,7 @@ class Persistent:
         return replace(self, image=image, committed=self.committed + 1, prepared=self.prepared - 1)
 
     def advance(self) -> "Persistent":
-        """Goes on to the next area when this one is full."""
+        """Makes the next area the current one when this one is full."""
         if not self.full:
             return self
         return replace(self, area=self.area + 1, committed=0, image=self.zeroes)
@@ -137,17 +138,17 @@ class Persistent:
     def load(self, image: bytes, records: tuple[tuple[int, int], ...]) -> "Persistent":
         """Takes in the area that was read, which is kept for the next commit (STORE-16), with its records.
 
-        Allocation goes on after the highest new chunk (STORE-15).  Source: ``insert_exceptions``.
+        Allocation continues after the highest new chunk (STORE-15).  Source: ``insert_exceptions``.
         """
         highest = max((new for _, new in records), default=0)
         return replace(self, image=image, committed=len(records), next_free=max(self.next_free, highest + 1))
 
     def loaded(self) -> "Persistent":
-        """After the last area: allocation never goes on in a metadata chunk (STORE-15, CVE-2013-4299)."""
+        """After the last area: allocation never continues in a metadata chunk (STORE-15, CVE-2013-4299)."""
         return replace(self, next_free=skip_metadata(self.next_free, self.per_area))
 
     def back(self) -> "Persistent":
-        """The area before, all of whose records count; its image is still to be read."""
+        """Makes the previous area the current one, all of whose records count; its image is still to be read."""
         return replace(self, area=self.area - 1, committed=self.per_area)
 
     def last_run(self) -> Run:

@@ -1,7 +1,7 @@
-"""What is wrong with a persistent store: each mistake in its bytes, with its place and what would be right.
+"""The mistakes in the bytes of a persistent store, each with its place and what would be right.
 
-``read_store`` gives what the bytes say, right or wrong, as ``metadata`` shows it.  Most of what is wrong a kernel
-takes without a word: it checks the magic, the chunk size and the version, and reads areas while they are full.
+``read_store`` gives what the bytes say, right or wrong, as ``metadata`` shows it.  A kernel reports few of them:
+it checks the magic, the chunk size and the version, and reads areas while they are full.
 Source: ``read_header`` and ``read_exceptions`` in dm-snap-persistent.c.
 """
 

@@ -1,6 +1,6 @@
-"""Which outcomes an operation can have at all, whatever has gone before: the table of specs/trace.md, as data.
+"""The outcomes that an operation can have in any state: the table of specs/trace.md, as data.
 
-What is not possible needs no search: no schedule explains it.
+Any other outcome is a divergence without a search, since no schedule explains it.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ KINDS: Final[Mapping[type[op.Plain | op.Start], tuple[type[Outcome], ...]]] = {
 
 
 def possible(operation: op.Plain | op.Start, outcome: Outcome) -> bool:
-    """Whether an operation can have this outcome; what was read has as many sectors as were asked for."""
+    """Whether an operation can have this outcome; of a read, as many sectors as were asked for."""
     if isinstance(operation, op.Read) and isinstance(outcome, Data):
         return len(outcome.sectors) == operation.count
     return isinstance(outcome, KINDS[type(operation)])

@@ -208,7 +208,7 @@ def _parse_data(words: list[Word]) -> Data:
     sectors: list[Seen] = []
     for word in words:
         run = _parse_run(word)
-        if len(sectors) + len(run) > SECTORS_MAX:  # before there are that many: a short line can name any number
+        if len(sectors) + len(run) > SECTORS_MAX:  # checked first: a short line can name any number
             raise word.refused(f"more than {SECTORS_MAX} sectors in one outcome")
         sectors += run
     return Data(tuple(sectors))
@@ -379,7 +379,7 @@ def _step(line: str) -> Step:
 
 
 def _sectors(step: Step) -> int:
-    """How many sectors a step reads, writes, discards and shows: what it costs, however short its line is."""
+    """How many sectors a step reads, writes, discards and shows, which bounds its cost."""
     operation = step.operation.operation if isinstance(step.operation, op.Start) else step.operation
     asked = operation.count if isinstance(operation, op.Read | op.Write | op.Discard) else 0
     return asked + (len(step.outcome.sectors) if isinstance(step.outcome, Data) else 0)

@@ -1,4 +1,4 @@
-"""The one vocabulary: what a user of device-mapper can do.
+"""The operations of a user of device-mapper, as values: the one vocabulary of snapmerge.
 
 The same values are the lines of a trace, the messages of the stdio protocol, the argument of every adapter and
 the steps of the stateful tests.  ``specs/trace.md`` defines how each is written.
@@ -187,7 +187,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Heal:
-    """Take back every fault of a disk."""
+    """Remove every fault of a disk."""
 
     disk: str
 
@@ -199,7 +199,7 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Forget everything: devices, disks and I/O under way.  Each scenario begins so."""
+    """Remove everything: devices, disks and I/O under way.  Each scenario begins with it."""
 
 
 Plain = (

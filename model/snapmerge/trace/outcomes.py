@@ -16,12 +16,12 @@ Errno = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It succeeded, and there is nothing to see.  Also the outcome of ``start``."""
+    """The operation succeeded without a result.  Also the outcome of ``start``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It failed.  ``text`` is the kernel's own message, None when there is none or it was not looked for."""
+    """The operation failed.  ``text`` is the kernel's own message; None without one, or when it is not known."""
 
     errno: str
     text: str | None = None
@@ -29,7 +29,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """It has not ended, and will not until something else is done."""
+    """The operation has not ended, and will not until another operation lets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """The implementation is no more: a panic, a hang, an exit.  ``text`` is its last word."""
+    """The implementation has died: a panic, a hang, an exit.  ``text`` are its last words."""
 
     text: str
 

@@ -1,6 +1,6 @@
-"""The port: what an implementation is to snapmerge.
+"""The port: the interface of every implementation.
 
-One verb.  Everything that drives or judges an implementation is written against this, once.
+It has one verb, ``apply``.  Everything that drives or judges an implementation uses this interface only.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ __all__ = ["Capabilities", "Implementation"]
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an implementation can do, so that nobody asks for more.
+    """What an implementation can do; it is never asked for more.
 
     ``operations`` are the first words of trace lines; ``targets`` those of table lines; ``faults`` what ``fault``
     can fail; ``features`` free words: ``texts`` (failures carry the kernel's message), ``discard`` (disks take
@@ -32,15 +32,15 @@ class Capabilities:
 
 
 class Implementation(Protocol):
-    """Anything that can be held against the model."""
+    """An implementation that can be compared with the model."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do; constant from the first call on."""
+        """The capabilities; constant from the first call on."""
         ...
 
     def apply(self, operation: Operation) -> Outcome:
-        """Do it and say what was seen.
+        """Do the operation; its outcome.
 
         Raises:
             snapmerge.OperationError: the operation makes no sense here (an unknown name, sectors beyond the end,
@@ -49,5 +49,5 @@ class Implementation(Protocol):
         ...
 
     def close(self) -> None:
-        """Give everything back: devices, files, processes.  May be called twice."""
+        """Release everything: devices, files, processes.  May be called twice."""
         ...

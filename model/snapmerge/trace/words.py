@@ -1,6 +1,6 @@
 """The words of a trace's lines, and what a single word can be: a name, a number, a tag.
 
-Each knows its column, so that whatever is wrong with it is shown where it is.
+Each word knows its column, so that an error can name the place.
 """
 
 import re
@@ -41,7 +41,7 @@ class Word(str):
     column: int
 
     def refused(self, reason: str) -> TraceError:
-        """The error that says what is wrong with it, and where it is."""
+        """The error about this word, with its place."""
         return TraceError(reason, column=self.column)
 
     def shown(self) -> str:
@@ -50,7 +50,7 @@ class Word(str):
 
 
 def split_words(text: str) -> list[Word]:
-    """Splits at blanks; "..." is one word, in which a backslash takes the next character as it is."""
+    """Splits at blanks; "..." is one word, in which a backslash quotes the next character."""
     words, at = [], 0
     text = text.rstrip()  # blanks at the front stay: columns count from the line's start
     while at < len(text):
@@ -85,7 +85,7 @@ def quote(text: str) -> str:
 
 
 def name_of(word: Word) -> str:
-    """The name that a word is.  Raises TraceError, as all of these do."""
+    """The word as a name.  Raises TraceError, as all of these functions do."""
     if not _NAME.match(word):
         raise word.refused(f"not a name: {word.shown()}; a name is a letter, then letters, digits, '_', '.', '-'")
     if len(word) > _NAME_MAX:
@@ -94,7 +94,7 @@ def name_of(word: Word) -> str:
 
 
 def number_of(word: Word, start: int = 0) -> int:
-    """The number that a word is, from character ``start`` on."""
+    """The word, from character ``start`` on, as a number."""
     digits = word[start:]
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
         raise word.refused(f"not a number: {word.shown()}; write it in decimal digits, at most 18")
