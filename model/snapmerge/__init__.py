@@ -13,7 +13,7 @@ from snapmerge.format.metadata import read_store
 from snapmerge.format.store_problems import StoreProblem, store_problems
 from snapmerge.machine.concept.rules import ConceptRules
 from snapmerge.machine.concept.types import CONCEPT
-from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.draft import Draft, Rules
 from snapmerge.machine.core.events import (
     AddDisk,
@@ -199,6 +199,7 @@ __all__ = [
     "Undecided",
     "Unknown",
     "Verdict",
+    "WorkId",
     "World",
     "WouldBlock",
     "Write",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from snapmerge.machine.core import plain
+from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.draft import Draft, TargetType
 from snapmerge.machine.core.state import Load, Piece, Target
 from snapmerge.machine.core.table_line import TableLine
@@ -21,7 +22,7 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
     return False
 
 
-def _map(d: Draft, id: int, _target: ErrorTarget, _piece: Piece) -> None:
+def _map(d: Draft, id: WorkId, _target: ErrorTarget, _piece: Piece) -> None:
     d.end_later(id, "EIO")
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from snapmerge.machine.core import bios, plain, tables
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft, TargetType
 from snapmerge.machine.core.state import Load, Piece, Target
 from snapmerge.machine.core.table_line import BadTable, TableLine
@@ -36,7 +36,7 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
     return False
 
 
-def _map(d: Draft, id: int, target: LinearTarget, piece: Piece) -> None:
+def _map(d: Draft, id: WorkId, target: LinearTarget, piece: Piece) -> None:
     bios.send(d, id, piece.bio.to(target.lower, piece.bio.sector - target.line.start + target.offset))
 
 

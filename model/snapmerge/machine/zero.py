@@ -3,7 +3,7 @@
 from typing import Final
 
 from snapmerge.machine.core import plain
-from snapmerge.machine.core.bio import Op
+from snapmerge.machine.core.bio import Op, WorkId
 from snapmerge.machine.core.draft import Draft, TargetType
 from snapmerge.machine.core.state import Load, Piece, Target
 from snapmerge.machine.core.table_line import BadTable, TableLine
@@ -24,7 +24,7 @@ def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
     return False
 
 
-def _map(d: Draft, id: int, _target: ZeroTarget, piece: Piece) -> None:
+def _map(d: Draft, id: WorkId, _target: ZeroTarget, piece: Piece) -> None:
     if piece.bio.op is Op.READ:
         d.zero(piece.bio)
     d.end_later(id, None)

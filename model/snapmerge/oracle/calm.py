@@ -3,7 +3,7 @@
 from typing import Final
 
 from snapmerge.format.store import Persistent
-from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.events import Io
 from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
@@ -113,13 +113,13 @@ def calm(world: World) -> bool:
     return all(_room(world, snap) >= _needed(snap, writes) for snap in snaps)
 
 
-def _writes(world: World) -> list[tuple[int, int, bool]]:
+def _writes(world: World) -> list[tuple[WorkId, int, bool]]:
     """For each piece of a write that may still need exceptions its id, its sectors, and whether it is all in one chunk.
 
     A piece that a disk has been given is beyond all snapshots, unless it is sent on from there.
     """
     sent = {flight.effect.id for flight in world.flights if isinstance(flight.effect, Io)}
-    found: list[tuple[int, int, bool]] = []
+    found: list[tuple[WorkId, int, bool]] = []
     for id, work in world.stack.work.items():
         match work:
             case Rest(bio=bio) | DeviceBio(bio=bio, remaining=0) if bio.is_write:
@@ -131,7 +131,7 @@ def _writes(world: World) -> list[tuple[int, int, bool]]:
     return found
 
 
-def _needed(snap: SnapshotTarget, writes: list[tuple[int, int, bool]] | None) -> int:
+def _needed(snap: SnapshotTarget, writes: list[tuple[WorkId, int, bool]] | None) -> int:
     """How many exceptions a snapshot may need for what is under way, at most; ``writes`` None: a merge is.
 
     A write to the snapshot that waits for its exception needs no other.

@@ -1,6 +1,6 @@
 """Where things lie: what a disk or device is made of, seen through linear devices."""
 
-from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Stack, Target, Work
 from snapmerge.machine.linear import LinearTarget
@@ -57,7 +57,7 @@ def overlaps(mine: tuple[Place, ...], theirs: tuple[Place, ...]) -> bool:
     return any(a == b and s < t + m and t < s + n for a, s, n in mine for b, t, m in theirs)
 
 
-def sender(stack: Stack, id: int) -> tuple[int, Work | None]:
+def sender(stack: Stack, id: WorkId) -> tuple[WorkId, Work | None]:
     """What sent an I/O through linear devices, with its id; a user's own I/O on a linear device is its own sender."""
     work = stack.work.get(id)
     while isinstance(work, Piece) and isinstance(stack.targets.get(work.target), LinearTarget):

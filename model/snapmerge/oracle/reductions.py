@@ -25,7 +25,7 @@ Linear devices only pass on what they are given: a copy through some is the same
 from collections.abc import Iterator
 
 from snapmerge.format.store import Persistent, Store
-from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.events import Fetch, Io
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
 from snapmerge.machine.linear import LinearTarget
@@ -69,7 +69,7 @@ def _may_be_canonical(session: Session, key: int, operation: op.Operation) -> bo
     return not _others(session, key) and bool(world.flights) and _is_io(operation) and not merges(world) and calm(world)
 
 
-def _written_late(session: Session, key: int) -> set[int]:
+def _written_late(session: Session, key: int) -> set[WorkId]:
     """The ids of what the operation under ``key`` writes of its own: the later, the more a power cut may take back."""
     token, stack, found = session.tasks[key].token, session.world.stack, set()
     for flight in session.world.flights:
@@ -95,7 +95,7 @@ def _stores(world: World) -> list[tuple[str, Store]]:
     return [one for one in kept if one is not None]
 
 
-def _waiting(world: World, operation: op.Operation) -> set[int]:
+def _waiting(world: World, operation: op.Operation) -> set[WorkId]:
     """The ids of what may as well end later."""
     if len(world.flights) < 2 or _looks_at_disks(world, operation):
         return set()
@@ -245,7 +245,7 @@ def _is_near_disks(world: World, name: str) -> bool:
     return is_linear(stack, name) or frame(stack, name) in {cow for cow, _ in _stores(world)}
 
 
-def _behind_others(world: World) -> Iterator[int]:
+def _behind_others(world: World) -> Iterator[WorkId]:
     """The copies in flight that are not the oldest of their snapshot."""
     met: dict[int, int] = {}
     for flight in world.flights:
@@ -254,7 +254,7 @@ def _behind_others(world: World) -> Iterator[int]:
             yield flight.effect.id
 
 
-def _out_of_turn(world: World) -> Iterator[int]:
+def _out_of_turn(world: World) -> Iterator[WorkId]:
     """The writes in flight that fill an exception's chunk before an older exception, in flight as well, is filled."""
     filling = {f.effect.id: at for f in world.flights if (at := _filled(world, f)) is not None}
     under_way = set(filling.values())

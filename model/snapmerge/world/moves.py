@@ -7,7 +7,7 @@ does before what disks do, first in, first out) until nothing is in flight.
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
-from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.events import Fetch, Finished, Io, Requeue
 from snapmerge.machine.core.state import Work
 from snapmerge.machine.core.step import step
@@ -16,7 +16,7 @@ from snapmerge.trace.operations import FaultKind
 from snapmerge.trace.payload import data_bytes
 from snapmerge.world.disk import Mark, Sectors, Unknown
 from snapmerge.world.power import bind, known, likely
-from snapmerge.world.state import Flight, World, absorb, filled, payload_of
+from snapmerge.world.state import Flight, Flights, World, absorb, filled, payload_of
 
 __all__ = ["advance", "fail", "finish", "in_canonical_order", "made_durable", "moves", "settle"]
 
@@ -95,7 +95,7 @@ def fail(world: World, flight: Flight) -> World:
     return _report(world, flight, Finished(flight.effect.id, "EIO"))
 
 
-def _fetched(world: World, id: int) -> tuple[World, bytes]:
+def _fetched(world: World, id: WorkId) -> tuple[World, bytes]:
     """The bytes in a buffer; where nobody knows, the newest candidate is it from now on."""
     for content in world.buffers[id]:
         if isinstance(content, Unknown):
@@ -108,14 +108,14 @@ def _flushed(world: World, flight: Flight, bio: Bio) -> World:
     if disk.fails("flush", 0, 0):
         return _report(world, flight, Finished(flight.effect.id, "EIO"))
     # What it was sent before comes next; an empty flush was sent before nothing, and leaves with its report.
-    flights = tuple(Flight(f.effect) if f.effect is flight.effect else f for f in world.flights)
+    flights = Flights(Flight(f.effect) if f.effect is flight.effect else f for f in world.flights)
     world = made_durable(replace(world, flights=flights), bio.where, flight.mark)
     return _report(world, flight, Finished(flight.effect.id)) if bio.op is Op.FLUSH else world
 
 
 def made_durable(world: World, name: str, done: Mark) -> World:
     """The world when this much of what a disk has in its cache is durable, whoever has asked for it."""
-    flights = tuple(_trimmed(flight, name, done) for flight in world.flights)
+    flights = Flights(_trimmed(flight, name, done) for flight in world.flights)
     return replace(world, disks=world.disks.set(name, world.disks[name].flush(done)), flights=flights)
 
 
@@ -160,7 +160,7 @@ def _forget_in_marks(world: World, bio: Bio) -> World:
                 mark = mark.delete(at) if at in mark else mark
         return replace(flight, mark=mark)
 
-    return replace(world, flights=tuple(map(without, world.flights)))
+    return replace(world, flights=Flights(map(without, world.flights)))
 
 
 def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
@@ -169,7 +169,7 @@ def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
 
 def _report(world: World, flight: Flight, event: Finished) -> World:
     """Tells the machine; buffers of its own that nobody needs any more go."""
-    flights = tuple(f for f in world.flights if f.effect is not flight.effect)
+    flights = Flights(f for f in world.flights if f.effect is not flight.effect)
     stack, effects = step(world.stack, event, world.rules)
     buffers = world.buffers
     owner = _own_buffer(flight.effect)
@@ -180,13 +180,13 @@ def _report(world: World, flight: Flight, event: Finished) -> World:
 
 
 def _needs_buffer(before: Work | None, after: Work | None) -> bool:
-    """Whether work goes on with what was read for it; ids are reused, so it may be other work by now."""
+    """Whether work goes on with what was read for it; other work may have the same name by now."""
     return after is not None and (after.keeps_buffer or after is before)
 
 
-def _own_buffer(effect: Io | Fetch | Requeue) -> int | None:
+def _own_buffer(effect: Io | Fetch | Requeue) -> WorkId | None:
+    """The work whose buffer this is about; None: none, or a submitter's."""
     if isinstance(effect, Fetch):
         return effect.id
-    if isinstance(effect, Io) and isinstance(effect.bio.payload, Buffer) and effect.bio.payload.owner >= 0:
-        return effect.bio.payload.owner
-    return None
+    owner = effect.bio.payload.owner if isinstance(effect, Io) and isinstance(effect.bio.payload, Buffer) else None
+    return None if isinstance(owner, int) else owner

@@ -8,7 +8,7 @@ from snapmerge.machine.core.events import Io
 from snapmerge.records import replace
 from snapmerge.trace.payload import Content
 from snapmerge.world.disk import Disk, Sectors, Unknown
-from snapmerge.world.state import World, add_disk, payload_of, start_world
+from snapmerge.world.state import Flights, World, add_disk, payload_of, start_world
 
 __all__ = ["bind", "crashes", "cut_power", "decide", "known", "likely"]
 
@@ -81,7 +81,9 @@ def bind(world: World, unknown: Unknown, content: Content) -> World:
 
     disks = Map({name: learnt(disk) for name, disk in world.disks.items()})
     buffers = Map({owner: tuple(map(one, sectors)) for owner, sectors in world.buffers.items()})
-    flights = tuple(replace(f, mark=Map({at: tuple(map(one, cs)) for at, cs in f.mark.items()})) for f in world.flights)
+    flights = Flights(
+        replace(f, mark=Map({at: tuple(map(one, cs)) for at, cs in f.mark.items()})) for f in world.flights
+    )
     return replace(world, disks=disks, buffers=buffers, flights=flights)
 
 

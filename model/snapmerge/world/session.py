@@ -31,7 +31,7 @@ from snapmerge.trace.payload import tags_from
 from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, look, metadata
 from snapmerge.world.moves import advance, finish
 from snapmerge.world.power import cut_power
-from snapmerge.world.state import World, happen, start_world, user_buffer
+from snapmerge.world.state import World, happen, start_world
 
 __all__ = [
     "NOW",
@@ -85,11 +85,18 @@ def begin(session: Session, key: int, operation: op.Plain) -> Session:
     """Begins an operation under a key that is free.  Raises OperationError when it makes no sense here."""
     if key in session.tasks:
         raise OperationError(f"the key {key} is in use; finish it first")
-    token = min(set(range(len(session.tasks) + 1)) - {t.token for t in session.tasks.values()})
     try:
-        return _begin(session, key, operation, token)
+        return _begin(session, key, operation, _token(session, key))
     except EventError as error:
         raise OperationError(str(error)) from None
+
+
+def _token(session: Session, key: int) -> int:
+    """By what number the machine knows the operation: its key, unless a task that has another key by now has that."""
+    taken = {task.token for task in session.tasks.values()}
+    while key in taken:
+        key = min(key, NOW) - 1  # no key
+    return key
 
 
 def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Session:
@@ -157,7 +164,7 @@ def _begin_io(session: Session, key: int, io: op.Write | op.Read | op.Discard | 
         return _done(session, key, io, token, world, result)
     if io.where not in world.stack.devices:
         raise OperationError(f"there is no device or disk {io.where}")
-    buffer = user_buffer(token)
+    buffer = Buffer(token)
     if isinstance(io, op.Write):
         world = replace(world, buffers=world.buffers.set(buffer.owner, tuple(tags_from(io.tag, io.count))))
     event = SubmitBio(token, _bio(io, buffer))
@@ -211,9 +218,8 @@ def _io_result(world: World, task: Task) -> tuple[World, Result | None]:
     if task.token not in world.ended:
         return world, None
     error = world.ended[task.token]
-    owner = user_buffer(task.token).owner
-    sectors = world.buffers.get(owner, ())
-    buffers = world.buffers.delete(owner) if owner in world.buffers else world.buffers
+    sectors = world.buffers.get(task.token, ())
+    buffers = world.buffers.delete(task.token) if task.token in world.buffers else world.buffers
     ended = world.ended.delete(task.token)
     world = World(world.stack, world.disks, world.flights, buffers, ended, world.replies, world.rules)
     if error is not None:

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 from immutables import Map
 
-from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.core.events import AddDisk, Effect, EndBio, Event, Fetch, Io, Log, Reply, Requeue, Zero
 from snapmerge.machine.core.state import EMPTY, Stack
@@ -21,6 +21,7 @@ from snapmerge.world.disk import Disk, Mark, Sectors
 
 __all__ = [
     "Flight",
+    "Flights",
     "World",
     "absorb",
     "add_disk",
@@ -28,8 +29,10 @@ __all__ = [
     "happen",
     "payload_of",
     "start_world",
-    "user_buffer",
 ]
+
+Buffers = Map[WorkId | int, Sectors]
+"""What is in each buffer, by its owner (``Buffer.owner``)."""
 
 _NO_MARK: Final[Mark] = Map()
 
@@ -43,16 +46,33 @@ class Flight:
     mark: Mark = _NO_MARK
 
 
+class Flights(tuple[Flight, ...]):
+    """What is in flight: a set, as any of it may end next.
+
+    It is kept in the order in which it was sent, by which the canonical schedule goes; that is no part of what it is,
+    so flights in another order are equal.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Flights) and frozenset(self) == frozenset(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self))
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """All there is.  ``flights`` in the order in which they were sent; ``buffers`` by owner; ``ended`` and ``replies``
-    by token: what has ended and was not collected.
-    """
+    """All there is.  ``buffers`` by owner; ``ended`` and ``replies`` by token: what has ended and was not collected."""
 
     stack: Stack = EMPTY
     disks: Map[str, Disk] = Map()
-    flights: tuple[Flight, ...] = ()
-    buffers: Map[int, Sectors] = Map()
+    flights: Flights = Flights()
+    buffers: Buffers = Map()
     ended: Map[int, str | None] = Map()
     replies: Map[int, Reply] = Map()
     rules: Rules = MAINLINE
@@ -61,11 +81,6 @@ class World:
 def start_world(rules: Rules = MAINLINE) -> World:
     """A world with nothing in it."""
     return World(rules=rules)
-
-
-def user_buffer(token: int) -> Buffer:
-    """The buffer of a submitter's bio; those of the machine's own have numbers from 0 on."""
-    return Buffer(-1 - token)
 
 
 def add_disk(world: World, name: str, size: int) -> World:
@@ -100,7 +115,7 @@ def absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
                 pass
             case _:
                 assert_never(effect)
-    return World(stack, world.disks, tuple(flights), buffers, ended, replies, world.rules)
+    return World(stack, world.disks, Flights(flights), buffers, ended, replies, world.rules)
 
 
 def payload_of(world: World, bio: Bio) -> Sectors:
@@ -117,7 +132,7 @@ def payload_of(world: World, bio: Bio) -> Sectors:
             assert_never(payload)
 
 
-def filled(buffers: Map[int, Sectors], to: Buffer, sectors: Sectors) -> Map[int, Sectors]:
+def filled(buffers: Buffers, to: Buffer, sectors: Sectors) -> Buffers:
     """The buffers with ``sectors`` in one of them, zeroes before where it was shorter."""
     held = buffers.get(to.owner, ())
     if to.offset > len(held):

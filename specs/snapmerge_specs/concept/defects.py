@@ -8,7 +8,7 @@ the checker had to be built for.
 from collections.abc import Callable
 from typing import Any, Final
 
-from snapmerge import CONCEPT, Bio, Draft, Op, Rules
+from snapmerge import CONCEPT, Bio, Draft, Op, Rules, WorkId
 from snapmerge.format.store import Store
 from snapmerge.machine.concept.mapping import hold, to_destination
 from snapmerge.machine.concept.rules import ConceptRules, rules_of
@@ -95,7 +95,7 @@ def _skips_flush(d: Draft, merge: ConceptMerge) -> None:
     rules_of(d).record(d, merge)
 
 
-def _blocks_all(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+def _blocks_all(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
     """``if (sm->merge_progress < sm->nr_chunks)``: everything waits for the end of all."""
     bio: Bio = piece.bio
     if bio.op is Op.FLUSH and piece.number:
@@ -114,7 +114,7 @@ def _from_zero(line: TableLine) -> tuple[int, int]:
     return 0, line.length
 
 
-def _protects_nobody(_d: Draft, _destination: str, _sector: int, _id: int | None) -> bool:
+def _protects_nobody(_d: Draft, _destination: str, _sector: int, _id: WorkId | None) -> bool:
     return False
 
 

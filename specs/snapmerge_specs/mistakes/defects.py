@@ -9,7 +9,7 @@ from typing import Final
 
 from immutables import Map
 
-from snapmerge import MAINLINE, Draft, Op, Rules
+from snapmerge import MAINLINE, Draft, Op, Rules, WorkId
 from snapmerge.format.store import Persistent, Transient
 from snapmerge.machine.core.bios import send
 from snapmerge.machine.core.draft import TargetType
@@ -51,7 +51,7 @@ class Defect:
     rules: Rules
 
 
-def _asks_first_only(d: Draft, origin: str, sector: int, id: int | None) -> bool:
+def _asks_first_only(d: Draft, origin: str, sector: int, id: WorkId | None) -> bool:
     """An origin write asks only the first of the snapshots."""
     registered = d.shared
     d.shared = registered.set(origin, registered.get(origin, ())[:1])
@@ -60,7 +60,7 @@ def _asks_first_only(d: Draft, origin: str, sector: int, id: int | None) -> bool
     return must_wait
 
 
-def _never_waits(d: Draft, origin: str, sector: int, id: int | None) -> bool:
+def _never_waits(d: Draft, origin: str, sector: int, id: WorkId | None) -> bool:
     """An origin write has the snapshots copy, and does not wait for it."""
     if id is not None:
         origin_write(d, origin, sector, None)
@@ -167,7 +167,7 @@ def _fails_silently(d: Draft, snap: SnapshotTarget, text: str) -> None:
     fail_merge(d, d.put(replace(snap, merge=replace(merge_of(snap), queued=())), over=snap), text)
 
 
-def _writes_into_run(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _writes_into_run(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """A write to a chunk that is being merged goes to the COW device, like any other."""
     merge = merge_of(snap)
     map_merge(d, id, d.put(replace(snap, merge=replace(merge, run=None)), over=snap), piece)
@@ -175,7 +175,7 @@ def _writes_into_run(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> N
     d.put(replace(after, merge=replace(merge_of(after), run=merge.run)), over=after)
 
 
-def _reads_early(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _reads_early(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """A read of a chunk whose exception is pending goes to the COW device already."""
     size = snap.store.chunk_size
     pending = snap.pending.get(piece.bio.sector // size) if size else None

@@ -108,13 +108,13 @@ def _run_is_quiet(world: World) -> str | None:
     return None
 
 
-def _writes(world: World) -> Iterator[tuple[int, sm.Bio]]:
+def _writes(world: World) -> Iterator[tuple[sm.WorkId, sm.Bio]]:
     for flight in world.flights:
         if isinstance(flight.effect, Io) and flight.effect.bio.op is Op.WRITE:
             yield flight.effect.id, flight.effect.bio
 
 
-def _is_merge_copy(world: World, id: int) -> bool:
+def _is_merge_copy(world: World, id: sm.WorkId) -> bool:
     work = world.stack.work.get(id)
     return isinstance(work, CopyJob) and work.purpose is Copy.MERGE
 

@@ -154,7 +154,7 @@ def ten_statuses(long: int, oracle: sm.Oracle) -> None:
     places, world = [], oracle.world
     while world.flights:
         world = sm.advance(world)
-        places.append(sm.operate(sm.Session(replace(world, flights=())), status)[0])
+        places.append(sm.operate(sm.Session(replace(world, flights=type(world.flights)())), status)[0])
     for place in places[:: len(places) // 10]:
         assert isinstance(place, sm.Line)
         assert oracle.observe(status, place) is None

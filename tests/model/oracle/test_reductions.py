@@ -158,7 +158,7 @@ def test_nothing_is_left_out_in_random_worlds(first: int, monkeypatch: pytest.Mo
     assert sum(same is not None for same in compared) >= 15
 
 
-def _first_only(world: sm.World) -> Iterator[int]:
+def _first_only(world: sm.World) -> Iterator[sm.WorkId]:
     """A reduction that is wrong: of all that is in flight only the oldest may end."""
     yield from (flight.effect.id for flight in world.flights[1:])
 

@@ -11,7 +11,7 @@ from snapmerge.format.exceptions import lookup
 from snapmerge.machine.concept.rules import rules_of
 from snapmerge.machine.concept.state import ConceptMerge, Stage
 from snapmerge.machine.core import bios
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot.rules import rules_of as snapshot_rules_of
@@ -49,7 +49,7 @@ def require_merge(d: Draft, id: int) -> ConceptMerge:
 # --- bios -------------------------------------------------------------------------------------------------------
 
 
-def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+def map_merge(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
     """Decides where a piece goes: chunks that are still to be copied live on the COW device."""
     bio = piece.bio
     if merge.broken:
@@ -62,7 +62,7 @@ def map_merge(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
         _map_data(d, id, merge, piece)
 
 
-def _map_data(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+def _map_data(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
     """Sends a read or write to where its chunk lives (CONCEPT-1).
 
     A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either
@@ -109,7 +109,7 @@ def in_cow(merge: ConceptMerge, bio: Bio, new: Chunk) -> Bio:
     return bio.to(merge.cow, chunk_start(new, size) + offset_in_chunk(bio.sector, size))
 
 
-def to_destination(d: Draft, id: int, piece: Piece) -> None:
+def to_destination(d: Draft, id: WorkId, piece: Piece) -> None:
     """Sends a piece there; a write when the snapshots directly on the destination have saved what it replaces."""
     d.change(id, piece, over=d.piece(id))
     bio = piece.bio
@@ -117,12 +117,12 @@ def to_destination(d: Draft, id: int, piece: Piece) -> None:
         bios.send(d, id, bio)
 
 
-def protects(d: Draft, destination: str, sector: int, id: int | None) -> bool:
+def protects(d: Draft, destination: str, sector: int, id: WorkId | None) -> bool:
     """Has the snapshots on the destination save the chunk of ``sector`` (CONCEPT-2); True: that must be waited for."""
     return snapshot_rules_of(d).origin_write(d, destination, sector, id)
 
 
-def hold(d: Draft, id: int, merge: ConceptMerge) -> None:
+def hold(d: Draft, id: WorkId, merge: ConceptMerge) -> None:
     """The piece waits for the end of all; only the patch does that."""
     d.put(replace(merge, held=(*merge.held, id)), over=merge)
 
@@ -135,7 +135,7 @@ def map_again(d: Draft, id: int) -> None:
         bios.map_piece(d, piece)
 
 
-def second_leg(d: Draft, id: int, piece: Piece) -> None:
+def second_leg(d: Draft, id: WorkId, piece: Piece) -> None:
     """A write has reached the first home of its chunk; the other comes next (CONCEPT-21)."""
     if piece.then is not None:
         d.change(id, replace(piece, then=None), over=piece)

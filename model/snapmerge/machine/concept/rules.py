@@ -6,6 +6,7 @@ from typing import Protocol
 
 from snapmerge.format.store import Store
 from snapmerge.machine.concept.state import ConceptMerge
+from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece, Target
 from snapmerge.machine.core.table_line import TableLine
@@ -33,9 +34,9 @@ class ConceptRules:
     take_over: Callable[[Draft, ConceptMerge], bool]
     load_failed: Callable[[Draft, ConceptMerge], None]
     invalid: Callable[[Draft, ConceptMerge], bool]
-    map_merge: Callable[[Draft, int, ConceptMerge, Piece], None]
+    map_merge: Callable[[Draft, WorkId, ConceptMerge, Piece], None]
     claims: Callable[[ConceptMerge], bool]
-    protects: Callable[[Draft, str, int, int | None], bool]
+    protects: Callable[[Draft, str, int, WorkId | None], bool]
     usable: Callable[[Draft, ConceptMerge, int], bool]
     extent: Callable[[ConceptMerge, int], tuple[int, int]]
     not_submitted: Callable[[Draft, ConceptMerge], None]

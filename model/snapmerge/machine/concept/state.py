@@ -6,6 +6,7 @@ from immutables import Map
 
 from snapmerge.format.exceptions import NO_EXCEPTIONS, Exceptions
 from snapmerge.format.store import Store
+from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.state import Purpose, Target, Work
 from snapmerge.records import dataclass
 
@@ -54,8 +55,8 @@ class ConceptMerge(Target):
     broken: bool = False
     failed: bool = False
     finished: bool = False
-    queued: tuple[int, ...] = ()
-    held: tuple[int, ...] = ()
+    queued: tuple[WorkId, ...] = ()
+    held: tuple[WorkId, ...] = ()
     tracked: Map[int, int] = Map()
     io_max: int = 0
 
@@ -99,6 +100,11 @@ class ConceptIo(Work):
     fetching: bool = False
 
     @property
+    def name(self) -> str:
+        """The target and what it is for."""
+        return f"{self.target}/{self.step.value}"
+
+    @property
     def keeps_buffer(self) -> bool:
         """What was read is to be fetched."""
         return self.fetching
@@ -109,6 +115,11 @@ class Worker(Work):
     """The worker of a merge, called and not run yet (``merge_work``)."""
 
     target: int
+
+    @property
+    def name(self) -> str:
+        """The target."""
+        return f"{self.target}/worker"
 
 
 class ConceptCopy(Purpose):

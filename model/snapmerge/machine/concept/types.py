@@ -11,7 +11,7 @@ from snapmerge.machine.concept import claims, ctr, load, mapping, messages, susp
 from snapmerge.machine.concept.rules import ConceptRules, rules_of
 from snapmerge.machine.concept.state import ConceptCopy, ConceptIo, ConceptMerge, ConceptStep, Worker
 from snapmerge.machine.core import bios, plain
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft, Rules, TargetType
 from snapmerge.machine.core.state import Piece, Stack, Target
 from snapmerge.machine.registry import MAINLINE
@@ -64,15 +64,15 @@ def _max_io_len(_d: Draft, merge: ConceptMerge, bio: Bio) -> int:
     return room_in_chunk(bio.sector, merge.io_max)
 
 
-def _map(d: Draft, id: int, merge: ConceptMerge, piece: Piece) -> None:
+def _map(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
     rules_of(d).map_merge(d, id, merge, piece)
 
 
-def _retry(d: Draft, id: int, _merge: ConceptMerge, piece: Piece) -> None:
+def _retry(d: Draft, id: WorkId, _merge: ConceptMerge, piece: Piece) -> None:
     mapping.to_destination(d, id, piece)
 
 
-def _end_io(d: Draft, id: int, merge: ConceptMerge, piece: Piece, error: str | None) -> None:
+def _end_io(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece, error: str | None) -> None:
     """A write to a chunk with two homes goes to the second; any other piece has ended."""
     if piece.then is not None and error is None:
         mapping.second_leg(d, id, piece)
@@ -86,7 +86,7 @@ def _end_io(d: Draft, id: int, merge: ConceptMerge, piece: Piece, error: str | N
 # --- ends of work ------------------------------------------------------------------------------------------------
 
 
-def _io_done(d: Draft, id: int, io: ConceptIo, error: str | None, data: bytes) -> None:
+def _io_done(d: Draft, id: WorkId, io: ConceptIo, error: str | None, data: bytes) -> None:
     """An I/O of a merge has ended; a read continues when its bytes have been fetched."""
     reads = io.step in (ConceptStep.READ_HEADER, ConceptStep.READ_AREA)
     if reads and error is None and not io.fetching:
@@ -107,7 +107,7 @@ def _io_done(d: Draft, id: int, io: ConceptIo, error: str | None, data: bytes) -
         worker.released(d, merge)
 
 
-def _worker_runs(d: Draft, id: int, work: Worker, _error: str | None, _data: bytes) -> None:
+def _worker_runs(d: Draft, id: WorkId, work: Worker, _error: str | None, _data: bytes) -> None:
     d.end(id)
     worker.turn(d, work.target)
 

@@ -1,11 +1,15 @@
 """Bios: requests for a range of sectors, and where their payload is."""
 
 from enum import Enum
+from typing import NewType
 
 from snapmerge.records import dataclass, replace
 from snapmerge.units import SECTOR_BYTES
 
-__all__ = ["Bio", "Buffer", "Op"]
+__all__ = ["Bio", "Buffer", "Op", "WorkId"]
+
+WorkId = NewType("WorkId", str)
+"""The name of work in flight, made from what the work is (``Work.name``)."""
 
 
 class Op(Enum):
@@ -20,12 +24,14 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Where a payload is: sector ``offset`` of the memory of whoever submitted the bio (``owner``: its id).
+    """Where a payload is: sector ``offset`` of the memory of the bio's submitter.
+
+    ``owner``: the work that has submitted it; a number is the token of a submitter outside of the machine.
 
     The machine moves buffers about, never what is in them.
     """
 
-    owner: int
+    owner: WorkId | int
     offset: int = 0
 
 

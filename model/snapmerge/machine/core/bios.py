@@ -17,7 +17,7 @@ Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``,
 """
 
 from snapmerge.errors import MachineError
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Target, Wake, Work
 from snapmerge.records import replace
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-def send(d: Draft, id: int, bio: Bio) -> None:
+def send(d: Draft, id: WorkId, bio: Bio) -> None:
     """Sends a bio to a disk, or to a device (DEV-17), on behalf of work ``id``; ``complete`` ends it, never at once."""
     if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
         d.end_later(id, "EIO")
@@ -69,7 +69,7 @@ def enter(d: Draft, work: DeviceBio) -> None:
         _process(d, id, work)
 
 
-def _refuse(d: Draft, id: int, work: DeviceBio, error: str | None) -> None:
+def _refuse(d: Draft, id: WorkId, work: DeviceBio, error: str | None) -> None:
     d.end(id)
     _tell(d, replace(work, error=error))
 
@@ -88,7 +88,7 @@ def _not_submittable(d: Draft, bio: Bio) -> str | None:
     return None
 
 
-def _is_claimed(d: Draft, bio: Bio, sender: int) -> bool:
+def _is_claimed(d: Draft, bio: Bio, sender: WorkId) -> bool:
     """Whether this is a write to a device that a target claims for its own; ``sender``: the work that it is for."""
     if not bio.is_write:
         return False
@@ -108,7 +108,7 @@ def release_deferred(d: Draft, name: str) -> None:
         d.requeue(d.begin(Wake(name)), later=True)
 
 
-def wake_done(d: Draft, id: int, wake: Wake, _error: str | None, _data: bytes) -> None:
+def wake_done(d: Draft, id: WorkId, wake: Wake, _error: str | None, _data: bytes) -> None:
     """Lets in the first deferred bio (DEV-2), unless I/O is held back again by now.  Source: ``dm_wq_work``."""
     d.end(id)
     device = d.devices.get(wake.device)
@@ -128,14 +128,14 @@ def wake_done(d: Draft, id: int, wake: Wake, _error: str | None, _data: bytes) -
 # --- a bio is split and mapped -----------------------------------------------------------------------------------
 
 
-def _process(d: Draft, id: int, work: DeviceBio) -> None:
+def _process(d: Draft, id: WorkId, work: DeviceBio) -> None:
     if work.bio.op is Op.FLUSH or work.bio.preflush:
         _send_flushes(d, id, work)
     else:
         _map_first(d, id, work.bio)
 
 
-def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
+def _send_flushes(d: Draft, id: WorkId, work: DeviceBio) -> None:
     """Sends an empty flush to every target, as many clones of it as the target wants."""
     flush = Bio(Op.FLUSH, work.bio.where)
     targets = [d.targets[t] for t in d.device(work.bio.where).live]
@@ -147,7 +147,7 @@ def _send_flushes(d: Draft, id: int, work: DeviceBio) -> None:
         map_piece(d, d.begin(Piece(id, target, flush, number)))
 
 
-def _map_first(d: Draft, id: int, bio: Bio) -> None:
+def _map_first(d: Draft, id: WorkId, bio: Bio) -> None:
     """Maps as much of the bio as one target takes at once (DEV-11); the rest is queued to be mapped later."""
     target = _target_at(d, bio)
     work = _device_bio(d, id)
@@ -168,7 +168,7 @@ def _map_first(d: Draft, id: int, bio: Bio) -> None:
         map_piece(d, d.begin(Piece(id, target.id, bio.first(count), number)))
 
 
-def rest_done(d: Draft, id: int, rest: Rest, _error: str | None, _data: bytes) -> None:
+def rest_done(d: Draft, id: WorkId, rest: Rest, _error: str | None, _data: bytes) -> None:
     """Maps the next part of a split bio."""
     d.end(id)
     _map_first(d, rest.parent, rest.bio)
@@ -188,14 +188,14 @@ def _clones(d: Draft, target: Target, bio: Bio) -> int:
     return d.type_of(target).clones(target, bio)
 
 
-def map_piece(d: Draft, id: int) -> None:
+def map_piece(d: Draft, id: WorkId) -> None:
     """Lets the piece's target decide where it goes."""
     piece = d.piece(id)
     target = d.targets[piece.target]
     d.type_of(target).map(d, id, target, piece)
 
 
-def retry(d: Draft, id: int) -> None:
+def retry(d: Draft, id: WorkId) -> None:
     """Lets the piece's target continue, after the exception for which the piece has waited."""
     piece = d.piece(id)
     target = d.targets[piece.target]
@@ -205,7 +205,7 @@ def retry(d: Draft, id: int) -> None:
 # --- ends --------------------------------------------------------------------------------------------------------
 
 
-def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
+def complete(d: Draft, id: WorkId, error: str | None, data: bytes = b"") -> None:
     """Work has been carried out, well (``error`` None) or badly (an errno's name).
 
     Every class of work has a function that ends it, so none is left waiting (DEV-5).
@@ -214,27 +214,27 @@ def complete(d: Draft, id: int, error: str | None, data: bytes = b"") -> None:
     d.rules.done[type(work)](d, id, work, error, data)
 
 
-def piece_done(d: Draft, id: int, piece: Piece, error: str | None, _data: bytes) -> None:
+def piece_done(d: Draft, id: WorkId, piece: Piece, error: str | None, _data: bytes) -> None:
     """The I/O of a piece is done: its target hears of it first.  Source: ``clone_endio``."""
     target = d.targets[piece.target]
     d.type_of(target).end_io(d, id, target, piece, error)
 
 
-def piece_ended(d: Draft, id: int, error: str | None) -> None:
+def piece_ended(d: Draft, id: WorkId, error: str | None) -> None:
     """A piece has ended, and its bio with the last one."""
     piece = d.piece(id)
     d.end(id)
     count_down(d, piece.parent, error)
 
 
-def _device_bio(d: Draft, id: int) -> DeviceBio:
+def _device_bio(d: Draft, id: WorkId) -> DeviceBio:
     work = d.work[id]
     if not isinstance(work, DeviceBio):
         raise MachineError(f"work {id} is no bio: {work}")
     return work
 
 
-def count_down(d: Draft, id: int, error: str | None) -> None:
+def count_down(d: Draft, id: WorkId, error: str | None) -> None:
     """One piece less of the bio ``id`` is in flight.  Source: ``dm_io_dec_pending``."""
     work = _device_bio(d, id)
     work = d.change(id, replace(work, remaining=work.remaining - 1, error=work.error or error), over=work)
@@ -242,7 +242,7 @@ def count_down(d: Draft, id: int, error: str | None) -> None:
         _bio_ended(d, id, work)
 
 
-def _bio_ended(d: Draft, id: int, work: DeviceBio) -> None:
+def _bio_ended(d: Draft, id: WorkId, work: DeviceBio) -> None:
     if work.bio.preflush and work.error is None:
         work = d.change(id, replace(work, bio=replace(work.bio, preflush=False)), over=work)
         if work.bio.count:

@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from enum import Enum
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from snapmerge.errors import MachineError
 from snapmerge.format.store import Store
-from snapmerge.machine.core.bio import Bio, Buffer
+from snapmerge.machine.core.bio import Bio, Buffer, WorkId
 from snapmerge.machine.core.events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue, Zero
 from snapmerge.machine.core.state import CopyJob, Device, Load, Piece, Purpose, Request, Resuming, Stack, Target, Work
 from snapmerge.machine.core.table_line import TableLine
@@ -84,10 +85,10 @@ class TargetType(Generic[T]):
     devices: tuple[int, ...]
     construct: "Callable[[Draft, int, Load, TableLine], bool]"
     destroy: "Callable[[Draft, T], bool]"
-    map: "Callable[[Draft, int, T, Piece], None]"
-    end_io: "Callable[[Draft, int, T, Piece, str | None], None]"
-    retry: "Callable[[Draft, int, T, Piece], None]"
-    done: "Mapping[type[Work], Callable[[Draft, int, Any, str | None, bytes], None]]"
+    map: "Callable[[Draft, WorkId, T, Piece], None]"
+    end_io: "Callable[[Draft, WorkId, T, Piece, str | None], None]"
+    retry: "Callable[[Draft, WorkId, T, Piece], None]"
+    done: "Mapping[type[Work], Callable[[Draft, WorkId, Any, str | None, bytes], None]]"
     copied: "Mapping[Purpose, Callable[[Draft, CopyJob, str | None], None]]"
     presuspend: "Callable[[Draft, T], None]"
     at_rest: "Callable[[Draft, T], bool]"
@@ -118,12 +119,12 @@ class Rules:
     may be replaced.  Two rules are equal only if they are the same object.
     """
 
-    core: "Mapping[type[Work], Callable[[Draft, int, Any, str | None, bytes], None]]"
+    core: "Mapping[type[Work], Callable[[Draft, WorkId, Any, str | None, bytes], None]]"
     types: tuple[TargetType[Any], ...]
     parts: tuple[object, ...] = ()
     by_name: Mapping[str, TargetType[Any]] = field(init=False, repr=False)
     by_class: Mapping[type[Target], TargetType[Any]] = field(init=False, repr=False)
-    done: Mapping[type[Work], Callable[["Draft", int, Any, str | None, bytes], None]] = field(init=False, repr=False)
+    done: Mapping[type[Work], Callable[["Draft", WorkId, Any, str | None, bytes], None]] = field(init=False, repr=False)
     copied: Mapping[Purpose, Callable[["Draft", CopyJob, str | None], None]] = field(init=False, repr=False)
     claiming: frozenset[type[Target]] = field(init=False, repr=False)
     _parts: Mapping[type[object], Any] = field(init=False, repr=False)
@@ -191,7 +192,7 @@ class Draft:
         self.requests = stack.requests
         self.rules = rules
         self.effects: list[Effect] = []
-        self.ended: deque[tuple[int, str | None]] = deque()
+        self.ended: deque[tuple[WorkId, str | None]] = deque()
         self.deferred: dict[Callable[[Draft], None], None] = {}
 
     def frozen(self) -> Stack:
@@ -208,15 +209,15 @@ class Draft:
         """Answers a request."""
         self.effects.append(Reply(token, errno, text))
 
-    def fetch(self, id: int) -> None:
+    def fetch(self, id: WorkId) -> None:
         """Asks for the bytes that a metadata read has put into its buffer."""
         self.effects.append(Fetch(id))
 
-    def requeue(self, id: int, *, later: bool = False) -> None:
+    def requeue(self, id: WorkId, *, later: bool = False) -> None:
         """Continues with this work after what was begun before it; ``later``: on another thread."""
         self.effects.append(Requeue(id, later))
 
-    def io(self, id: int, bio: Bio) -> None:
+    def io(self, id: WorkId, bio: Bio) -> None:
         """Sends a bio to a disk."""
         self.effects.append(Io(id, bio))
 
@@ -231,7 +232,7 @@ class Draft:
 
     # --- what follows this transition ---
 
-    def end_later(self, id: int, error: str | None) -> None:
+    def end_later(self, id: WorkId, error: str | None) -> None:
         """Work has ended; ``bios.complete`` hears of it after the transition."""
         self.ended.append((id, error))
 
@@ -280,8 +281,8 @@ class Draft:
         return self.rules.by_class[type(target)]
 
     def new_target(self) -> int:
-        """A free target id."""
-        return _free(self.targets)
+        """The smallest free target id."""
+        return next(id for id in count() if id not in self.targets)
 
     def raise_event(self, name: str) -> None:
         """Counts an event of a device.  Source: ``dm_table_event``."""
@@ -291,25 +292,29 @@ class Draft:
 
     # --- work ---
 
-    def begin(self, work: Work) -> int:
-        """Enters work; its id."""
-        id = _free(self.work)
+    def begin(self, work: Work) -> WorkId:
+        """Enters work; its id: its name, and a number if there is work of that name."""
+        name = work.name
+        id, twin = WorkId(name), 1
+        while id in self.work:
+            twin += 1
+            id = WorkId(f"{name} ({twin})")
         self.work = self.work.set(id, work)
         return id
 
-    def change(self, id: int, work: SomeWork, *, over: Work) -> SomeWork:
+    def change(self, id: WorkId, work: SomeWork, *, over: Work) -> SomeWork:
         """Replaces the work with this id, and returns it."""
         _check_newest(over, self.work.get(id))
         self.work = self.work.set(id, work)
         return work
 
-    def end(self, id: int) -> Work:
+    def end(self, id: WorkId) -> Work:
         """Takes work out."""
         work = self.work[id]
         self.work = self.work.delete(id)
         return work
 
-    def piece(self, id: int) -> Piece:
+    def piece(self, id: WorkId) -> Piece:
         """The piece with this id."""
         work = self.work[id]
         if not isinstance(work, Piece):
@@ -336,11 +341,3 @@ View = Stack | Draft
 def _check_newest(value: object, newest: object) -> None:
     if value is not newest and value != newest:
         raise MachineError(f"a stale value was changed: {value}; meanwhile it is {newest}")
-
-
-def _free(table: object) -> int:
-    """The smallest number that is not a key."""
-    id = 0
-    while id in table:  # type: ignore[operator]
-        id += 1
-    return id

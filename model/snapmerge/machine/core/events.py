@@ -1,6 +1,6 @@
 """What the machine is told, and what it asks for and says in return."""
 
-from snapmerge.machine.core.bio import Bio, Buffer
+from snapmerge.machine.core.bio import Bio, Buffer, WorkId
 from snapmerge.records import dataclass
 
 __all__ = [
@@ -48,7 +48,7 @@ class SubmitBio:
 class Finished:
     """An effect that has an id is done; ``error`` is an errno's name.  ``data`` answers ``Fetch``."""
 
-    id: int
+    id: WorkId
     error: str | None = None
     data: bytes = b""
 
@@ -131,7 +131,7 @@ Event = (
 class Io:
     """Send this bio to this disk (``bio.where``); ``Finished`` with the same id answers it."""
 
-    id: int
+    id: WorkId
     bio: Bio
 
 
@@ -139,14 +139,14 @@ class Io:
 class Fetch:
     """Hand over the bytes that were read into the buffer of this owner; ``Finished`` with data answers it."""
 
-    id: int
+    id: WorkId
 
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
     """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: of another thread."""
 
-    id: int
+    id: WorkId
     later: bool = False
 
 

@@ -6,7 +6,7 @@ bio, so it may pass through lower mapped devices, and everything else may happen
 Source: ``dm_kcopyd_copy``, ``run_complete_job`` in dm-kcopyd.c.
 """
 
-from snapmerge.machine.core.bio import Bio, Buffer, Op
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.bios import send
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob
@@ -22,7 +22,7 @@ def copy(d: Draft, job: CopyJob, source: str, sector: int) -> None:
     send(d, id, Bio(Op.READ, source, sector, job.destination.count, Buffer(id)))
 
 
-def half_done(d: Draft, id: int, job: CopyJob, error: str | None, _data: bytes) -> None:
+def half_done(d: Draft, id: WorkId, job: CopyJob, error: str | None, _data: bytes) -> None:
     """Begins the second half, or tells the target that the copy has ended, by its purpose."""
     if job.reading and error is None:
         d.change(id, replace(job, reading=False), over=job)

@@ -3,7 +3,7 @@
 from snapmerge.errors import MachineError
 from snapmerge.format.store import Store
 from snapmerge.machine.core import bios
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft, Progress, Rules
 from snapmerge.machine.core.state import Piece, Resuming, Stack, Target
 
@@ -35,12 +35,12 @@ def destroy(_d: Draft, _target: Target) -> bool:
     return True
 
 
-def end_io(d: Draft, id: int, _target: Target, _piece: Piece, error: str | None) -> None:
+def end_io(d: Draft, id: WorkId, _target: Target, _piece: Piece, error: str | None) -> None:
     """The piece ends as its I/O has."""
     bios.piece_ended(d, id, error)
 
 
-def no_retry(_d: Draft, id: int, target: Target, _piece: Piece) -> None:
+def no_retry(_d: Draft, id: WorkId, target: Target, _piece: Piece) -> None:
     """No piece of such a target ever waits for an exception."""
     raise MachineError(f"piece {id} of target {target.id} waited for an exception")
 

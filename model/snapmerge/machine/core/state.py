@@ -1,8 +1,9 @@
 """The state of device-mapper as one value: the ``Stack``.
 
-Everything here is frozen and hashable.  The other modules change it; this one only defines it.  Devices and disks have
-names.  Targets and work have small numbers (ids), which are reused when they are free, so that equal situations are
-equal values.
+Everything here is frozen and hashable.  The other modules change it; this one only defines it.  Equal situations are
+equal values, however they have come about.  So devices and disks have names, targets have small numbers (ids), which
+are reused when they are free, and work in flight is named by what it is: a copy by its target and chunk, a piece by its
+bio and first sector.  A number that counts appears in the name only while there are two of the same kind.
 
 Three kinds of values belong to the targets' own packages, which derive them from the bases here: ``Target`` (a target
 of a table), ``Work`` (something of a target that is in flight) and ``ResumeState`` (how far a target's resume has
@@ -14,7 +15,7 @@ from typing import Final
 
 from immutables import Map
 
-from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.table_line import TableLine
 from snapmerge.records import dataclass
 
@@ -41,7 +42,7 @@ __all__ = [
     "Work",
 ]
 
-SUBMITTER: Final = -1
+SUBMITTER: Final = WorkId("")
 """The parent of a bio that came from outside."""
 
 
@@ -61,7 +62,7 @@ class Device:
     resting: bool = False
     held: int = 0
     busy: int = 0
-    deferred: tuple[int, ...] = ()
+    deferred: tuple[WorkId, ...] = ()
     events: int = 0
     typed: bool = False
 
@@ -99,6 +100,11 @@ class Work:
     """
 
     @property
+    def name(self) -> str:
+        """What the work is, from when it begins: no other in flight has the same name, as far as that is possible."""
+        raise NotImplementedError
+
+    @property
     def keeps_buffer(self) -> bool:
         """Whether the work still needs what has been read into its buffer."""
         return False
@@ -112,10 +118,15 @@ class DeviceBio(Work):
     """
 
     bio: Bio
-    parent: int
+    parent: WorkId
     token: int = 0
     remaining: int = 0
     error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The submitter's token, or the work that has sent the bio: it sends one at a time."""
+        return f"bio {self.token}" if self.parent == SUBMITTER else f"{self.parent}/bio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +135,23 @@ class Wake(Work):
 
     device: str
 
+    @property
+    def name(self) -> str:
+        """The device."""
+        return f"{self.device}/wake"
+
 
 @dataclass(frozen=True, slots=True)
 class Rest(Work):
     """The rest of a split bio, still to be mapped."""
 
-    parent: int
+    parent: WorkId
     bio: Bio
+
+    @property
+    def name(self) -> str:
+        """The bio, which has one rest at a time."""
+        return f"{self.parent}/rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +163,18 @@ class Piece(Work):
     next, once it has been where it is sent first.
     """
 
-    parent: int
+    parent: WorkId
     target: int
     bio: Bio
     number: int = 0
     chunk: int | None = None
     full: bool = False
     then: Bio | None = None
+
+    @property
+    def name(self) -> str:
+        """The bio, the target, the first sector, and which of the clones it is."""
+        return f"{self.parent}/{self.target}+{self.bio.sector}.{self.number}"
 
 
 class Purpose(Enum):
@@ -164,6 +190,11 @@ class CopyJob(Work):
     old: int
     destination: Bio
     reading: bool = True
+
+    @property
+    def name(self) -> str:
+        """The target and the first chunk."""
+        return f"{self.target}/copy {self.old}"
 
     @property
     def keeps_buffer(self) -> bool:
@@ -264,7 +295,7 @@ class Stack:
     devices: Map[str, Device] = Map()
     targets: Map[int, Target] = Map()
     shared: Shared = Map()
-    work: Map[int, Work] = Map()
+    work: Map[WorkId, Work] = Map()
     requests: tuple[Request, ...] = ()
 
     def size(self, name: str) -> int:

@@ -39,7 +39,7 @@ from typing import Any, Final, assert_never
 
 from snapmerge.errors import EventError
 from snapmerge.machine.core import bios, devices, kcopyd
-from snapmerge.machine.core.bio import Op
+from snapmerge.machine.core.bio import Op, WorkId
 from snapmerge.machine.core.draft import Draft, Rules
 from snapmerge.machine.core.events import (
     AddDisk,
@@ -59,7 +59,7 @@ from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, R
 
 __all__ = ["CORE", "step"]
 
-CORE: Final[Mapping[type[Work], Callable[[Draft, int, Any, str | None, bytes], None]]] = {
+CORE: Final[Mapping[type[Work], Callable[[Draft, WorkId, Any, str | None, bytes], None]]] = {
     CopyJob: kcopyd.half_done,
     Piece: bios.piece_done,
     Rest: bios.rest_done,

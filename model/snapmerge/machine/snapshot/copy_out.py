@@ -49,7 +49,7 @@ from snapmerge.errors import MachineError
 from snapmerge.format.exceptions import insert
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core import bios, kcopyd
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
 from snapmerge.machine.core.transitions import Transitions
@@ -141,14 +141,14 @@ def prepare(d: Draft, snap_id: int, chunk: int) -> bool:
     return True
 
 
-def queue_origin(d: Draft, snap_id: int, chunk: int, id: int) -> None:
+def queue_origin(d: Draft, snap_id: int, chunk: int, id: WorkId) -> None:
     """Makes the origin write ``id`` wait for this exception."""
     snap = snapshot(d, snap_id)
     pending = snap.pending[chunk]
     _put_pending(d, snap, replace(pending, origin_waiting=(*pending.origin_waiting, id)))
 
 
-def lock_out(d: Draft, snap_id: int, id: int | None) -> None:
+def lock_out(d: Draft, snap_id: int, id: WorkId | None) -> None:
     """Makes the piece ``id`` wait for the snapshot's lock, which is held while the header is written (ORIGIN-5)."""
     if id is not None:
         snap = snapshot(d, snap_id)

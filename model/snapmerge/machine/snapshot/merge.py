@@ -63,7 +63,7 @@ from typing import Final
 from snapmerge.format.exceptions import lookup, remove
 from snapmerge.format.store import Persistent, Run
 from snapmerge.machine.core import bios, kcopyd
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
 from snapmerge.machine.core.transitions import Transitions
@@ -148,7 +148,7 @@ def merge_of(snap: SnapshotTarget) -> Merge:
 # --- bios --------------------------------------------------------------------------------------------------------
 
 
-def map_merge(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def map_merge(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """Decides where a piece goes.  A flush goes to both devices, as two clones; a discard does nothing (MERGE-22)."""
     bio = piece.bio
     if bio.op is Op.FLUSH:
@@ -159,7 +159,7 @@ def map_merge(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         _map_data(d, id, snap, piece)
 
 
-def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _map_data(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """Sends a read or write to where its chunk lives, so that the device shows the snapshot at every moment (MERGE-1).
 
     Without an exception, or if the snapshot is invalid (MERGE-12), that is the origin; a write makes no exception

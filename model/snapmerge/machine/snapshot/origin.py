@@ -9,7 +9,7 @@ Source: ``origin_map``, ``do_origin``, ``__origin_write``, ``origin_write_extent
 
 from snapmerge.format.exceptions import lookup
 from snapmerge.machine.core import bios, tables
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Load, Piece
 from snapmerge.machine.core.table_line import BadTable, TableLine
@@ -40,7 +40,7 @@ def origin_max_io_len(_d: Draft, target: OriginTarget, bio: Bio) -> int:
     return target.boundary - bio.sector % target.boundary if bio.is_write else bio.count
 
 
-def map_origin(d: Draft, id: int, target: OriginTarget, piece: Piece) -> None:
+def map_origin(d: Draft, id: WorkId, target: OriginTarget, piece: Piece) -> None:
     """Reads and flushes go to the origin (ORIGIN-8); writes ask the snapshots first."""
     bio = piece.bio.to(target.lower, piece.bio.sector)
     d.change(id, replace(piece, bio=bio), over=piece)
@@ -50,19 +50,19 @@ def map_origin(d: Draft, id: int, target: OriginTarget, piece: Piece) -> None:
         do_origin(d, id, target.lower)
 
 
-def retry_origin(d: Draft, id: int, _target: object, piece: Piece) -> None:
+def retry_origin(d: Draft, id: WorkId, _target: object, piece: Piece) -> None:
     """A write that has waited for an exception asks all snapshots again (ORIGIN-6); it has been remapped already."""
     do_origin(d, id, piece.bio.where)
 
 
-def do_origin(d: Draft, id: int, origin: str) -> None:
+def do_origin(d: Draft, id: WorkId, origin: str) -> None:
     """Sends a write, already remapped to the origin, when no snapshot needs the old content any more (ORIGIN-1)."""
     bio = d.piece(id).bio
     if not rules_of(d).origin_write(d, origin, bio.sector, id):
         bios.send(d, id, bio)
 
 
-def origin_write(d: Draft, origin: str, sector: int, id: int | None) -> bool:
+def origin_write(d: Draft, origin: str, sector: int, id: WorkId | None) -> bool:
     """Has every snapshot that needs it copy the chunk of ``sector``; True: the write must wait for that.
 
     The piece ``id`` is queued on the first exception met, which is that of the largest chunk, and comes back here

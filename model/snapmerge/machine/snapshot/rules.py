@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from snapmerge.format.store import Store
-from snapmerge.machine.core.bio import Bio
+from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot.state import SnapshotTarget
@@ -26,9 +26,9 @@ class SnapshotRules:
     """
 
     max_io_len: Callable[[Draft, SnapshotTarget, Bio], int]
-    map_snapshot: Callable[[Draft, int, SnapshotTarget, Piece], None]
-    map_merge: Callable[[Draft, int, SnapshotTarget, Piece], None]
-    origin_write: Callable[[Draft, str, int, int | None], bool]
+    map_snapshot: Callable[[Draft, WorkId, SnapshotTarget, Piece], None]
+    map_merge: Callable[[Draft, WorkId, SnapshotTarget, Piece], None]
+    origin_write: Callable[[Draft, str, int, WorkId | None], bool]
     write_area: Callable[[Draft, SnapshotTarget], None]
     publish: Callable[[Draft, SnapshotTarget], None]
     invalidate: Callable[[Draft, SnapshotTarget, str], None]

@@ -10,7 +10,7 @@ Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md).
 
 from snapmerge.format.exceptions import lookup
 from snapmerge.machine.core import bios
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot import copy_out
@@ -31,7 +31,7 @@ def max_io_len(_d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
     return snap.io_max - (bio.sector - snap.line.start) % snap.io_max if snap.io_max else bio.count
 
 
-def map_snapshot(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def map_snapshot(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """Decides where a piece goes, in the kernel's order of questions.
 
     A flush goes to the COW device (SNAP-9), also of an invalid snapshot, all other bios of which fail (SNAP-7).  After
@@ -50,7 +50,7 @@ def map_snapshot(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         _map_data(d, id, snap, piece)
 
 
-def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _map_data(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """Sends a read or write to where its chunk lives (SNAP-10).
 
     Nothing is ever written to the origin (SNAP-2).  A chunk without an exception reads as the origin has it (SNAP-8),
@@ -68,7 +68,7 @@ def _map_data(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         _write_new(d, id, snap, chunk)
 
 
-def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
+def _write_new(d: Draft, id: WorkId, snap: SnapshotTarget, chunk: Chunk) -> None:
     """A write to a chunk without a completed exception waits for one, or is the copy if it fills the chunk (EXC-10).
 
     The partial chunk at the end of an origin is never filled (SNAP-15).
@@ -89,7 +89,7 @@ def _write_new(d: Draft, id: int, snap: SnapshotTarget, chunk: Chunk) -> None:
         copy_out.start_copy(d, snap.id, chunk)
 
 
-def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
+def _overflow(d: Draft, id: WorkId, snap: SnapshotTarget) -> None:
     """No room for an exception: the write fails, and invalidates the snapshot unless it has ``PO`` (SNAP-4)."""
     if snap.store.overflow:
         d.put(replace(snap, overflowed=True), over=snap)
@@ -102,7 +102,7 @@ def _overflow(d: Draft, id: int, snap: SnapshotTarget) -> None:
         bios.piece_ended(d, id, "EIO")
 
 
-def _map_discard(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _map_discard(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """A discard makes no exception, and changes only chunks that have one (SNAP-19), inside its range (SNAP-12).
 
     A second clone goes to the origin, which is not copied out for it (SNAP-14).
@@ -136,7 +136,7 @@ def _put_pending(d: Draft, snap_id: int, pending: Pending) -> None:
 # --- tracked I/O -------------------------------------------------------------------------------------------------
 
 
-def track(d: Draft, id: int, snap_id: int, chunk: int) -> None:
+def track(d: Draft, id: WorkId, snap_id: int, chunk: int) -> None:
     """Counts a piece in flight under its chunk until it ends (ORIGIN-3, MERGE-19).  Source: ``track_chunk``."""
     piece = d.piece(id)
     d.change(id, replace(piece, chunk=chunk), over=piece)

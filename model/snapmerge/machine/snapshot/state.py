@@ -6,6 +6,7 @@ from immutables import Map
 
 from snapmerge.format.exceptions import NO_EXCEPTIONS, Exceptions
 from snapmerge.format.store import Run, Store
+from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.state import Purpose, ResumeState, Target, Work
 from snapmerge.machine.snapshot.args import Features
 from snapmerge.records import dataclass, replace
@@ -64,9 +65,9 @@ class Pending:
     old: int
     new: int
     stage: PendingStage = PendingStage.ALLOCATED
-    full: int | None = None
-    waiting: tuple[int, ...] = ()
-    origin_waiting: tuple[int, ...] = ()
+    full: WorkId | None = None
+    waiting: tuple[WorkId, ...] = ()
+    origin_waiting: tuple[WorkId, ...] = ()
 
 
 class Phase(Enum):
@@ -94,7 +95,7 @@ class Merge:
 
     phase: Phase = Phase.IDLE
     run: Run | None = None
-    queued: tuple[int, ...] = ()
+    queued: tuple[WorkId, ...] = ()
     stopping: bool = False
     failed: bool = False
 
@@ -135,7 +136,7 @@ class SnapshotTarget(Target):
     tracked: Map[int, int] = Map()
     writing: bool = False
     dropping: bool = False
-    locked_out: tuple[int, ...] = ()
+    locked_out: tuple[WorkId, ...] = ()
 
 
 # --- in flight ---------------------------------------------------------------------------------------------------
@@ -172,6 +173,11 @@ class StoreIo(Work):
     fetching: bool = False
 
     @property
+    def name(self) -> str:
+        """The target and what it is for."""
+        return f"{self.target}/{self.step.value}"
+
+    @property
     def keeps_buffer(self) -> bool:
         """What was read is to be fetched."""
         return self.fetching
@@ -182,6 +188,11 @@ class MergeFlush(Work):
     """The flush of the origin after a run was copied."""
 
     target: int
+
+    @property
+    def name(self) -> str:
+        """The target."""
+        return f"{self.target}/flush"
 
 
 class SnapshotResumeStage(Enum):

@@ -9,7 +9,7 @@ from typing import Final
 from snapmerge.errors import MachineError
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core import bios, plain
-from snapmerge.machine.core.bio import Bio, Op
+from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft, TargetType
 from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot import (
@@ -50,14 +50,14 @@ def _clones(snap: SnapshotTarget, bio: Bio) -> int:
     return 1
 
 
-def _map(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _map(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     if snap.merge is None:
         rules_of(d).map_snapshot(d, id, snap, piece)
     else:
         rules_of(d).map_merge(d, id, snap, piece)
 
 
-def _retry(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
+def _retry(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     """A piece of a snapshot's own is mapped again; one of a merge is a write to the origin."""
     if snap.merge is None:
         bios.map_piece(d, id)
@@ -65,7 +65,7 @@ def _retry(d: Draft, id: int, snap: SnapshotTarget, piece: Piece) -> None:
         origin.retry_origin(d, id, snap, piece)
 
 
-def _end_io(d: Draft, id: int, snap: SnapshotTarget, piece: Piece, error: str | None) -> None:
+def _end_io(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece, error: str | None) -> None:
     """A piece is done, and no longer tracked; exceptions and merges that waited for that go on (EXC-11, MERGE-19).
 
     Source: ``snapshot_end_io``.
@@ -86,7 +86,7 @@ def _end_io(d: Draft, id: int, snap: SnapshotTarget, piece: Piece, error: str | 
 # --- ends of work ------------------------------------------------------------------------------------------------
 
 
-def _store_io_done(d: Draft, id: int, io: StoreIo, error: str | None, data: bytes) -> None:
+def _store_io_done(d: Draft, id: WorkId, io: StoreIo, error: str | None, data: bytes) -> None:
     """A metadata I/O has ended; a read continues when its bytes have been fetched."""
     reads = io.step in (StoreStep.READ_HEADER, StoreStep.READ_AREA, StoreStep.MERGE_READ)
     if reads and error is None and not io.fetching:
@@ -112,7 +112,7 @@ def _store_io_done(d: Draft, id: int, io: StoreIo, error: str | None, data: byte
             raise MachineError(f"unknown step {io.step}")
 
 
-def _flush_done(d: Draft, id: int, flush: MergeFlush, error: str | None, _data: bytes) -> None:
+def _flush_done(d: Draft, id: WorkId, flush: MergeFlush, error: str | None, _data: bytes) -> None:
     d.end(id)
     merge.flushed(d, registry.snapshot(d, flush.target), error)
 

@@ -4,7 +4,7 @@ from tests.model._play import Bench, setup
 import snapmerge as sm
 
 ILLEGAL: list[sm.Event] = [
-    sm.Finished(99),
+    sm.Finished(sm.WorkId("99")),
     sm.AddDisk("base", 8),
     sm.AddDisk("snap", 8),
     sm.AddDisk("new", 0),
@@ -34,10 +34,10 @@ def test_what_can_not_happen_is_the_drivers_fault_and_changes_nothing(event: sm.
 @pytest.mark.spec("DEV-4")
 def test_an_effect_finishes_once() -> None:
     bench = Bench(setup())
-    bench.start("read snap 0 1")
+    key = bench.start("read snap 0 1")
     (flight,) = bench.world.flights
     stack, effects = sm.step(bench.world.stack, sm.Finished(flight.effect.id))
-    assert effects == (sm.EndBio(0, None),)
+    assert effects == (sm.EndBio(key, None),)
     with pytest.raises(sm.EventError):
         sm.step(stack, sm.Finished(flight.effect.id))
 
