@@ -38,7 +38,13 @@ __all__ = [
 
 
 def send(d: Draft, id: WorkId, bio: Bio) -> None:
-    """Sends a bio to a disk, or to a device (DEV-17), on behalf of work ``id``; ``complete`` ends it, never at once."""
+    """Sends a bio to a disk, or to a device (DEV-17), on behalf of work ``id``; ``complete`` ends it, never at once.
+
+    A piece is from now on what it has been mapped to, however that was found.
+    """
+    work = d.work[id]
+    if isinstance(work, Piece) and work.bio is not bio:
+        d.change(id, replace(work, bio=bio), over=work)
     if bio.op is not Op.FLUSH and bio.sector + bio.count > d.size(bio.where):
         d.end_later(id, "EIO")
     elif bio.where in d.devices:
