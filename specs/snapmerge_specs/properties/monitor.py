@@ -16,7 +16,7 @@ from snapmerge_specs.generations.volumes import NOTHING, Volumes
 from snapmerge_specs.lockstep.capabilities import FAULTS, FEATURES
 from snapmerge_specs.properties.held import is_held
 from snapmerge_specs.properties.problems import Problem, never_ends, wrong_move, wrong_read, wrong_state
-from snapmerge_specs.properties.views import begun, ended
+from snapmerge_specs.properties.views import Readable, begun, ended, readable
 
 __all__ = ["Monitor", "ViolationError", "monitored"]
 
@@ -51,7 +51,7 @@ class Monitor:
         self.session = Session.new(rules)
         self._doing: tuple[Step, ...] = ()
         self._volumes: Volumes = NOTHING
-        self._before: dict[int, Volumes] = {}
+        self._before: dict[int, Readable] = {}
         self._loose: set[int] = set()
         self._rivals: dict[sm.Plain, list[sm.Write]] = {}
 
@@ -98,7 +98,7 @@ class Monitor:
 
     def _begin(self, key: int, operation: sm.Plain) -> None:
         self.session = begin(self.session, key, operation)
-        self._before[key] = self._volumes
+        self._before[key] = readable(operation, self._volumes)
         self._volumes = begun(self._volumes, operation)
         if isinstance(operation, sm.Write):
             self._enter_rival(operation)
@@ -142,7 +142,8 @@ class Monitor:
     def _ended(self, key: int, task: Task, result: sm.Result) -> sm.Outcome:
         before = self._before.pop(key)
         if isinstance(result, sm.Raw):
-            _require(wrong_read(task.operation, result, (before, self._volumes), self.world.rules))
+            may = before, readable(task.operation, self._volumes)
+            _require(wrong_read(task.operation, result, may, self.world.rules))
             self._look()
             return result.seen() or sm.Data(())
         if isinstance(task.operation, sm.Crash):

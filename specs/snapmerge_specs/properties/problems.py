@@ -6,7 +6,7 @@ from snapmerge.records import dataclass
 from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.generations.volumes import Volumes
 from snapmerge_specs.properties.invariants import broken, step_broken
-from snapmerge_specs.properties.views import misread, views_wrong
+from snapmerge_specs.properties.views import Readable, misread, views_wrong
 
 __all__ = ["Problem", "lost", "never_ends", "wrong_move", "wrong_read", "wrong_state"]
 
@@ -36,9 +36,9 @@ def wrong_move(before: World, after: World) -> Problem | None:
     return None if found is None else Problem(found[0].name, found[0].statement, found[1])
 
 
-def wrong_read(operation: sm.Plain, result: sm.Raw, volumes: tuple[Volumes, Volumes], rules: Rules) -> Problem | None:
-    """What is wrong with what a read gives; ``volumes`` are those before and after it."""
-    text = misread(operation, result, *volumes)
+def wrong_read(operation: sm.Plain, result: sm.Raw, may: tuple[Readable, Readable], rules: Rules) -> Problem | None:
+    """What is wrong with what a read gives; ``may``: what it could have given before it began, and after its end."""
+    text = misread(operation, result, *may)
     return None if text is None else Problem("reads", generation_of(rules).reads, text)
 
 

@@ -21,12 +21,14 @@ from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.generations.volumes import Volume, Volumes
 
 __all__ = [
+    "Readable",
     "activated",
     "begun",
     "below",
     "ended",
     "lies_on",
     "misread",
+    "readable",
     "reader",
     "seen",
     "snapshots_of",
@@ -228,12 +230,24 @@ def views_wrong(session: sm.Session, volumes: Volumes) -> tuple[str, str] | None
 _CHANGES = sm.Create | sm.Load | sm.Suspend | sm.Resume | sm.Remove
 
 
-def misread(operation: sm.Plain, result: sm.Raw, before: Volumes, after: Volumes) -> str | None:
+Readable = tuple[frozenset[Content], ...]
+"""What each sector of a read may give; an empty set: anything."""
+
+
+def readable(operation: sm.Plain, volumes: Volumes) -> Readable:
+    """What a read may give as the volumes are now; empty for operations that are not reads."""
+    if not isinstance(operation, sm.Read):
+        return ()
+    if operation.where not in volumes:
+        return (frozenset(),) * operation.count
+    return volumes[operation.where].now[operation.sector : operation.sector + operation.count]
+
+
+def misread(operation: sm.Plain, result: sm.Raw, before: Readable, after: Readable) -> str | None:
     """What is wrong with a read: it gives what was there at some moment while it was under way."""
-    if not isinstance(operation, sm.Read) or operation.where not in before or operation.where not in after:
-        return None  # of what it held at the one end or the other nobody says anything
-    volumes = [before[operation.where], after[operation.where]]
-    for at, content in enumerate(result.sectors, operation.sector):
-        if not any(content in volume.now[at] or not volume.now[at] for volume in volumes):
+    if not isinstance(operation, sm.Read):
+        return None
+    for at, (content, *may) in enumerate(zip(result.sectors, before, after, strict=True), operation.sector):
+        if all(may) and not any(content in held for held in may):
             return f"{sm.print_operation(operation)} gives {content!r} at sector {at}"
     return None

@@ -19,7 +19,7 @@ from snapmerge.world.session import Task, begin, poll, tend
 from snapmerge_specs.generations.script import Script
 from snapmerge_specs.generations.volumes import NOTHING, Volumes
 from snapmerge_specs.properties.problems import Problem, lost, never_ends, wrong_move, wrong_read, wrong_state
-from snapmerge_specs.properties.views import begun, ended, view
+from snapmerge_specs.properties.views import Readable, begun, ended, readable, view
 from snapmerge_specs.scenarios.coverage import reached
 
 __all__ = ["Exploration", "Violation", "explore"]
@@ -51,13 +51,13 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """``before``: for each operation under way the volumes as they were when it began."""
+    """``before``: for each read under way what it could have given when it began."""
 
     session: Session
     at: int
     waiting: int | None
     volumes: Volumes
-    before: Map[int, Volumes] = Map()
+    before: Map[int, Readable] = Map()
 
 
 def explore(script: Script, rules: Rules = MAINLINE, *, limit: int = 200_000) -> Exploration:
@@ -120,7 +120,7 @@ class _Search:
             case _:
                 key, inner, waiting = _NOW, operation, _NOW
         session = begin(state.session, key, inner)
-        before = state.before.set(key, state.volumes)
+        before = state.before.set(key, readable(inner, state.volumes))
         return _State(session, state.at + 1, waiting, begun(state.volumes, inner), before)
 
     def _collected(self, state: _State) -> _State:
@@ -137,8 +137,8 @@ class _Search:
     def _ended(self, state: _State, session: Session, key: int, task: Task, result: sm.Result) -> _State:
         volumes = state.volumes
         if isinstance(result, sm.Raw):
-            both = (state.before[key], volumes)
-            self._violated(wrong_read(task.operation, result, both, session.world.rules), 0)
+            may = state.before[key], readable(task.operation, volumes)
+            self._violated(wrong_read(task.operation, result, may, session.world.rules), 0)
         elif not isinstance(result, sm.Failed):
             volumes = ended(volumes, task.operation, session.world)
         step = sm.Step(task.operation, None if isinstance(result, sm.Raw) else result)
