@@ -18,7 +18,7 @@ from snapmerge.world.disk import Mark, Sectors, Unknown
 from snapmerge.world.power import bind, known, likely
 from snapmerge.world.state import Flight, Flights, World, absorb, filled, payload_of
 
-__all__ = ["advance", "fail", "finish", "in_canonical_order", "made_durable", "moves", "settle"]
+__all__ = ["advance", "endings", "fail", "finish", "in_canonical_order", "made_durable", "moves", "settle"]
 
 
 def moves(
@@ -32,10 +32,15 @@ def moves(
     for flight in in_canonical_order(world):
         if unless(flight):
             continue
-        for here in _known_enough(world, flight):
-            yield finish(here, flight)
+        yield from endings(world, flight)
         if faults and isinstance(flight.effect, Io):
             yield fail(world, flight)
+
+
+def endings(world: World, flight: Flight) -> Iterator[World]:
+    """Every world in which this flight is the next to end, as the faults of the disks have it."""
+    for here in _known_enough(world, flight):
+        yield finish(here, flight)
 
 
 def _known_enough(world: World, flight: Flight) -> Iterator[World]:

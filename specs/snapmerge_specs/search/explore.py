@@ -22,7 +22,7 @@ from snapmerge_specs.properties.problems import Problem, lost, never_ends, wrong
 from snapmerge_specs.properties.views import Readable, begun, ended, readable, view
 from snapmerge_specs.scenarios.coverage import reached
 
-__all__ = ["Exploration", "Violation", "explore"]
+__all__ = ["Exploration", "Search", "State", "Violation", "explore", "start"]
 
 _NOW: Final = -1
 
@@ -50,8 +50,11 @@ class Exploration:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """``before``: for each read under way what it could have given when it began."""
+class State:
+    """A session, the place in the script, the key that is waited for, and the volumes that users may count on.
+
+    ``before``: for each read under way what it could have given when it began.
+    """
 
     session: Session
     at: int
@@ -66,23 +69,30 @@ def explore(script: Script, rules: Rules = MAINLINE, *, limit: int = 200_000) ->
     Raises:
         OperationError: the script makes no sense at some point.
     """
-    search = _Search(script, limit)
-    search.run(_State(Session.new(rules), 0, None, NOTHING))
+    search = Search(script, limit)
+    search.run(start(rules))
     return search.found
 
 
-class _Search:
+def start(rules: Rules) -> State:
+    """The state before a script begins."""
+    return State(Session.new(rules), 0, None, NOTHING)
+
+
+class Search:
+    """The states of a script, and what must hold in them.  ``found``: what has been seen so far."""
+
     def __init__(self, script: Script, limit: int) -> None:
         self.script = script
         self.limit = limit
         self.found = Exploration()
         self._recovered: set[tuple[Map[str, sm.DiskState], Volumes]] = set()
 
-    def run(self, start: _State) -> None:
+    def run(self, start: State) -> None:
         """Breadth first, so that a violation is met as early as can be."""
         seen, level, depth = {start}, [start], 0
         while level:
-            following: list[_State] = []
+            following: list[State] = []
             for state in level:
                 self._check(state, depth)
                 if self._is_over(len(seen)):
@@ -98,19 +108,29 @@ class _Search:
 
     # --- what comes next ---
 
-    def _next(self, state: _State) -> Iterator[_State]:
+    def _next(self, state: State) -> Iterator[State]:
         before = self.found.transitions
         for world in sm.moves(state.session.world):
             self.found.transitions += 1
             self._violated(wrong_move(state.session.world, world), 0)
-            yield self._collected(replace(state, session=Session(world, state.session.tasks)))
-        if state.waiting is None and state.at < len(self.script.steps):
+            yield self.moved(state, world)
+        if (begun := self.begun(state)) is not None:
             self.found.transitions += 1
-            yield self._collected(self._begin(state))
+            yield begun
         if self.found.transitions == before:
             self.found.ends += 1
 
-    def _begin(self, state: _State) -> _State:
+    def moved(self, state: State, world: World) -> State:
+        """The state when its world has moved on to this one."""
+        return self._collected(replace(state, session=Session(world, state.session.tasks)))
+
+    def begun(self, state: State) -> State | None:
+        """The state when the script's next step has begun; None: it can't now, or there is none."""
+        if state.waiting is not None or state.at == len(self.script.steps):
+            return None
+        return self._collected(self._begin(state))
+
+    def _begin(self, state: State) -> State:
         operation = self.script.steps[state.at]
         match operation:
             case sm.Start(key, inner):
@@ -121,9 +141,9 @@ class _Search:
                 key, inner, waiting = _NOW, operation, _NOW
         session = begin(state.session, key, inner)
         before = state.before.set(key, readable(inner, state.volumes))
-        return _State(session, state.at + 1, waiting, begun(state.volumes, inner), before)
+        return State(session, state.at + 1, waiting, begun(state.volumes, inner), before)
 
-    def _collected(self, state: _State) -> _State:
+    def _collected(self, state: State) -> State:
         """Takes the outcomes of operations that have ended, which is when users may count on them."""
         state = replace(state, session=tend(state.session))
         for key, task in sorted(state.session.tasks.items()):
@@ -134,7 +154,7 @@ class _Search:
             state = replace(state, waiting=None)
         return state
 
-    def _ended(self, state: _State, session: Session, key: int, task: Task, result: sm.Result) -> _State:
+    def _ended(self, state: State, session: Session, key: int, task: Task, result: sm.Result) -> State:
         volumes = state.volumes
         if isinstance(result, sm.Raw):
             may = state.before[key], readable(task.operation, volumes)
@@ -143,11 +163,11 @@ class _Search:
             volumes = ended(volumes, task.operation, session.world)
         step = sm.Step(task.operation, None if isinstance(result, sm.Raw) else result)
         self.found.reached.update(reached(state.session.world, step, session.world))
-        return _State(session, state.at, state.waiting, volumes, state.before.delete(key))
+        return State(session, state.at, state.waiting, volumes, state.before.delete(key))
 
     # --- what must hold ---
 
-    def _check(self, state: _State, depth: int) -> None:
+    def _check(self, state: State, depth: int) -> None:
         problem = wrong_state(state.session, state.volumes) or _stuck(state)
         if problem is not None:
             self._violated(problem, depth)
@@ -159,7 +179,7 @@ class _Search:
         if problem is not None:
             self.found.violation = Violation(problem.property, problem.statement, problem.text, depth)
 
-    def _check_cut(self, state: _State, depth: int) -> None:
+    def _check_cut(self, state: State, depth: int) -> None:
         """Cuts the power here, in every way, recovers, and looks."""
         for world in sm.crashes(state.session.world):
             key = (world.disks, state.volumes)
@@ -190,7 +210,7 @@ class _Search:
         return None
 
 
-def _stuck(state: _State) -> Problem | None:
+def _stuck(state: State) -> Problem | None:
     """With nothing in flight, what is waited for never ends."""
     if state.waiting is None or state.session.world.flights:
         return None
