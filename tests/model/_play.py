@@ -96,13 +96,14 @@ class Bench:
         """What is in flight, in the order in which it was sent."""
         return [_flight(flight) for flight in self.world.flights]
 
-    def start(self, line: str) -> int:
-        """Begins an operation; its key."""
+    def start(self, line: str, *, key: int | None = None) -> int:
+        """Begins an operation, under a key of its own unless one is given; the key."""
         operation = sm.parse_operation(line)
         assert not isinstance(operation, sm.Start | sm.Finish)
-        self._key += 1
-        self.session = tend(begin(self.session, self._key, operation))
-        return self._key
+        self._key += key is None
+        key = self._key if key is None else key
+        self.session = tend(begin(self.session, key, operation))
+        return key
 
     def ended(self, key: int) -> str | None:
         """How an operation has ended; None: it has not.  To be asked once."""

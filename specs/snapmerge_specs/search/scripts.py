@@ -30,22 +30,7 @@ load origin "0 2 snapshot-merge base cow P 1"
 _AGAIN = 'create origin "0 2 snapshot-origin base"\ncreate snap "0 2 snapshot base cow P 1"'
 _MERGE_AGAIN = 'create origin "0 2 snapshot-merge base cow P 1"'
 
-SCRIPTS: Final = (
-    script(
-        "copy-out",
-        BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 1 1 #21\n",
-        _AGAIN,
-        cuts=8,
-    ),
-    script(
-        "reads and flushes",
-        BASE + "start 1 write origin 0 1 #11\nstart 2 read snap 0 1\nflush origin\nflush snap",
-        _AGAIN,
-        cuts=8,
-    ),
-    script(
-        "two snapshots",
-        """\
+_TWO = """\
 disk base 2
 disk cowa 8
 disk cowb 16
@@ -59,8 +44,44 @@ resume origin
 start 1 write origin 0 1 #11
 start 2 write origin 1 1 #12
 start 3 write a 0 1 #21
-""",
+"""
+
+SCRIPTS: Final = (
+    script(
+        "copy-out",
+        BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 1 1 #21\n",
+        _AGAIN,
+        cuts=8,
     ),
+    script(
+        "reads and flushes",
+        BASE + "start 1 write origin 0 1 #11\nstart 2 read snap 0 1\nflush origin\nflush snap",
+        _AGAIN,
+        cuts=8,
+    ),
+    script("two snapshots", _TWO),
+    script(
+        "three chunks",
+        BASE.replace("base 2", "base 3").replace("0 2", "0 3")
+        + "start 1 write origin 0 3 #11\nstart 2 read snap 0 3\n",
+        _AGAIN.replace("0 2", "0 3"),
+        cuts=8,
+    ),
+    script(
+        "origin and snapshot",
+        BASE
+        + "start 1 write origin 0 1 #11\nstart 2 write origin 1 1 #12\nstart 3 write snap 0 1 #21\n"
+        + "start 4 read snap 0 2\n",
+        _AGAIN,
+        cuts=8,
+    ),
+    script(
+        "writes and a flush",
+        BASE + "start 1 write origin 0 2 #11\nstart 2 write snap 0 2 #21\nstart 3 flush snap\n",
+        _AGAIN,
+        cuts=8,
+    ),
+    script("two snapshots, both written", _TWO + "start 4 write b 1 1 #22\n"),
     script(
         "merge",
         BASE

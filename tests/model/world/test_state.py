@@ -202,6 +202,23 @@ def test_the_canonical_move_is_the_first_of_the_moves_and_nothing_is_changed_by_
         bench.finish(bench.flights[0])
 
 
+@pytest.mark.spec("WORLD-2")
+def test_worlds_are_equal_whatever_was_sent_first_and_each_keeps_its_canonical_order() -> None:
+    lines = ("write origin 0 8 #1", "read snap 16 8")
+    one, other = Bench(setup()), Bench(setup())
+    for bench, keys in ((one, (0, 1)), (other, (1, 0))):
+        for key in keys:
+            bench.start(lines[key], key=key)
+    assert one.flights == ["read base 0 8", "read base 16 8"]
+    assert other.flights == ["read base 16 8", "read base 0 8"]
+    assert one.world == other.world
+    assert hash(one.world) == hash(other.world)
+    assert sm.advance(one.world) != sm.advance(other.world)
+    assert set(sm.moves(one.world)) == set(sm.moves(other.world))
+    other.finish("read base 0")
+    assert one.world != other.world
+
+
 @pytest.mark.spec("STORE-6")
 @pytest.mark.spec("MERGE-7")
 def test_after_a_power_cut_the_records_are_a_prefix_with_all_that_was_acknowledged() -> None:

@@ -2,17 +2,15 @@
 
 import functools
 from collections.abc import Callable, Hashable
-from itertools import count
 
 import pytest
-from tests.specs.search._bisimulation import Graph, alike, graph
+from tests.specs.search._apart import graph_apart
 
-import snapmerge as sm
-from snapmerge import CONCEPT, MAINLINE
-from snapmerge.machine.core.draft import Draft
-from snapmerge.machine.core.state import Piece, Work
+from snapmerge import MAINLINE
+from snapmerge.machine.core.state import Piece
 from snapmerge.world.state import Flights
-from snapmerge_specs import CONCEPT_SCRIPTS, SCRIPTS
+from snapmerge_specs import SCRIPTS, Script
+from snapmerge_specs.search.bisimulation import Graph, alike, graph
 
 SCOPES = (
     "copy-out",
@@ -23,32 +21,24 @@ SCOPES = (
     "merge interrupted",
     "overflow",
     "transient",
-    "concept interrupted",
-    "concept beside a snapshot",
+    "cleared",
 )
-
-
-def begin_numbered(draft: Draft, work: Work) -> sm.WorkId:
-    """Work named by the smallest free number, as it comes."""
-    id = next(id for number in count() if (id := sm.WorkId(str(number))) not in draft.work)
-    draft.work = draft.work.set(id, work)
-    return id
 
 
 def of(name: str) -> Graph:
     """The graph of a script."""
-    script = next(one for one in (*SCRIPTS, *CONCEPT_SCRIPTS) if one.name == name)
-    return graph(script, CONCEPT if script in CONCEPT_SCRIPTS else MAINLINE)
+    return graph(named(name), MAINLINE)
 
 
 @functools.cache
 def apart(name: str) -> Graph:
-    """The graph of a script whose states differ by the numbers of work, and by the order of what is in flight, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Draft, "begin", begin_numbered)
-        patch.setattr(Flights, "__eq__", tuple.__eq__)
-        patch.setattr(Flights, "__hash__", tuple.__hash__)
-        return of(name)
+    """Its graph with numbers and orders."""
+    return graph_apart(named(name), MAINLINE)
+
+
+def named(name: str) -> Script:
+    """The script of this name."""
+    return next(script for script in SCRIPTS if script.name == name)
 
 
 @pytest.mark.parametrize("name", SCOPES)
@@ -78,8 +68,8 @@ def test_flights_that_are_equal_by_mistake_do_not(
 
 
 def test_names_that_say_too_little_cost_states_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = of("two snapshots")
+    telling = of("two snapshots")
     monkeypatch.setattr(Piece, "name", "piece")
     vague = of("two snapshots")
-    assert len(named.seen) < len(vague.seen)
-    assert alike(named, vague)
+    assert len(telling.seen) < len(vague.seen)
+    assert alike(telling, vague)

@@ -175,7 +175,7 @@ def start_copy(d: Draft, snap_id: int, chunk: int) -> None:
     kcopyd.copy(d, CopyJob(snap_id, Copy.OUT, chunk, to), snap.origin, start)
 
 
-def fill(d: Draft, snap_id: int, chunk: int, id: int) -> None:
+def fill(d: Draft, snap_id: int, chunk: int, id: WorkId) -> None:
     """Makes the write ``id``, which fills the chunk, take the place of the copy (EXC-10)."""
     snap = snapshot(d, snap_id)
     _put_pending(d, snap, replace(_after(snap.pending[chunk], PendingTrigger.STARTED), full=id))

@@ -6,7 +6,7 @@ from tests.model._play import play, setup
 import snapmerge as sm
 from snapmerge.errors import MachineError
 from snapmerge.machine.core.draft import Draft
-from snapmerge.machine.core.state import Suspending, Wake
+from snapmerge.machine.core.state import Suspending, Wake, Work
 from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.records import replace
 
@@ -41,6 +41,19 @@ def test_stale_work_and_work_that_has_ended_are_refused(draft: Draft) -> None:
     draft.end(id)
     with pytest.raises(MachineError, match="stale"):
         draft.change(id, wake, over=Wake("origin"))
+
+
+def test_work_has_a_number_only_beside_other_work_of_its_name(draft: Draft) -> None:
+    first, twin = draft.begin(Wake("snap")), draft.begin(Wake("snap"))
+    assert (first, twin) == ("snap/wake", "snap/wake (2)")
+    draft.end(first)
+    assert draft.begin(Wake("snap")) == first
+    assert draft.begin(Wake("origin")) == "origin/wake"
+
+
+@pytest.mark.parametrize("rules", [sm.MAINLINE, sm.CONCEPT], ids=["mainline", "concept"])
+def test_every_kind_of_work_has_a_name(rules: sm.Rules) -> None:
+    assert [kind for kind in rules.done if kind.name is Work.name] == []
 
 
 def test_a_stale_request_is_refused(draft: Draft) -> None:

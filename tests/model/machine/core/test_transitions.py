@@ -12,7 +12,7 @@ import pytest
 from tests.diagrams import FOLDER, ROOT, TABLES, split
 from tests.model._play import Bench, setup
 
-from snapmerge import MAINLINE, Draft
+from snapmerge import MAINLINE, Draft, WorkId
 from snapmerge.errors import MachineError
 from snapmerge.machine.core.transitions import Transitions
 from snapmerge.machine.snapshot import copy_out, merge
@@ -171,6 +171,6 @@ def test_a_copy_that_ends_before_it_began_raises() -> None:
     draft = _draft("")
     snap = next(id for id, target in draft.targets.items() if target.line.target == "snapshot")
     assert copy_out.prepare(draft, snap, 0)
-    copy_out.fill(draft, snap, 0, 7)
+    copy_out.fill(draft, snap, 0, WorkId("7"))
     with pytest.raises(MachineError, match="a pending exception that is COPYING met STARTED"):
-        copy_out.fill(draft, snap, 0, 8)
+        copy_out.fill(draft, snap, 0, WorkId("8"))

@@ -6,26 +6,26 @@ observed in them, and each edge of the one has an edge of the other with the sam
 If the nodes where both graphs start are alike, no property that the explorer checks can tell them apart.
 """
 
+import dataclasses
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
 
 import snapmerge as sm
 from snapmerge.world.moves import endings
 from snapmerge.world.session import poll, tend
 from snapmerge.world.state import Flight
-from snapmerge_specs import Script
+from snapmerge_specs.generations.script import Script
 from snapmerge_specs.properties.views import view
 from snapmerge_specs.search.explore import Search, State, start
 
 __all__ = ["Graph", "alike", "graph"]
 
 
-@dataclass
+@dataclasses.dataclass
 class Graph:
     """``seen``: what is observed in each node; ``edges``: from each node, with a label, to another.  It starts at 0."""
 
-    seen: list[Hashable] = field(default_factory=list)
-    edges: list[set[tuple[Hashable, int]]] = field(default_factory=list)
+    seen: list[Hashable] = dataclasses.field(default_factory=list)
+    edges: list[set[tuple[Hashable, int]]] = dataclasses.field(default_factory=list)
 
 
 def graph(script: Script, rules: sm.Rules) -> Graph:
