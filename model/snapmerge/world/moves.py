@@ -174,7 +174,7 @@ def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
 
 def _report(world: World, flight: Flight, event: Finished) -> World:
     """Tells the machine; buffers of its own that nobody needs any more go."""
-    flights = Flights(f for f in world.flights if f.effect is not flight.effect)
+    flights = world.flights.without(flight)
     stack, effects = step(world.stack, event, world.rules)
     buffers = world.buffers
     owner = _own_buffer(flight.effect)

@@ -55,6 +55,10 @@ class Flights(tuple[Flight, ...]):
 
     __slots__ = ()
 
+    def without(self, flight: Flight) -> "Flights":
+        """All but this one, which may have been trimmed meanwhile."""
+        return Flights([other for other in self if other.effect is not flight.effect]) if len(self) > 1 else Flights()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Flights) and frozenset(self) == frozenset(other)
 
@@ -97,14 +101,14 @@ def happen(world: World, event: Event) -> World:
 
 def absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
     """The world with the machine at ``stack``, and what it asks for in flight."""
-    flights, buffers = list(world.flights), world.buffers
-    ended, replies = world.ended, world.replies
+    sent: list[Flight] = []
+    buffers, ended, replies = world.buffers, world.ended, world.replies
     for effect in effects:
         match effect:
             case Io(_, bio) if bio.op is Op.FLUSH or bio.preflush:
-                flights.append(Flight(effect, flushing=True, mark=world.disks[bio.where].cached))
+                sent.append(Flight(effect, flushing=True, mark=world.disks[bio.where].cached))
             case Io() | Fetch() | Requeue():
-                flights.append(Flight(effect))
+                sent.append(Flight(effect))
             case EndBio(token, error):
                 ended = ended.set(token, error)
             case Zero(buffer, count):
@@ -115,7 +119,8 @@ def absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
                 pass
             case _:
                 assert_never(effect)
-    return World(stack, world.disks, Flights(flights), buffers, ended, replies, world.rules)
+    flights = Flights((*world.flights, *sent)) if sent else world.flights
+    return World(stack, world.disks, flights, buffers, ended, replies, world.rules)
 
 
 def payload_of(world: World, bio: Bio) -> Sectors:
