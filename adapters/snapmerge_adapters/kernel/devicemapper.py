@@ -223,7 +223,7 @@ class DeviceMapper:
 
     def _unblock(self) -> bool:
         """Replaces the tables of suspended devices by errors, so that what waits for them ends; whether it has."""
-        for device in self._place.numbers:
+        for device in list(self._place.numbers):  # a create that waited may fail meanwhile, and take its device away
             with contextlib.suppress(DmError):
                 if self._place.libdm.info(self._place.prefix + device).suspended:
                     self._turn_into_error(device)

@@ -83,7 +83,7 @@ class Place:
 
     def name_of(self, number: str) -> str | None:
         """The name of a device or disk by its "major:minor", or by its "dm-minor"."""
-        names = {**self.disks.names(), **{number: name for name, number in self.numbers.items()}}
+        names = {**self.disks.names(), **{number: name for name, number in list(self.numbers.items())}}
         if number.startswith("dm-"):
             names = {f"dm-{known.partition(':')[2]}": name for known, name in names.items()}
         return names.get(number)

@@ -52,6 +52,15 @@ def test_reset_ends_whatever_is_stuck(guest: Guest, replay: Replay) -> None:
     )
 
 
+def test_a_reset_may_end_a_create(guest: Guest, replay: Replay) -> None:
+    """The device of a create that fails goes while the reset looks through all of them; more devices, more chances."""
+    steps = ["disk base 8", "disk cow 64", 'create low "0 64 linear cow 0"', "suspend low"]
+    steps += ['start 1 create snap "0 8 snapshot base low P 8"']
+    steps += [f'create other{number} "0 8 linear base 0"' for number in range(30)]
+    for _ in range(3):
+        replay(guest, "".join(f"{step} -> ok\n" for step in steps) + "finish 1 -> blocked\nreset -> ok\n")
+
+
 def test_large_outcomes_come_through(guest: Guest) -> None:
     guest.apply(parse_operation("disk base 4096"))
     for sector in range(0, 4096, 2):
