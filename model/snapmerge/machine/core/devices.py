@@ -21,7 +21,6 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_des
 ``dm_table_resume_targets`` in dm-table.c (specs/devices.md).
 """
 
-from enum import Enum
 from typing import Final, assert_never
 
 from snapmerge.errors import MachineError, OperationError
@@ -30,7 +29,7 @@ from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.events import ClearTable, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
 from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, ResumeStage, Resuming, Suspending
 from snapmerge.machine.core.table_line import parse_table
-from snapmerge.machine.core.transitions import Transitions
+from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.records import replace
 
 __all__ = ["RESUME", "ResumeTrigger", "clear", "create", "load", "message", "progress", "remove", "resume", "suspend"]
@@ -39,7 +38,7 @@ _UNKNOWN = "ENXIO"
 """The error of what is asked of a device that does not exist (DEV-12)."""
 
 
-class ResumeTrigger(Enum):
+class ResumeTrigger(Named):
     """What takes a device's resume from one stage to the next: the function that makes it, and what has happened."""
 
     TURN_CAME = "_take_turn: the device is suspended, or not, as it was when the resume began (DEV-19)"

@@ -17,6 +17,7 @@ from immutables import Map
 
 from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.table_line import TableLine
+from snapmerge.machine.core.transitions import Named
 from snapmerge.records import dataclass
 
 __all__ = [
@@ -235,7 +236,7 @@ class ResumeState:
         return self
 
 
-class ResumeStage(Enum):
+class ResumeStage(Named):
     """How far the resume of a device has come (``devices`` has the table)."""
 
     WAITING = "requests before it have not ended"

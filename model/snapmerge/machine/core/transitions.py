@@ -12,10 +12,17 @@ from typing import Generic, TypeVar
 
 from snapmerge.errors import MachineError
 
-__all__ = ["Transitions"]
+__all__ = ["Named", "Transitions"]
 
-State = TypeVar("State", bound=Enum)
-Trigger = TypeVar("Trigger", bound=Enum)
+
+class Named(Enum):
+    """The base of states and triggers.  Members hash by identity, in C, as every transition looks into a table."""
+
+    __hash__ = object.__hash__
+
+
+State = TypeVar("State", bound=Named)
+Trigger = TypeVar("Trigger", bound=Named)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,7 +42,6 @@ Source: ``__insert_pending_exception``, ``start_copy``, ``start_full_bio``, ``co
 ``persistent_commit_exception`` in dm-snap-persistent.c.
 """
 
-from enum import Enum
 from typing import Final
 
 from snapmerge.errors import MachineError
@@ -52,7 +51,7 @@ from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
-from snapmerge.machine.core.transitions import Transitions
+from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.machine.snapshot import store_io
 from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
@@ -79,7 +78,7 @@ __all__ = [
 ]
 
 
-class PendingTrigger(Enum):
+class PendingTrigger(Named):
     """What takes a pending exception from one stage to the next: the function that makes it, and what has happened."""
 
     STARTED = "start_copy, fill: a copy to the new chunk, or a write that fills it, is sent (EXC-8, EXC-10)"

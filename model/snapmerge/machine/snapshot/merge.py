@@ -57,7 +57,6 @@ Source: ``snapshot_merge_map``, ``snapshot_merge_next_chunks``, ``merge_callback
 dm-snap.c; ``persistent_prepare_merge``, ``persistent_commit_merge`` in dm-snap-persistent.c.
 """
 
-from enum import Enum
 from typing import Final
 
 from snapmerge.format.exceptions import lookup, remove
@@ -66,7 +65,7 @@ from snapmerge.machine.core import bios, kcopyd
 from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import CopyJob, Piece
-from snapmerge.machine.core.transitions import Transitions
+from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.machine.snapshot import store_io
 from snapmerge.machine.snapshot.origin import do_origin
 from snapmerge.machine.snapshot.registry import snapshot
@@ -99,7 +98,7 @@ __all__ = [
 ]
 
 
-class MergeTrigger(Enum):
+class MergeTrigger(Named):
     """What takes a merge from one phase to the next: the function that makes the transition, and what has happened."""
 
     ENDED = "next_run: a stop was asked for, the snapshot is invalid, or all is merged (MERGE-20, MERGE-12, MERGE-8)"

@@ -29,7 +29,6 @@ Source: ``snapshot_resume``, ``snapshot_merge_resume``, ``snapshot_merge_presusp
 ``origin_postsuspend``, ``snapshot_dtr``, ``snapshot_io_hints`` in dm-snap.c, ``dm_internal_suspend_fast`` in dm.c.
 """
 
-from enum import Enum
 from typing import Final, assert_never
 
 from snapmerge.errors import MachineError
@@ -37,7 +36,7 @@ from snapmerge.machine.core.bios import release_deferred
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.state import Resuming
 from snapmerge.machine.core.tables import takes_discards
-from snapmerge.machine.core.transitions import Transitions
+from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.machine.snapshot.handover import acting_origin
 from snapmerge.machine.snapshot.merge import merge_of, start_merge
 from snapmerge.machine.snapshot.registry import (
@@ -66,7 +65,7 @@ __all__ = [
 ]
 
 
-class SnapshotResumeTrigger(Enum):
+class SnapshotResumeTrigger(Named):
     """What takes a snapshot's resume from one stage to the next: the function that makes it, and what has happened."""
 
     ORIGIN_HELD = "_hold: another device acts as the origin's; its I/O is held back, its merge stops (MERGE-27)"
@@ -211,7 +210,7 @@ def _take_over(d: Draft, request: Resuming, snap: SnapshotTarget, state: Snapsho
 
 
 def _first_copy(snap: SnapshotTarget, state: SnapshotResume) -> Progress:
-    """A merge is resumed when its first copy has begun, or it is idle: it runs on the thread that resumes till then."""
+    """A merge is resumed when its first copy has begun or it is idle: until then the resuming thread runs the loop."""
     if merge_of(snap).phase in (Phase.READING, Phase.PROTECTING, Phase.DRAINING):
         return Progress.WAITS
     _resume_after(state, SnapshotResumeTrigger.MERGE_COPIES)

@@ -8,6 +8,7 @@ from snapmerge.format.exceptions import NO_EXCEPTIONS, Exceptions
 from snapmerge.format.store import Run, Store
 from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.state import Purpose, ResumeState, Target, Work
+from snapmerge.machine.core.transitions import Named
 from snapmerge.machine.snapshot.args import Features
 from snapmerge.records import dataclass, replace
 
@@ -40,7 +41,7 @@ class OriginTarget(Target):
     acting: bool = False
 
 
-class PendingStage(Enum):
+class PendingStage(Named):
     """How far a pending exception has come (``copy_out`` has the theory and the table)."""
 
     ALLOCATED = "has a chunk of the COW device, to which nothing is copied yet"
@@ -70,7 +71,7 @@ class Pending:
     origin_waiting: tuple[WorkId, ...] = ()
 
 
-class Phase(Enum):
+class Phase(Named):
     """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters).
 
     READING, COPYING, FLUSHING and COMMITTING have one I/O under way, the others have none (MERGE-30).
@@ -195,7 +196,7 @@ class MergeFlush(Work):
         return f"{self.target}/flush"
 
 
-class SnapshotResumeStage(Enum):
+class SnapshotResumeStage(Named):
     """How far the resume of a snapshot has come (``resume`` has the table)."""
 
     BEGUN = "nothing has been done yet"
