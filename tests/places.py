@@ -14,9 +14,9 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 MODEL: Final = ROOT / "model" / "snapmerge"
 PAGES: Final = tuple(
     ROOT / "specs" / f"{name}.md"
-    for name in ("layout", "store", "exceptions", "snapshot", "origin", "merge", "concept", "devices")
+    for name in ("layout", "store", "exceptions", "snapshot", "origin", "merge", "concept", "devices", "oracle")
 )
-"""The pages that are about the machine and its format."""
+"""The pages that are about the format, the machine and the oracle."""
 
 STATEMENT: Final = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
 CITED: Final = re.compile(

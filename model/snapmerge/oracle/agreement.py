@@ -44,7 +44,7 @@ _EXPLAINED = (Create, Load, Clear, Resume, Suspend, Remove, Message)
 def agreeing(operation: Plain | Start, result: Result, seen: Outcome | None, after: Session) -> Iterator[Session]:
     """The sessions in which the result is what was seen: none, or one in which more is known than before.
 
-    ``seen`` None: what it was is not known, and any result is it.
+    ``seen`` None: what it was is not known, and any result is it (ORACLE-13).
     """
     if seen is None:
         yield after
@@ -64,7 +64,10 @@ _MISSING = ("ENODEV", "ENOENT")
 
 
 def alike(mine: Outcome, seen: Outcome) -> bool:
-    """Whether two outcomes are the same to a user: the text of a failure counts only where both have one."""
+    """Whether two outcomes are the same to a user: the text of a failure counts only where both have one (ORACLE-10).
+
+    Linux gives a missing device one of two errors (ORACLE-11).
+    """
     if not isinstance(mine, Failed) or not isinstance(seen, Failed):
         return mine == seen
     same = mine.errno == seen.errno or (mine.errno in _MISSING and seen.errno in _MISSING)
@@ -72,7 +75,7 @@ def alike(mine: Outcome, seen: Outcome) -> bool:
 
 
 def _went_through(operation: Plain | Start, seen: Outcome, after: Session) -> bool:
-    """Up to Linux 6.1 a message to a device without a table is taken by nobody, and no error."""
+    """Up to Linux 6.1 a message to a device without a table is taken by nobody, and no error (ORACLE-11)."""
     if not isinstance(operation, Message) or not isinstance(seen, Done):
         return False
     device = after.world.stack.devices.get(operation.device)
@@ -80,6 +83,7 @@ def _went_through(operation: Plain | Start, seen: Outcome, after: Session) -> bo
 
 
 def _learn(result: Raw, seen: Outcome, after: Session) -> Session | None:
+    """The session in which sectors that a power cut left open are what was read (ORACLE-3); None: they can't be."""
     if not isinstance(seen, Data) or len(seen.sectors) != len(result.sectors):
         return None
     learnt: dict[Unknown, Content] = {}

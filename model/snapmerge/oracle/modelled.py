@@ -24,10 +24,10 @@ _BLOCKS: Final = "logical block size"
 
 
 def check_modelled(operation: op.Plain | op.Start, outcome: Outcome | None) -> None:
-    """To be asked of an outcome that the model does not explain, or that nobody knows (None).
+    """Tells what is not modelled from a divergence (ORACLE-20), for an outcome that the model does not explain.
 
-    A kernel that has one of ``OTHER_TARGETS`` does with a table of it what it likes.  A target with a name that no
-    kernel has must be refused; if it is not, it is something else that the model does not have.
+    An ``outcome`` of None was not recorded.  A kernel that has one of ``OTHER_TARGETS`` may do anything with a table of
+    it.  A target with a name that no kernel has must be refused; if it is not, the model does not have it.
 
     Raises:
         NotModelled: it concerns what the model does not have.

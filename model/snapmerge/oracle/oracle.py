@@ -45,7 +45,7 @@ __all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """No schedule explains the last step.  ``allowed``: what would have been, in the worlds that explain the rest."""
+    """No schedule explains the last step (ORACLE-5).  ``allowed``: what would have been, if the rest is explained."""
 
     step: Step
     allowed: tuple[Outcome, ...]
@@ -53,7 +53,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The search was given up after this many worlds: neither agreement nor divergence is claimed."""
+    """The search was given up after this many worlds: neither agreement nor divergence is claimed (ORACLE-6)."""
 
     step: Step
     worlds: int
@@ -173,7 +173,7 @@ class Oracle:
         self._witness = witness
 
     def _soon(self, step: Step, spending: Spending) -> Session | None:
-        """A session in which the operation agrees and a merge that is under way has gone on no further than it must."""
+        """A session in which the operation agrees; a merge under way has gone on no further than it must (ORACLE-7)."""
         if not self._witness.world.flights:
             return None
         if isinstance(step.operation, LOOKS):
@@ -187,7 +187,7 @@ class Oracle:
         return next(agreeing(asked(self._witness, step.operation), result, step.outcome, after), None)
 
     def _met(self, step: Step, spending: Spending) -> Session | None:
-        """The first session of the canonical schedule in which a look shows what was seen."""
+        """The first session of the canonical schedule in which a look shows what was seen (ORACLE-8)."""
         session, question = tend(self._witness), asked(self._witness, step.operation)
         while True:
             result, after = perform(session, step.operation)
@@ -199,7 +199,7 @@ class Oracle:
             session = tend(Session(advance(session.world), session.tasks))
 
     def _make_sense(self, step: Step, spending: Spending) -> Verdict:
-        """The operation makes no sense in the witness; where an outcome is not known it may in another world.
+        """The operation makes no sense in the witness (ORACLE-4); if an outcome is not known it may in another world.
 
         Raises:
             OperationError: it makes none in any.

@@ -44,7 +44,9 @@ def outcomes(
     enough: Callable[[Result], bool] = _never,
     seen: Outcome | None = None,
 ) -> Iterator[tuple[Result, Session]]:
-    """Every outcome that an operation can have, with the session that it leaves, over every schedule.
+    """Every outcome that an operation can have (ORACLE-2, ORACLE-9), with the session that it leaves.
+
+    It goes over every schedule that can make a difference.
 
     What is in flight may go on before the operation begins.  Where it can go on in one way only, the operation begins
     first; else last, so that the canonical schedule comes first.  ``spend`` is called for every session that is looked

@@ -42,7 +42,7 @@ __all__ = ["Search"]
 
 
 class Search:
-    """One search for sessions that explain all of a history.
+    """One search for sessions that explain all of a history (ORACLE-1).
 
     ``path``: a session before each step that has explained those before it; None: it is no longer known.
 

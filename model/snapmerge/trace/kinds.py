@@ -39,7 +39,7 @@ KINDS: Final[Mapping[type[op.Plain | op.Start], tuple[type[Outcome], ...]]] = {
 
 
 def possible(operation: op.Plain | op.Start, outcome: Outcome) -> bool:
-    """Whether an operation can have this outcome; of a read, as many sectors as were asked for."""
+    """Whether an operation can have this outcome (ORACLE-12); a read gives as many sectors as were asked for."""
     if isinstance(operation, op.Read) and isinstance(outcome, Data):
         return len(outcome.sectors) == operation.count
     return isinstance(outcome, KINDS[type(operation)])
