@@ -14,14 +14,27 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 MODEL: Final = ROOT / "model" / "snapmerge"
 PAGES: Final = tuple(
     ROOT / "specs" / f"{name}.md"
-    for name in ("layout", "store", "exceptions", "snapshot", "origin", "merge", "concept", "devices", "oracle")
+    for name in (
+        "layout",
+        "store",
+        "exceptions",
+        "snapshot",
+        "origin",
+        "merge",
+        "concept",
+        "devices",
+        "oracle",
+    )
 )
 """The pages that are about the format, the machine and the oracle."""
 
 STATEMENT: Final = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
-CITED: Final = re.compile(
-    r"\b(?:TRACE|PROTO|UNIT|LAYOUT|STORE|EXC|SNAP|ORIGIN|MERGE|CONCEPT|DEV|CTOR|WORLD|ORACLE|PROMISE|RECIPE)-[0-9]+\b"
-)
+WORDS: Final = {
+    statement.partition("-")[0]
+    for page in sorted((ROOT / "specs").glob("*.md"))
+    for statement in STATEMENT.findall(page.read_text())
+}
+CITED: Final = re.compile(rf"\b(?:{'|'.join(sorted(WORDS))})-[0-9]+\b")
 ROW: Final = re.compile(r"^\| ([A-Z]+-[0-9]+) \| (.*) \|$", re.MULTILINE)
 HEADING: Final = "## Where it is done"
 HEAD: Final = f"""{HEADING}

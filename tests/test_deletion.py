@@ -32,6 +32,7 @@ REGISTRIES = (
     "adapters/snapmerge_adapters/cli/generation.py",
     "tests/benchmarks/__main__.py",
     "tests/benchmarks/test_benchmarks.py",
+    "tests/places.py",
     "pyproject.toml",  # contracts about imports
     "specs/README.md",
 )

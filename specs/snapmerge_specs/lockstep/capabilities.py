@@ -12,9 +12,6 @@ from snapmerge import Capabilities, Operation, operation_word
 __all__ = ["FAULTS", "FEATURES", "has_kind", "is_within", "left_out", "may_be_refused"]
 
 FAULTS: Final = frozenset({"read", "write", "flush"})
-_TARGETS: Final = frozenset({"linear", "snapshot", "snapshot-origin", "snapshot-merge", "zero", "error"})
-"""The targets that scenarios have."""
-
 _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin"})
 FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
 
@@ -44,7 +41,7 @@ def is_within(operation: Operation, can: Capabilities) -> bool:
 def _has_line(words: list[str], can: Capabilities) -> bool:
     """Whether it has what a table line names; a target that nobody has is refused, which is a feature, too."""
     target, features = "".join(words[2:3]), _TABLE_WORDS.intersection(words[5:])
-    has_target = target in can.targets if target in _TARGETS else "refusals" in can.features
+    has_target = target in can.targets if target in sm.TARGETS else "refusals" in can.features
     return has_target and features <= can.features
 
 
@@ -60,7 +57,7 @@ def left_out(can: Capabilities) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _lacking(can: Capabilities) -> Iterator[tuple[str, tuple[str, ...]]]:
-    everything = {"operations": sm.OPERATION_WORDS, "targets": _TARGETS, "faults": FAULTS, "features": FEATURES}
+    everything = {"operations": sm.OPERATION_WORDS, "targets": sm.TARGETS, "faults": FAULTS, "features": FEATURES}
     for name, words in everything.items():
         if lacks := sorted(words - getattr(can, name)):
             yield name, tuple(lacks)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import snapmerge as sm
 from snapmerge import Operation
+from snapmerge_specs.scenarios.layout import EMPTY_TARGETS
 
 __all__ = ["Anything"]
 
@@ -52,8 +53,7 @@ class Anything:
                 f"snapshot {snapshot}",
                 f"snapshot {snapshot}",
                 f"snapshot-merge {snapshot}",
-                "zero",
-                "error",
+                *EMPTY_TARGETS,
             )
         )
         return f'"0 {self._size} {target}"'

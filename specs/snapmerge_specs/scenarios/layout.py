@@ -6,7 +6,7 @@ full, chunk sizes that differ between the snapshots of one origin.
 
 from typing import Final
 
-from snapmerge import Capabilities
+from snapmerge import DEVICE_ARGUMENTS, Capabilities
 from snapmerge.records import dataclass, replace
 from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.lockstep.capabilities import FAULTS, has_kind
@@ -43,7 +43,7 @@ SECTORS_LEAST: Final = 8
 FEATURES: Final = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin")
 """The features that a table line may ask for."""
 
-EMPTY_TARGETS: Final = ("error", "zero")
+EMPTY_TARGETS: Final = tuple(sorted(name for name, devices in DEVICE_ARGUMENTS.items() if not devices))
 """The targets that have nothing below them."""
 
 BARE: Final = "bare"
