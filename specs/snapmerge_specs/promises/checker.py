@@ -5,51 +5,43 @@ the machine, only what operations mean to their user (specs/promises.md).  It go
 says nothing where a user may count on nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
 
 import snapmerge as sm
 from snapmerge import Operation, Outcome, Seen, Step, print_operation, print_outcome
 from snapmerge_specs.promises import tables
 from snapmerge_specs.promises.held import May, Volume, either
 from snapmerge_specs.promises.shadow import Place, Shadow
-from snapmerge_specs.promises.state import Device, Disk, Store, parse_lines
-from snapmerge_specs.promises.words import BrokenPromise, is_fault, misread, subject, what_is_broken
+from snapmerge_specs.promises.state import Device, Disk, Store, Task, parse_lines
+from snapmerge_specs.promises.words import (
+    NOT_COMPARED,
+    BrokenPromise,
+    compared,
+    is_fault,
+    misread,
+    subject,
+    what_is_broken,
+)
 
 __all__ = ["BrokenPromise", "Promises", "broken_promise"]
 
 Control = sm.Create | sm.Load | sm.Clear | sm.Resume | sm.Suspend | sm.Remove
 Io = sm.Write | sm.Read | sm.Discard | sm.Flush
 
-_BESIDE: Final = "its table was changed beside other operations"
-
-
-@dataclass(slots=True)
-class _Task:
-    """An operation under way: when it began, how often its device had changed by then, what it may read.
-
-    ``alone``: nothing else was written where it writes.
-    """
-
-    operation: sm.Plain
-    began: int
-    changed: int
-    alone: bool = True
-    may: list[May] | None = field(default_factory=list)
-
 
 class Promises:
     """Looks at steps, one after another.  ``given_up`` says what nothing is said of any more, and why.
 
-    Never raises: a step that makes no sense means nothing.
+    ``compared`` counts reads, by what they could show.  Never raises: a step that makes no sense means nothing.
     """
 
     def __init__(self) -> None:
         self._shadow = Shadow()
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, Task] = {}
         self._steps = -1
         self._broken: BrokenPromise | None = None
+        self.compared: Counter[str] = Counter()
 
     @property
     def given_up(self) -> dict[str, str]:
@@ -72,14 +64,13 @@ class Promises:
             case sm.Finish(key):
                 self._finish(key, outcome)
             case _:
-                self._end(_Task(operation, self._shadow.time, self._changed(operation)), outcome)
+                self._end(Task(operation, self._shadow.time, self._changed(operation)), outcome)
         self._under_way()
         return self._broken
 
     def would_block(self, operation: Operation) -> bool:
         """Whether an operation may have to wait for a device to be resumed, so that it must be started."""
-        held = any(device.suspended is not False for device in self._shadow.devices.values())
-        return held and isinstance(operation, sm.Settle | Io | sm.Create | sm.Load | sm.Remove | sm.Suspend)
+        return self._shadow.may_wait(operation)
 
     def _break(self, statement: str, text: str) -> None:
         if self._broken is None:
@@ -92,12 +83,12 @@ class Promises:
         return 0 if device is None else device.changed
 
     def _begin(self, key: int, operation: sm.Plain) -> None:
-        if isinstance(operation, Control) and (device := self._shadow.devices.get(operation.device)) is not None:
-            if isinstance(operation, sm.Suspend):
-                device.suspended = None
-            else:
-                tables.doubt(self._shadow, device, _BESIDE)
-        self._tasks[key] = task = _Task(operation, self._shadow.time, self._changed(operation))
+        device = self._shadow.devices.get(subject(operation))
+        if isinstance(operation, sm.Suspend) and device is not None:
+            device.suspended = None
+        elif isinstance(operation, sm.Create | sm.Load) or (isinstance(operation, Control) and device is not None):
+            self._control(operation, None)
+        self._tasks[key] = task = Task(operation, self._shadow.time, self._changed(operation))
         self._compete(task)
 
     def _finish(self, key: int, outcome: Outcome | None) -> None:
@@ -114,9 +105,11 @@ class Promises:
             elif (device := self._shadow.devices.get(task.operation.device)) is not None:
                 device.suspended = None
                 if not isinstance(task.operation, sm.Suspend):
-                    tables.doubt(self._shadow, device, _BESIDE)
+                    tables.doubt(
+                        self._shadow, device, f"{print_operation(task.operation)} was begun beside other operations"
+                    )
 
-    def _blocked(self, task: _Task) -> None:
+    def _blocked(self, task: Task) -> None:
         """It waits, which is right as long as something is suspended or is being changed."""
         devices = self._shadow.devices.values()
         held = any(device.suspended is not False or not device.certain for device in devices)
@@ -124,7 +117,7 @@ class Promises:
         if isinstance(task.operation, Io) and not held and not busy and self._places(task.operation) is not None:
             self._break("DEV-5", f"{print_operation(task.operation)} -> blocked")
 
-    def _compete(self, task: _Task) -> None:
+    def _compete(self, task: Task) -> None:
         """Of writes that are under way together nobody says which comes last."""
         if not isinstance(task.operation, sm.Write | sm.Discard):
             return
@@ -149,7 +142,7 @@ class Promises:
                 case _:
                     pass
 
-    def _look(self, task: _Task) -> None:
+    def _look(self, task: Task) -> None:
         read = task.operation
         places = self._places(read) if isinstance(read, sm.Read) else None
         if places is None or task.may is None:
@@ -166,7 +159,7 @@ class Promises:
             return self._shadow.places(io.where, io.sector, io.count)
         return None
 
-    def _end(self, task: _Task, outcome: Outcome | None) -> None:
+    def _end(self, task: Task, outcome: Outcome | None) -> None:
         operation = task.operation
         match operation:
             case sm.Disk(name, size):
@@ -200,13 +193,13 @@ class Promises:
             device = shadow.devices.setdefault(operation.device, Device(operation.device))
             if isinstance(operation, sm.Create | sm.Load) and operation.table is not None:
                 tables.loaded(shadow, device, (*device.lines, *parse_lines(operation.table)))
-            tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not recorded")
+            tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not known")
             return
         match operation:
             case sm.Create(name, table):
-                self._created(name, table, done=done)
+                self._created(name, table, outcome)
             case sm.Load(_, table) if not done or device is None:
-                tables.load_failed(shadow, parse_lines(table))
+                tables.load_failed(shadow, parse_lines(table), _errno(outcome))
             case sm.Load(_, table) if device is not None:
                 tables.loaded(shadow, device, parse_lines(table))
             case sm.Clear() if device is not None and done:
@@ -222,9 +215,9 @@ class Promises:
             case _:
                 pass
 
-    def _created(self, name: str, table: str | None, *, done: bool) -> None:
-        if not done:
-            tables.load_failed(self._shadow, parse_lines(table or ""))
+    def _created(self, name: str, table: str | None, outcome: Outcome) -> None:
+        if not isinstance(outcome, sm.Done):
+            tables.load_failed(self._shadow, parse_lines(table or ""), _errno(outcome))
             return
         device = self._shadow.devices[name] = Device(name)
         if table is not None:
@@ -233,7 +226,7 @@ class Promises:
 
     # --- I/O ---
 
-    def _io(self, task: _Task, io: Io, outcome: Outcome | None) -> None:
+    def _io(self, task: Task, io: Io, outcome: Outcome | None) -> None:
         same = self._changed(io) == task.changed
         if isinstance(outcome, sm.Failed) and same:
             self._failed(task, io, outcome)
@@ -269,11 +262,13 @@ class Promises:
         for place in places or ():
             self._shadow.discard(place)
 
-    def _read(self, task: _Task, read: sm.Read, seen: tuple[Seen, ...]) -> None:
+    def _read(self, task: Task, read: sm.Read, seen: tuple[Seen, ...]) -> None:
         self._look(task)
         places = self._places(read)
         if places is None or task.may is None or self._changed(read) != task.changed:
+            self.compared[NOT_COMPARED] += 1
             return
+        self.compared[compared(places, task.may)] += 1
         sectors = [(place, sector) for place in places for sector in place.sectors]
         for k, (place, sector) in enumerate(sectors):
             may, content = task.may[k], seen[k]
@@ -319,7 +314,7 @@ class Promises:
                     return True
         return False
 
-    def _failed(self, task: _Task, io: Io, outcome: sm.Failed) -> None:
+    def _failed(self, task: Task, io: Io, outcome: sm.Failed) -> None:
         """It may fail because a disk has, or because a snapshot is invalid."""
         if isinstance(io, sm.Discard | sm.Flush) or (places := self._places(io)) is None:
             return
@@ -391,6 +386,10 @@ class Promises:
             return
         if outcome.kind == "store" and outcome.valid and not store.suspect:
             self._break("SNAP-13", f"metadata {name} -> {print_outcome(outcome)}")
+
+
+def _errno(outcome: Outcome) -> str:
+    return outcome.errno if isinstance(outcome, sm.Failed) else ""
 
 
 def broken_promise(trace: Iterable[Step]) -> BrokenPromise | None:

@@ -42,13 +42,14 @@ class Held:
 class Volume:
     """An array of sectors: what each may hold ``now``, and what after a power cut (``cut``).
 
-    ``volatile`` has the sectors that a power cut may change, with the time of the last write to each.
+    ``volatile`` has the sectors that a power cut may change, with the time of the last write to each.  ``forgotten``:
+    when all sectors became so, as what they hold was not known any more; None: they were not, or were flushed since.
     """
 
-    __slots__ = ("cut", "now", "volatile")
+    __slots__ = ("cut", "forgotten", "now", "volatile")
 
-    def __init__(self, now: Held, cut: Held, volatile: dict[int, int]) -> None:
-        self.now, self.cut, self.volatile = now, cut, volatile
+    def __init__(self, now: Held, cut: Held, volatile: dict[int, int], forgotten: int | None = None) -> None:
+        self.now, self.cut, self.volatile, self.forgotten = now, cut, volatile, forgotten
 
     @staticmethod
     def filled(may: May) -> "Volume":
@@ -57,11 +58,15 @@ class Volume:
 
     def copy(self) -> "Volume":
         """Another one that holds the same."""
-        return Volume(self.now.copy(), self.cut.copy(), dict(self.volatile))
+        return Volume(self.now.copy(), self.cut.copy(), dict(self.volatile), self.forgotten)
 
     def sectors(self) -> set[int]:
         """Those of which something is said alone."""
         return {*self.now.at, *self.cut.at}
+
+    def changed(self, sector: int) -> int | None:
+        """When it was last changed, if a power cut may change it; None: it is durable."""
+        return self.volatile.get(sector, self.forgotten)
 
     def written(self, sector: int, content: Seen, time: int) -> None:
         """A write of this has ended."""
@@ -75,9 +80,12 @@ class Volume:
         self.cut.add(sector, may)
         self.volatile[sector] = time
 
-    def flushed(self, before: int, which: Callable[[int], bool] = lambda _: True) -> None:
-        """A flush that began at the time ``before`` has ended, and reached the sectors of ``which``."""
-        for sector in [s for s, time in self.volatile.items() if time < before and which(s)]:
+    def flushed(self, before: int, which: Callable[[int], bool] | None = None) -> None:
+        """A flush that began at the time ``before`` has ended, and reached the sectors of ``which``; None: all."""
+        if which is None and self.forgotten is not None and self.forgotten < before:
+            self.volatile = dict.fromkeys(self.sectors(), self.forgotten) | self.volatile
+            self.forgotten = None
+        for sector in [s for s, time in self.volatile.items() if time < before and (which is None or which(s))]:
             self.cut.at[sector] = self.now[sector]
             del self.volatile[sector]
 
@@ -85,25 +93,27 @@ class Volume:
         """The power was cut."""
         self.now = self.cut.copy()
         self.volatile.clear()
+        self.forgotten = None
 
     def learn(self, sector: int, seen: Seen) -> None:
         """A read has given this, and nothing is under way that could change it."""
         self.now.at[sector] = frozenset({seen})
-        if sector not in self.volatile:
+        if self.changed(sector) is None:
             self.cut.at[sector] = self.now.at[sector]
 
-    def forget(self) -> None:
-        """From now on any sector may hold anything, until it is read."""
+    def forget(self, time: int) -> None:
+        """From now on any sector may hold anything, until it is read; what it holds may not be durable."""
         self.now, self.cut = Held(None), Held(None)
         self.volatile.clear()
+        self.forgotten = time
 
     def take(self, sectors: Iterable[int], source: "Volume") -> None:
         """These sectors are what they are in another volume."""
         for sector in sectors:
             self.now.at[sector] = source.now[sector]
             self.cut.at[sector] = source.cut[sector]
-            if sector in source.volatile:
-                self.volatile[sector] = source.volatile[sector]
+            if (time := source.changed(sector)) is not None:
+                self.volatile[sector] = time
             else:
                 self.volatile.pop(sector, None)
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+import snapmerge as sm
+from snapmerge import Operation
 from snapmerge_specs.promises.held import ZERO
-from snapmerge_specs.promises.state import Device, Disk, Line, Store
+from snapmerge_specs.promises.state import Device, Disk, Line, Store, parse_lines
 
 __all__ = ["Place", "Shadow"]
 
@@ -116,6 +118,27 @@ class Shadow:
                 for word in line.names:
                     yield from self.reach(word, depth + 1)
 
+    def may_wait(self, operation: Operation) -> bool:
+        """Whether an operation may have to wait until a device, its own or one below, is resumed."""
+        names: tuple[str, ...] = ()
+        match operation:
+            case sm.Read(name) | sm.Write(name) | sm.Discard(name) | sm.Flush(name) | sm.Settle(name):
+                names = (name,)
+            case sm.Create(_, str(table)) | sm.Load(_, table):
+                names = tuple(word for line in parse_lines(table) for word in line.names)
+            case sm.Suspend(name) | sm.Resume(name) | sm.Remove(name) if (device := self.devices.get(name)) is not None:
+                names = tuple(word for line in device.lines for word in line.names)
+            case _:
+                pass
+        return any(self._may_hold(name, 0) for name in names)
+
+    def _may_hold(self, name: str, depth: int) -> bool:
+        device = self.devices.get(name)
+        if device is None or depth > _DEPTH:
+            return False
+        lower = (word for line in device.lines for word in line.names)
+        return device.suspended is not False or not device.certain or any(self._may_hold(o, depth + 1) for o in lower)
+
     def stores_on(self, disk: Disk) -> list[Store]:
         """The stores whose origin is on a disk."""
         return [store for store in self.stores.values() if store.disk == disk.name]
@@ -145,7 +168,7 @@ class Shadow:
         """What a disk holds is not known, until it is read; nor what follows it."""
         if (disk := self.disks.get(name)) is None:
             return
-        disk.volume.forget()
+        disk.volume.forget(self.time)
         for store in self.stores_on(disk):
             if not store.empty and store.server is None and not store.lost:
                 self.lose(store, f"{name} was changed while it was not in use")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from snapmerge_specs.promises.held import ZERO, Volume
+import snapmerge as sm
+from snapmerge_specs.promises.held import ZERO, May, Volume
 
-__all__ = ["Device", "Disk", "Line", "Store", "parse_lines"]
+__all__ = ["Device", "Disk", "Line", "Store", "Task", "parse_lines"]
 
 _MERGE = "snapshot-merge"
 
@@ -127,7 +128,8 @@ class Store:
     @property
     def is_merging(self) -> bool:
         """Whether a merge has it, and there may be something left to merge."""
-        return self.server is not None and self.is_merge and not self.empty and not self.invalid
+        over = not self.lost and (self.empty or self.invalid)  # of one that is lost neither is known
+        return self.server is not None and self.is_merge and not over
 
     @property
     def counts(self) -> bool:
@@ -167,3 +169,17 @@ class Device:
     def lines(self) -> tuple[Line, ...]:
         """All that may be live, or become so."""
         return (*self.live, *(self.inactive or ()))
+
+
+@dataclass(slots=True)
+class Task:
+    """An operation under way: when it began, how often its device had changed by then, what it may read.
+
+    ``alone``: nothing else was written where it writes.
+    """
+
+    operation: sm.Plain
+    began: int
+    changed: int
+    alone: bool = True
+    may: list[May] | None = field(default_factory=list)

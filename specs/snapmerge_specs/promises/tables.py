@@ -51,11 +51,14 @@ def _has_dead(shadow: Shadow, device: Device, cow: str) -> bool:
     return any(line.has_store and line.cow == cow for other in others for line in other.live)
 
 
-def load_failed(shadow: Shadow, lines: Iterable[Line]) -> None:
-    """A table has been refused; a store may have been made for it before that."""
+def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
+    """A table has been refused; a store may have been made for it before that, or a part of one."""
     for line in lines:
         if line.has_store and line.kind != "N" and line.cow != line.lower:
+            is_new = line.cow not in shadow.stores
             _enter(shadow, line, 0)
+            if is_new and errno == "EIO" and line.cow in shadow.stores:
+                shadow.lose(shadow.stores[line.cow], "it could not be made, and may hold records of an older one")
 
 
 def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
@@ -184,7 +187,7 @@ def merging(shadow: Shadow, store: Store) -> None:
     disk.merged = store.merged = True
     sectors = set(store.within(store.volume.sectors() | disk.volume.sectors()))
     if store.volume.now.rest != disk.volume.now.rest:
-        disk.volume.forget()
+        disk.volume.forget(shadow.time)
     disk.volume.mix([s for s in sectors if _differs(store.volume, disk.volume, s)], store.volume, shadow.time)
     for other in shadow.stores_on(disk):
         if other is store or other.empty or not other.counts:

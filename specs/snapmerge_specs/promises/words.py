@@ -1,13 +1,29 @@
 """The promises, and which of them a wrong sector breaks."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import snapmerge as sm
 from snapmerge import Seen, print_operation, print_outcome
+from snapmerge_specs.promises.held import May
 from snapmerge_specs.promises.shadow import Place, Shadow
 
-__all__ = ["PROMISES", "BrokenPromise", "Promise", "is_fault", "misread", "promise", "subject", "what_is_broken"]
+__all__ = [
+    "NOT_COMPARED",
+    "PROMISES",
+    "BrokenPromise",
+    "Promise",
+    "compared",
+    "is_fault",
+    "misread",
+    "promise",
+    "subject",
+    "what_is_broken",
+]
+
+NOT_COMPARED: Final = "nothing promised"
+"""What is counted for a read of which no sector has anything promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,13 @@ def what_is_broken(shadow: Shadow, place: Place, sector: int) -> str:
     return "SNAP-2" if shadow.stores_on(disk) else "PROMISE-1"
 
 
+def compared(places: Iterable[Place], may: Sequence[May]) -> str:
+    """What a read could show: the kind of the first place of which something is promised."""
+    kinds = [(place.kind, place.disk.cut >= 0) for place in places for _ in place.sectors]
+    found = next((kind for kind, one in zip(kinds, may, strict=True) if one is not None), None)
+    return NOT_COMPARED if found is None else found[0] + " after a power cut" * found[1]
+
+
 @dataclass(frozen=True, slots=True)
 class BrokenPromise:
     """A promise that was not kept.  ``statement``: its id; ``text``: what was seen; ``index``: the step, from 0."""
@@ -69,6 +92,11 @@ class BrokenPromise:
     statement: str
     text: str
     index: int
+
+    @property
+    def sentence(self) -> str:
+        """The statement's id, and what has happened."""
+        return f"{self.statement}: {promise(self.statement).when_broken}"
 
     def __str__(self) -> str:
         return f"{promise(self.statement).when_broken} ({self.statement}): {self.text}"

