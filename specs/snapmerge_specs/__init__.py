@@ -18,8 +18,8 @@ from snapmerge_specs.generations.script import Script
 from snapmerge_specs.generations.volumes import Volume, Volumes
 from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
-from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
-from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, seen_text, some_text
+from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
+from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, breaks, seen_text, some_text
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
 from snapmerge_specs.mistakes.traces import finding_trace
@@ -67,6 +67,7 @@ __all__ = [
     "FindingMet",
     "Generation",
     "Invariant",
+    "Kept",
     "Ledger",
     "Load",
     "Lockstep",
@@ -75,6 +76,7 @@ __all__ = [
     "Plan",
     "PowerCut",
     "PowerCuts",
+    "PromiseReport",
     "Promises",
     "RecipeError",
     "Report",
@@ -93,6 +95,7 @@ __all__ = [
     "allowed_text",
     "assert_agrees",
     "backup_wrong",
+    "breaks",
     "broken",
     "broken_promise",
     "check",

@@ -10,7 +10,7 @@ The language of a block says what is done with it:
 
 A comment in the line before a block changes that: ``<!-- file: NAME -->`` keeps the block as a file, which every other
 block of the page finds in its working directory; ``<!-- not run: REASON -->`` says why a block can't be run.
-The working directory also holds ``specs``, as in a clone.
+The working directory also holds ``specs`` and ``tests``, as in a clone.
 """
 
 import os
@@ -129,7 +129,8 @@ def run(block: Block, kept: dict[str, str], folder: Path) -> str:
     """
     for name, text in kept.items():
         (folder / name).write_text(text)
-    (folder / "specs").symlink_to(ROOT / "specs")
+    for name in ("specs", "tests"):
+        (folder / name).symlink_to(ROOT / name)
     if block.language == "console":
         return _session(COMMAND.findall(block.text), folder)
     if block.language == "python":

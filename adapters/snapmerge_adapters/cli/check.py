@@ -5,11 +5,23 @@ import secrets
 import shlex
 import tempfile
 from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from snapmerge import NotModelled, OperationError, Oracle, counted, print_operation, print_outcome, print_trace
+from snapmerge import (
+    Died,
+    NotModelled,
+    OperationError,
+    Oracle,
+    Step,
+    counted,
+    print_operation,
+    print_outcome,
+    print_trace,
+)
 from snapmerge_adapters.cli.adapters import RefusedError, check_options, maker, options_again
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, UNABLE, CommandError
 from snapmerge_adapters.cli.generation import budget_of, rules_of
@@ -17,7 +29,20 @@ from snapmerge_adapters.cli.judge import last_words_text, seen_briefly
 from snapmerge_adapters.cli.show import Bar, coloured, complain, one_line, table
 from snapmerge_adapters.kept_file import keep_new
 from snapmerge_adapters.texts import cut
-from snapmerge_specs import SHRINK_TRIES, DivergenceReport, Report, allowed_text, check, seen_text
+from snapmerge_specs import (
+    OUTCOME_MAX,
+    SHRINK_TRIES,
+    DivergenceReport,
+    FindingMet,
+    Kept,
+    PromiseReport,
+    Report,
+    allowed_text,
+    breaks,
+    check,
+    generation_of,
+    seen_text,
+)
 
 __all__ = ["run_check"]
 
@@ -27,20 +52,30 @@ _NAMES_MAX = 1000
 def run_check(options: Namespace) -> int:
     """Checks, and prints a table or an object of what was found."""
     check_options(options)
+    if options.promises and not generation_of(rules_of(options)).in_kernels:
+        raise CommandError("--promises is for the kernel's snapshot-merge; that of 2009 has properties of its own")
     save = _save_directory(options.save)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     report = _run(options, seed)
-    path = None if report.found is None else _save(report, report.found, save)
+    saved = _Saved.of(report, save)
     if options.json:
-        print(json.dumps(_as_object(options, report, path)))
+        print(json.dumps(_as_object(options, report, saved)))
     else:
-        if report.found is not None and path is not None:
-            print(_divergence(options, report, report.found, path))
+        if report.found is not None and saved.found is not None:
+            print(_divergence(options, report, report.found, saved.found))
+        if report.kept is not None and report.kept.broken is not None and saved.broken is not None:
+            print(_broken(options, report, report.kept.broken, saved.broken))
         print(_summary(report), end="")
-    if report.found is not None or (options.strict and report.known):
-        return DIVERGED
     if not report.checked:
         complain(_nothing(report))
+    return _code(options, report)
+
+
+def _code(options: Namespace, report: Report) -> int:
+    kept = report.kept
+    wrong = report.found is not None if kept is None else kept.broken is not None
+    if wrong or (options.strict and report.known):
+        return DIVERGED
     return AGREES if report.checked else UNABLE
 
 
@@ -58,6 +93,7 @@ def _run(options: Namespace, seed: int) -> Report:
                 progress=bar,
                 make_oracle=partial(Oracle, budget=budget_of(options)),
                 shrinking=lambda tries, _left: shrinking(tries, SHRINK_TRIES),
+                promises=options.promises,
             )
         except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
@@ -85,57 +121,117 @@ def _save_directory(name: str | None) -> Path | None:
     return directory
 
 
-def _save(report: Report, found: DivergenceReport, directory: Path | None) -> Path:
-    """Writes the trace into the directory: the one asked for, else the current one, else a temporary one."""
-    head = (
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """Where the traces of what was found are."""
+
+    found: Path | None
+    broken: Path | None
+
+    @staticmethod
+    def of(report: Report, directory: Path | None) -> "_Saved":
+        """Writes them."""
+        found, broken = report.found, None if report.kept is None else report.kept.broken
+        return _Saved(
+            None if found is None else _save(report, "diverged", _heading(report, found), found.trace, directory),
+            None
+            if broken is None
+            else _save(report, "broken", _broken_heading(report, broken), broken.trace, directory),
+        )
+
+
+def _heading(report: Report, found: DivergenceReport) -> str:
+    return (
         f"# Found by snapmerge check with seed {report.seed} on: {one_line(report.about)}\n"
         f"# In the last line was seen: {seen_briefly(found.divergence.step)}\n"
         f"# The model allows: {one_line(allowed_text(found.divergence))}\n"
     )
-    text = head + print_trace(found.trace)
+
+
+def _broken_heading(report: Report, broken: PromiseReport) -> str:
+    return (
+        f"# Found by snapmerge check --promises with seed {report.seed} on: {one_line(report.about)}\n"
+        f"# The last line breaks {one_line(broken.promise.sentence)}\n"
+        f"# {cut(one_line(broken.promise.text), OUTCOME_MAX)}\n"
+    )
+
+
+def _save(report: Report, name: str, head: str, trace: Sequence[Step], directory: Path | None) -> Path:
+    """Writes the trace into the directory: the one asked for, else the current one, else a temporary one."""
+    text = head + print_trace(trace)
     places = [directory] if directory is not None else [Path(), Path(tempfile.gettempdir())]
     problems = []
     for place in places:
         try:
-            return _write_new(place, report.seed, text)
+            return _write_new(place, f"{name}-{report.seed}", text)
         except OSError as error:
             problems.append(f"{place}: {error.strerror}")
-    raise CommandError(f"it diverged, but the trace can't be saved; {'; '.join(problems)}\n{text}")
+    raise CommandError(f"something was found, but the trace can't be saved; {'; '.join(problems)}\n{text}")
 
 
-def _write_new(directory: Path, seed: int, text: str) -> Path:
+def _write_new(directory: Path, name: str, text: str) -> Path:
     """Into a file that was not there: nothing of the user's is overwritten."""
     for number in range(1, _NAMES_MAX):
-        path = directory / (f"diverged-{seed}.trace" if number == 1 else f"diverged-{seed}-{number}.trace")
+        path = directory / (f"{name}.trace" if number == 1 else f"{name}-{number}.trace")
         try:
             keep_new(path, text)
         except FileExistsError:
             continue
         return path
-    raise FileExistsError(17, f"there are {_NAMES_MAX} traces of seed {seed} already")
+    raise FileExistsError(17, f"there are {_NAMES_MAX} traces of this name already: {name}")
 
 
 def _replay_command(options: Namespace, path: Path) -> str:
-    return f"snapmerge replay {shlex.quote(str(path))} {options_again(options)}"
+    promises = "--promises " if options.promises else ""
+    return f"snapmerge replay {shlex.quote(str(path))} {promises}{options_again(options)}"
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------
 
 
 def _divergence(options: Namespace, report: Report, found: DivergenceReport, path: Path) -> str:
-    *before, last = found.trace
-    step = found.divergence.step
+    step, statement = found.divergence.step, breaks(found)
     known = f"\nThis is known: {found.known}." if found.known else ""
+    breaks_row = f"breaks    {statement}\n" if statement else ""
     return (
-        f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n"
-        f"{print_trace(before)}{coloured(f'{print_operation(last.operation)} -> {seen_briefly(last)}', 'red')}\n\n"
+        f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n{_trace(found.trace)}\n"
         f"allowed   {allowed_text(found.divergence)}\n"
         f"seen      {seen_briefly(step)}{last_words_text(step, 10)}\n"
+        f"{breaks_row}{_rows(options, report, path)}{known}"
+    )
+
+
+def _broken(options: Namespace, report: Report, broken: PromiseReport, path: Path) -> str:
+    last, text = broken.trace[-1], cut(one_line(broken.promise.text), OUTCOME_MAX)
+    seen = f"seen      died{last_words_text(last, 10)}\n" if isinstance(last.outcome, Died) else f"seen      {text}\n"
+    return (
+        f"{coloured('BROKEN PROMISE', 'red')}; the shortest trace that was found:\n\n{_trace(broken.trace)}\n"
+        f"breaks    {broken.promise.sentence}\n{seen}{_rows(options, report, path)}"
+    )
+
+
+def _trace(trace: Sequence[Step]) -> str:
+    *before, last = trace
+    return f"{print_trace(before)}{coloured(f'{print_operation(last.operation)} -> {seen_briefly(last)}', 'red')}\n"
+
+
+def _rows(options: Namespace, report: Report, path: Path) -> str:
+    promises = "--promises " if options.promises else ""
+    return (
         f"saved     {path}\n"
         f"replay    {_replay_command(options, path)}\n"
         f"again     snapmerge check --seed {report.seed} --runs {options.runs} --steps {options.steps} "
-        f"{options_again(options)}\n{known}"
+        f"{promises}{options_again(options)}\n"
     )
+
+
+def _verdict_text(report: Report, kept: Kept) -> str:
+    """Whether a user may count on it, and whether it does what Linux does."""
+    if kept.broken is not None:
+        return f"breaks {kept.broken.promise.sentence}"
+    if not report.checked:
+        return "nothing was checked"
+    return ("diverges from" if kept.diverged else "agrees with") + " Linux; keeps its promises so far"
 
 
 def _counts(pairs: tuple[tuple[str, int], ...]) -> str:
@@ -163,9 +259,9 @@ def _summary(report: Report) -> str:
         ("operations", str(report.operations)),
         ("kinds", _counts(report.kinds)),
         ("states reached", _counts(report.reached)),
-        ("divergences", "none" if report.found is None else "1"),
+        ("divergences", "1" if report.found is not None or _differs(report.kept) else "none"),
         ("known findings", "" if report.known or report.avoided else "none met"),
-        *((f"  {one.name}", f"met {counted(one.met, 'time')}: {one.summary}") for one in report.known),
+        *((f"  {one.name}", f"met {counted(one.met, 'time')}: {_what_it_breaks(one)}") for one in report.known),
         *((f"  {name}", f"avoided {counted(number, 'time')}: the kernel would die") for name, number in report.avoided),
         ("undecided", str(len(report.undecided)) if report.undecided else "none"),
         *(
@@ -174,15 +270,24 @@ def _summary(report: Report) -> str:
         ),
         *([("refused", f"{_counts(report.refused)}; {_refusal(report)}")] if report.refused else []),
         *(("left out", f"{name} {', '.join(words)}") for name, words in report.left_out),
+        *([] if report.kept is None else _kept_rows(report, report.kept)),
     ]
     return table(rows)
 
 
-def _as_object(options: Namespace, report: Report, path: Path | None) -> dict[str, Any]:
+def _what_it_breaks(finding: FindingMet) -> str:
+    return finding.summary + (f" ({finding.statement})" if finding.statement else "")
+
+
+def _kept_rows(report: Report, kept: Kept) -> list[tuple[str, str]]:
+    return [("reads compared", _counts(kept.compared)), ("verdict", _verdict_text(report, kept))]
+
+
+def _as_object(options: Namespace, report: Report, saved: _Saved) -> dict[str, Any]:
     found = report.found
     return {
         "command": "check",
-        "agrees": found is None and not report.known and report.checked > 0,
+        "agrees": found is None and not report.known and report.checked > 0 and not _differs(report.kept),
         "checked": report.checked,
         "refused": dict(report.refused),
         "refusal": None if report.refusal is None else _refusal(report),
@@ -194,13 +299,41 @@ def _as_object(options: Namespace, report: Report, path: Path | None) -> dict[st
         "seconds": report.seconds,
         "kinds": dict(report.kinds),
         "reached": dict(report.reached),
-        "divergence": None if found is None or path is None else _found_object(options, found, path),
-        "known": [{"name": one.name, "summary": one.summary, "met": one.met} for one in report.known],
+        "divergence": None if found is None or saved.found is None else _found_object(options, found, saved.found),
+        "known": [
+            {"name": one.name, "summary": one.summary, "met": one.met, "statement": one.statement}
+            for one in report.known
+        ],
         "avoided": dict(report.avoided),
         "undecided": [
             {"operation": print_operation(one.step.operation), "seen": seen_text(one.step), "worlds": one.worlds}
             for one in report.undecided
         ],
+        **({} if report.kept is None else _kept_object(options, report, report.kept, saved)),
+    }
+
+
+def _differs(kept: Kept | None) -> bool:
+    return kept is not None and (kept.diverged or kept.broken is not None)
+
+
+def _kept_object(options: Namespace, report: Report, kept: Kept, saved: _Saved) -> dict[str, Any]:
+    broken = kept.broken
+    return {
+        "verdict": _verdict_text(report, kept),
+        "diverges": kept.diverged,
+        "compared": dict(kept.compared),
+        "broken": None if broken is None or saved.broken is None else _broken_object(options, broken, saved.broken),
+    }
+
+
+def _broken_object(options: Namespace, broken: PromiseReport, path: Path) -> dict[str, Any]:
+    return {
+        "statement": broken.promise.statement,
+        "text": str(broken.promise),
+        "trace": print_trace(broken.trace),
+        "file": str(path),
+        "replay": _replay_command(options, path),
     }
 
 
@@ -211,6 +344,7 @@ def _found_object(options: Namespace, found: DivergenceReport, path: Path) -> di
         "seen": seen_text(found.divergence.step),
         "allowed": [print_outcome(outcome) for outcome in found.divergence.allowed],
         "known": found.known,
+        "breaks": breaks(found),
         "file": str(path),
         "replay": _replay_command(options, path),
     }

@@ -33,6 +33,7 @@ from snapmerge_adapters.cli.traces import Trace, check_capabilities, read_trace,
 from snapmerge_adapters.texts import cut, last_words
 from snapmerge_specs import (
     OUTCOME_MAX,
+    Promises,
     allowed_text,
     broken_promise,
     generation_of,
@@ -165,7 +166,7 @@ def _promise_text(broken: dict[str, Any] | None, *, diverged: bool) -> str:
     """The answer to the second question, where there is something to say."""
     if broken is not None:
         return f"{coloured('promise broken', 'red')} at line {broken['line']}: {shortened(broken['text'])}"
-    return "it differs from Linux, but no promise to a user is seen broken" if diverged else ""
+    return "diverges from Linux; keeps its promises so far" if diverged else ""
 
 
 def _conformance_line(result: dict[str, Any]) -> str:
@@ -216,7 +217,7 @@ def run_replay(options: Namespace) -> int:
             played.append(one)
             if not options.json:
                 print(_replay_line(trace, one), flush=True)
-        rest = _go_on(trace, made, len(played)) if played[-1].verdict is not None else []
+        rest = _go_on(trace, made, [one.step for one in played]) if played[-1].verdict is not None else []
     broken = _broken_fields(trace, [*(one.step for one in played), *rest], rules)
     code = _replay_code(played, broken, strict=options.strict, promises=options.promises)
     if options.json:
@@ -228,13 +229,20 @@ def run_replay(options: Namespace) -> int:
     return code
 
 
-def _go_on(trace: Trace, made: Implementation, index: int) -> list[Step]:
-    """Plays the rest of a trace where the oracle can't follow: what a user may count on is looked for to its end."""
-    steps: list[Step] = []
-    for step in trace.steps[index:]:
-        outcome: Outcome | None = None  # of what makes no sense, or would block, nothing is known
-        with contextlib.suppress(OperationError):
-            outcome = made.apply(step.operation)
+def _go_on(trace: Trace, made: Implementation, seen: Sequence[Step]) -> list[Step]:
+    """Plays the rest of a trace where the oracle can't follow: what a user may count on is looked for to its end.
+
+    What makes no sense by now, or may block, is not done: of that nothing is known.
+    """
+    promises, steps = Promises(), list[Step]()
+    for step in seen:
+        promises.observe(step.operation, step.outcome)
+    for step in trace.steps[len(seen) :]:
+        outcome: Outcome | None = None
+        if not promises.would_block(step.operation):
+            with contextlib.suppress(OperationError):
+                outcome = made.apply(step.operation)
+        promises.observe(step.operation, outcome)
         steps.append(Step(step.operation, outcome))
         if isinstance(outcome, Died):
             break

@@ -28,8 +28,8 @@ _TRACE_HELP: Final = "a file of trace lines; - is standard input"
 _CODES: Final = """\
 exit codes:
   0    it agrees with the model (or simply: done); check: but for known findings, unless --strict
-  1    it diverged: something was seen that the model does not allow (unless --promises); or (judge, replay) a
-       promise to a user is broken
+  1    it diverged: something was seen that the model does not allow (unless --promises); or (--promises, judge,
+       replay) a promise to a user is broken
   2    it could not be run: bad arguments, no kernel, an unreadable trace; or not be decided, or is not
        modelled
   130  interrupted; devices, processes and temporary files are given back all the same"""
@@ -43,6 +43,7 @@ _EXAMPLES: Final = {
   snapmerge check                                    the model over image files
   snapmerge check --adapter guest --runs 1000        a real kernel, as an ordinary process
   snapmerge check --seed 7 -- ./my-implementation    any program that speaks the protocol
+  snapmerge check --promises -- ./my-implementation  it need not do what Linux does, but it must not lose data
   snapmerge check --adapter devicemapper --disk /dev/loop0   this machine's kernel; /dev/loop0 is overwritten""",
     "replay": """\
   snapmerge replay bug.trace --adapter guest
@@ -149,6 +150,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     _complete(save, _FOLDER)
     option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")
     _budget(parser, 5)
+    _promises(parser)
     _json(parser)
     _implementation(parser)
 
@@ -176,7 +178,8 @@ def _promises(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--promises",
         action="store_true",
-        help="ask only whether a user may count on it: what differs from Linux is said, and ends with 0",
+        help="ask whether a user may count on it: a broken promise ends in 1, and is named; what differs from Linux is "
+        "said, and ends in 0",
     )
 
 

@@ -21,13 +21,14 @@ from snapmerge import (
     counted,
     operation_word,
 )
-from snapmerge_specs.checking.replay import again, explained, shrunk
+from snapmerge_specs.checking.replay import again, explained, shrunk, shrunk_broken, witnessed
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
 from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
-from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
+from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding
+from snapmerge_specs.promises.witness import Witness
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
 
 __all__ = ["SHRINK_TRIES", "check"]
@@ -52,6 +53,7 @@ def check(
     clock: Callable[[], float] = time.monotonic,
     make_oracle: Callable[[Rules], Oracle] = Oracle,
     deadly_once_in: int = 20,
+    promises: bool = False,
 ) -> Report:
     """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
@@ -62,13 +64,18 @@ def check(
     What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the
     ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many operations are left.
 
+    ``promises`` asks of every run whether a user may count on it, too: what is unlike Linux does not end the check
+    then, and a promise that is broken does.
+
     An operation of which the kernel is known to die is tried once in ``deadly_once_in`` times, and else avoided.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
     """
     effort = _Effort(shrink_tries, shrink_seconds, clock, shrinking)
-    checking = _Check(make, rules, runs, progress, effort, make_oracle, deadly_once_in=deadly_once_in)
+    checking = _Check(
+        make, rules, runs, progress, effort, make_oracle, deadly_once_in=deadly_once_in, promises=promises
+    )
     try:
         checking.run(steps, seed)
         return checking.report(seed)
@@ -104,6 +111,7 @@ class _Check:
         make_oracle: Callable[[Rules], Oracle],
         *,
         deadly_once_in: int,
+        promises: bool,
     ) -> None:
         self._deadly_once_in = deadly_once_in
         self._make_oracle = make_oracle
@@ -112,7 +120,9 @@ class _Check:
         self._rules = rules
         self._runs = runs
         self._progress = progress
-        self._implementation = make()
+        self._promises = promises
+        self._witness: Witness | None = None
+        self._implementation = self._made()
         self._started = time.monotonic()
         self._done = 0
         self._kinds: Counter[str] = Counter()
@@ -121,13 +131,24 @@ class _Check:
         self._avoided: Counter[str] = Counter()
         self._undecided: list[Undecided] = []
         self._last: Steps = ()
+        self._diverged: tuple[Steps, Divergence] | None = None
         self._found: DivergenceReport | None = None
+        self._broken: PromiseReport | None = None
+        self._compared: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._refusal: tuple[Operation, str] | None = None
         self._used = False
 
+    def _made(self) -> Implementation:
+        """An implementation, with a witness of its promises if they are asked for."""
+        made = self._make()
+        if not self._promises:
+            return made
+        self._witness = Witness(made)
+        return self._witness
+
     def run(self, steps: int, number: int) -> None:
-        """Runs the scenarios; the first unexplained divergence ends the check."""
+        """Runs the scenarios; the first unexplained divergence ends the check, or the first broken promise."""
         if (most := self._implementation.capabilities.sectors_max) < SECTORS_LEAST:
             raise OperationError(
                 f"its disks have at most {counted(most, 'sector')} together; a check needs {SECTORS_LEAST}"
@@ -136,20 +157,27 @@ class _Check:
             draw = Random(f"{number} {run}").randint
             if (lockstep := self._lockstep()) is None:
                 return
-            scenario = self._scenario(lockstep, Random(f"{number} {run} avoid"))
+            scenario, witness = self._scenario(lockstep, Random(f"{number} {run} avoid")), self._witness
             scenario.begin(draw)
             for _ in range(steps):
                 if scenario.over:
                     break
                 scenario.move(draw)
             scenario.end()
-            self._ended(scenario, lockstep)
-            if self._found is not None:
+            self._ended(scenario, lockstep, witness)
+            if self._is_over:
                 return
 
+    @property
+    def _is_over(self) -> bool:
+        return self._broken is not None or (self._found is not None and not self._promises)
+
     def _scenario(self, lockstep: Lockstep, random: Random) -> ScenarioMoves:
+        """After a divergence the oracle is not asked any more: to find that nothing explains one takes it long."""
         make = generation_of(self._rules).scenario
-        return make(lockstep, self._disagreed, lambda operation: self._avoids(operation, random))
+        scenario = make(lockstep, self._disagreed, lambda operation: self._avoids(operation, random), self._witness)
+        scenario.apart = self._diverged is not None
+        return scenario
 
     def _avoids(self, operation: Operation, random: Random) -> bool:
         """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
@@ -168,9 +196,11 @@ class _Check:
         try:
             return self._fresh()
         except VerdictError as disagreement:
-            self._renew()
+            witness = self._witness
             self._disagreed(VerdictError((*self._last, *disagreement.trace), disagreement.verdict))
-        return self._fresh() if self._found is None else None
+            self._renew()
+            self._shrink(witness)
+        return self._fresh() if self._found is None and self._broken is None else None
 
     def _fresh(self) -> Lockstep:
         """An implementation without a ``reset`` is made anew each time.  Raises VerdictError."""
@@ -179,28 +209,57 @@ class _Check:
         self._used = True
         return Lockstep(self._implementation, self._rules, self._make_oracle)
 
-    def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep) -> None:
-        """Counts what a scenario did."""
+    def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep, witness: Witness | None) -> None:
+        """Counts what a scenario did, and shrinks what it has found."""
         self._done += 1
         self._refused.update(operation_word(operation) for operation, _ in lockstep.refused)
         self._refusal = self._refusal or next(iter(lockstep.refused), None)
-        self._last = tuple(scenario.lockstep.steps)
+        self._last = tuple(lockstep.steps if witness is None else witness.steps)
         self._kinds.update(operation_word(step.operation) for step in self._last)
         self._reached.update(scenario.reached)
         if self._progress is not None:
             self._progress(self._done, self._runs)
+        self._shrink(witness)
 
     def _disagreed(self, disagreement: VerdictError) -> None:
         trace, verdict = disagreement.trace, disagreement.verdict
+        witness = self._witness
         if isinstance(trace[-1].outcome, Died):
             self._renew()
-        budget = self._make_oracle(self._rules).budget
-        if (known := explained(trace, self._rules, budget)) is not None:
+        if (known := self._explained(trace)) is not None:
             self._known[known.name] += 1
+            if witness is not None:
+                witness.broken, witness.over = None, True  # what follows, follows from that
         elif isinstance(verdict, Undecided):
             self._undecided.append(verdict)
         elif isinstance(verdict, Divergence):
-            self._found = shrunk(trace, verdict, self._again, self._effort.shrink)
+            self._diverged = trace, verdict
+
+    def _explained(self, trace: Steps) -> Finding | None:
+        return explained(trace, self._rules, self._make_oracle(self._rules).budget)
+
+    def _shrink(self, witness: Witness | None) -> None:
+        """Makes the trace of what a scenario has found small: of a broken promise, or else of a divergence."""
+        if witness is not None:
+            self._compared += witness.promises.compared
+        if witness is not None and witness.broken is not None:
+            if (known := self._explained(witness.trace)) is not None:
+                self._known[known.name] += 1
+            else:
+                self._broken = shrunk_broken(witness.trace, witness.broken, self._witnessed, self._effort.shrink)
+        elif self._diverged is not None and self._found is None:
+            self._found = shrunk(*self._diverged, self._again, self._effort.shrink)
+
+    def _witnessed(self, steps: Steps) -> PromiseReport | None:
+        try:
+            self._fresh()
+        except VerdictError:  # as in _again
+            self._renew()
+            return None
+        found = None if self._witness is None else witnessed(steps, self._witness, self._rules)
+        if found is not None and isinstance(found.trace[-1].outcome, Died):
+            self._renew()
+        return found
 
     def _again(self, steps: Steps) -> VerdictError | None:
         try:
@@ -214,7 +273,7 @@ class _Check:
 
     def _renew(self) -> None:
         self._implementation.close()
-        self._implementation = self._make()
+        self._implementation = self._made()
 
     def report(self, number: int) -> Report:
         """What has come of it."""
@@ -234,7 +293,11 @@ class _Check:
             refused=tuple(sorted(self._refused.items())),
             refusal=self._refusal,
             left_out=left_out(self._implementation.capabilities),
+            kept=self._kept() if self._promises else None,
         )
+
+    def _kept(self) -> Kept:
+        return Kept(self._broken, self._diverged is not None, tuple(sorted(self._compared.items())))
 
     def close(self) -> None:
         """Gives the implementation back."""
@@ -242,4 +305,4 @@ class _Check:
 
 
 def _met(finding: Finding, count: int) -> FindingMet:
-    return FindingMet(finding.name, finding.summary, count)
+    return FindingMet(finding.name, finding.summary, count, finding.statement)

@@ -1,16 +1,33 @@
-"""A trace played anew: does it still end in a divergence that nothing known explains?"""
+"""A trace played anew: does it still end in a divergence that nothing known explains, or break the same promise?"""
 
 from collections.abc import Callable
 
-from snapmerge import MAINLINE, Budget, Died, Divergence, Implementation, OperationError, Rules, Step, parse_trace
+from snapmerge import (
+    MAINLINE,
+    Budget,
+    Capabilities,
+    Died,
+    Divergence,
+    Implementation,
+    Operation,
+    OperationError,
+    Rules,
+    Session,
+    Step,
+    operate,
+    parse_trace,
+)
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.generations.generation import generation_of
+from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
-from snapmerge_specs.lockstep.report import DivergenceReport
+from snapmerge_specs.lockstep.report import DivergenceReport, PromiseReport
 from snapmerge_specs.lockstep.told import DivergenceError
 from snapmerge_specs.mistakes.findings import Finding, explanation
+from snapmerge_specs.promises.witness import Witness
+from snapmerge_specs.promises.words import BrokenPromise
 
-__all__ = ["again", "assert_agrees", "explained", "shrunk"]
+__all__ = ["again", "assert_agrees", "explained", "shrunk", "shrunk_broken", "witnessed"]
 
 Steps = tuple[Step, ...]
 
@@ -25,7 +42,10 @@ def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Verdict
 
     ``died`` is called if the implementation has.
     """
+    asked = _Asked(lockstep.rules, lockstep.capabilities)
     for step in steps:
+        if not asked.may_ask(step.operation):
+            return None
         try:
             lockstep.do(step.operation)
         except OperationError:
@@ -58,6 +78,69 @@ def shrunk(
 
     trace = smaller(trace, still_fails)
     return DivergenceReport(trace, verdicts.get(trace, divergence))
+
+
+class _Asked:
+    """What a trace asks for, by the canonical schedule.
+
+    Attributes: ``makes_sense`` whether the last operation does, and ends.
+    """
+
+    def __init__(self, rules: Rules, can: Capabilities) -> None:
+        self._session, self._can = Session.new(rules), can
+        self.makes_sense = True
+
+    def may_ask(self, operation: Operation) -> bool:
+        """Whether an implementation of these capabilities may be asked for one more operation."""
+        try:
+            outcome, self._session = operate(self._session, operation)
+        except OperationError:
+            self.makes_sense = False
+            return is_within(operation, self._can)
+        self.makes_sense = True
+        return is_within(operation, self._can) and may_be_refused(operation, outcome, self._can)
+
+
+def witnessed(steps: Steps, witness: Witness, rules: Rules) -> PromiseReport | None:
+    """Plays the operations of a trace; what it breaks, if that is a promise.
+
+    What makes sense, the rules say and not the implementation, which may be in any state.  What may block is left out.
+    """
+    asked = _Asked(rules, witness.capabilities)
+    for step in steps:
+        if witness.would_block(step.operation):
+            continue
+        if not asked.may_ask(step.operation) or not asked.makes_sense:
+            return None
+        try:
+            witness.apply(step.operation)
+        except OperationError:
+            return None
+        if witness.broken is not None:
+            return PromiseReport(witness.trace, witness.broken)
+    return None
+
+
+def shrunk_broken(
+    trace: Steps,
+    promise: BrokenPromise,
+    replayed: Callable[[Steps], PromiseReport | None],
+    smaller: Callable[[Steps, Callable[[Steps], Steps | None]], Steps] = shrink,
+) -> PromiseReport:
+    """A trace that breaks a promise, as small as ``smaller`` makes it; ``replayed`` plays one as ``witnessed`` does.
+
+    What is left breaks the same statement: a smaller trace that breaks another one is another mistake.
+    """
+    found = {trace: PromiseReport(trace, promise)}
+
+    def still_breaks(steps: Steps) -> Steps | None:
+        one = replayed(steps)
+        if one is None or one.promise.statement != promise.statement:
+            return None
+        found[one.trace] = one
+        return one.trace
+
+    return found[smaller(trace, still_breaks)]
 
 
 def assert_agrees(trace: str | Steps, implementation: Implementation, rules: Rules = MAINLINE) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "Generation",
     "Invariant",
     "MergeReaches",
+    "Onward",
     "Reach",
     "ScenarioMoves",
     "StepInvariant",
@@ -84,16 +85,32 @@ class Driver(Protocol):
         """Does it.  Raises OperationError when it makes no sense now."""
 
 
+class Onward(Protocol):
+    """What does operations where no oracle follows: a ``Witness``.  ``over``: it does nothing any more."""
+
+    over: bool
+
+    def would_block(self, operation: Operation) -> bool:
+        """Whether it may never end, so that it is left out."""
+
+    def follow(self, operation: Operation) -> Outcome | None:
+        """Does it; None: it was not done."""
+
+
 class ScenarioMoves(Protocol):
     """A random scenario under way, as a check drives it.
 
-    Attributes: ``over`` whether it has ended in a disagreement; ``reached`` how often the states that matter were
-    reached.
+    Attributes: ``apart`` whether it has come to a disagreement, after which the oracle does not follow; ``over``
+    whether nothing is done any more; ``reached`` how often the states that matter were reached.
     """
 
     lockstep: Driver
-    over: bool
+    apart: bool
     reached: Counter[str]
+
+    @property
+    def over(self) -> bool:
+        """As above."""
 
     def begin(self, draw: Draw) -> None:
         """Makes the disks and the first devices."""
@@ -139,7 +156,9 @@ class Generation:
     below: Callable[[Target, int], tuple[str, int] | None]
     activated: Callable[[Volumes, str, World], Volumes]
     merges: MergeReaches
-    scenario: Callable[[Driver, Callable[[VerdictError], None], Callable[[Operation], bool]], ScenarioMoves]
+    scenario: Callable[
+        [Driver, Callable[[VerdictError], None], Callable[[Operation], bool], Onward | None], ScenarioMoves
+    ]
     scripts: tuple[Script, ...]
 
 

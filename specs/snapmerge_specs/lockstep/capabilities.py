@@ -32,6 +32,8 @@ def is_within(operation: Operation, can: Capabilities) -> bool:
             return kind in can.faults
         case sm.Discard():
             return "discard" in can.features
+        case sm.Create(_, None):
+            return "load" in can.operations  # without which nothing can be done with it
         case sm.Create(_, str(table)) | sm.Load(_, table):
             return all(_has_line(line.split(), can) for line in table.split(";"))
         case _:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from snapmerge import Divergence, Operation, Step, Undecided
+from snapmerge_specs.promises.words import BrokenPromise
 
-__all__ = ["DivergenceReport", "FindingMet", "Report"]
+__all__ = ["DivergenceReport", "FindingMet", "Kept", "PromiseReport", "Report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,34 @@ class DivergenceReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseReport:
+    """A scenario in which a promise to a user is broken, by the last step of ``trace``, which is shrunk."""
+
+    trace: tuple[Step, ...]
+    promise: BrokenPromise
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What has come of the promises: ``broken`` is the first that was broken; None: they were kept, so far.
+
+    ``diverged``: whether the implementation has left the model; from then on the oracle was not asked any more.
+    ``compared`` counts the reads of which something is promised, by what was read, and those of which nothing is.
+    """
+
+    broken: PromiseReport | None
+    diverged: bool
+    compared: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindingMet:
-    """A recorded misbehaviour of a real implementation, and how often it was met in this check."""
+    """A recorded misbehaviour of a real implementation, how often it was met in this check, and what it breaks."""
 
     name: str
     summary: str
     met: int
+    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +59,7 @@ class Report:
     ``avoided`` counts, by finding, the operations that were left out as the kernel is known to die of them.
     ``refused`` counts the operations that make sense and that the implementation refused all the same, ``refusal`` is
     the first of them and why; ``left_out`` what was never asked for, as its capabilities lack it.
+    ``kept``: the promises, if they were asked for.
     """
 
     about: str
@@ -52,6 +76,7 @@ class Report:
     refused: tuple[tuple[str, int], ...] = ()
     refusal: tuple[Operation, str] | None = None
     left_out: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    kept: Kept | None = None
 
     @property
     def checked(self) -> int:

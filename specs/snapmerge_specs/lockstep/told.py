@@ -5,8 +5,9 @@ from typing import Final
 
 from snapmerge import Divergence, Step, counted, print_outcome, print_trace, shortened
 from snapmerge_specs.lockstep.report import DivergenceReport
+from snapmerge_specs.promises.checker import broken_promise
 
-__all__ = ["OUTCOME_MAX", "DivergenceError", "allowed_text", "divergence_text", "seen_text", "some_text"]
+__all__ = ["OUTCOME_MAX", "DivergenceError", "allowed_text", "breaks", "divergence_text", "seen_text", "some_text"]
 
 _ALLOWED_MAX: Final = 8
 
@@ -31,9 +32,17 @@ def some_text(texts: Sequence[str]) -> str:
     return (", or ".join(shortened(text, OUTCOME_MAX) for text in texts[:_ALLOWED_MAX]) or "nothing at all") + beyond
 
 
+def breaks(found: DivergenceReport) -> str | None:
+    """The statement that a divergence breaks, if it breaks a promise to a user, and what has happened then."""
+    broken = broken_promise(found.trace)
+    return None if broken is None else broken.sentence
+
+
 def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
     """A report of some lines; ``rows`` are more of them, such as how to replay it."""
-    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *rows)
+    statement = breaks(found)
+    broken = () if statement is None else (("breaks", statement),)
+    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *broken, *rows)
     body = "".join(f"{name:<10}{text}\n" for name, text in rows)
     return f"DIVERGED from the model; the shortest trace that was found:\n\n{print_trace(found.trace)}\n{body}"
 

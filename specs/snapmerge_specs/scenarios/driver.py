@@ -11,7 +11,7 @@ from typing import TypeVar
 import snapmerge as sm
 from snapmerge.machine.core.state import DeviceBio, ResumeStage, Resuming
 from snapmerge.machine.core.table_line import print_line
-from snapmerge_specs.generations.generation import Draw, Driver
+from snapmerge_specs.generations.generation import Draw, Driver, Onward
 from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.scenarios.coverage import reached
@@ -40,11 +40,13 @@ def _raise(disagreement: VerdictError) -> None:
 class Sketched:
     """A scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
 
-    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on.
+    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on; and the implementation,
+    if there is an ``onward`` for it.
 
     ``avoids`` says which operations are left out.
 
-    Attributes: ``over`` whether that is so; ``reached`` how often the states that matter were reached.
+    Attributes: ``apart`` whether the oracle does not follow any more; ``reached`` how often the states that matter
+    were reached.
     """
 
     def __init__(
@@ -52,19 +54,26 @@ class Sketched:
         lockstep: Driver,
         disagreed: Callable[[VerdictError], None] = _raise,
         avoids: Callable[[sm.Operation], bool] = _nothing,
+        onward: Onward | None = None,
     ) -> None:
         self.lockstep = lockstep
-        self.over = False
+        self.apart = False
         self.reached: Counter[str] = Counter()
         self.can = lockstep.capabilities
         self.layout = Layout()
         self._disagreed = disagreed
         self._avoids = avoids
+        self._onward = onward
         self._sketch = sm.Session.new(lockstep.rules)
         self._tag = 0
         self._key = 0
 
     # --- what there is ---
+
+    @property
+    def over(self) -> bool:
+        """Whether the implementation is not asked for anything any more."""
+        return self.apart and (self._onward is None or self._onward.over)
 
     @property
     def stack(self) -> sm.Stack:
@@ -154,7 +163,7 @@ class Sketched:
         """
         if not is_within(operation, self.can) or self._avoids(operation):
             return
-        if self._would_cut(operation) or self._would_race(operation):
+        if self._would_cut(operation) or self._would_race(operation) or self._may_block(operation):
             return
         try:
             outcome, sketch = sm.operate(self._sketch, operation)
@@ -164,14 +173,16 @@ class Sketched:
             return
         if not may_be_refused(operation, outcome, self.can):
             return
-        self._sketch = sketch
-        if not self.over:
-            try:
-                self._in_lockstep(operation)
-            except sm.NotModelled:
-                raise
-            except sm.OperationError:
-                pass
+        before, self._sketch = self.world, sketch
+        if self.apart:
+            self._go_on(operation, before)
+            return
+        try:
+            self._in_lockstep(operation)
+        except sm.NotModelled:
+            raise
+        except sm.OperationError:
+            pass
 
     def _would_cut(self, operation: sm.Operation) -> bool:
         """Whether a resume lets in a discard that reaches beyond the end of the new table, or meets zeroes or errors.
@@ -206,10 +217,20 @@ class Sketched:
         try:
             self.lockstep.do(operation)
         except VerdictError as disagreement:
-            self.over = True
+            self.apart = True
             self._disagreed(disagreement)
         else:
             self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.world))
+
+    def _may_block(self, operation: sm.Operation) -> bool:
+        """Whether the implementation, which may be in another state than the sketch, may never end it."""
+        return self.apart and self._onward is not None and self._onward.would_block(operation)
+
+    def _go_on(self, operation: sm.Operation, before: sm.World) -> None:
+        """Does it where the oracle does not follow; what has been reached is then as the sketch has it."""
+        outcome = None if self._onward is None else self._onward.follow(operation)
+        if outcome is not None:
+            self.reached.update(reached(before, sm.Step(operation, outcome), self.world))
 
     def start(self, operation: sm.Plain) -> None:
         """Starts it under a new key, if not too much has been started."""

@@ -111,6 +111,9 @@ class Scenario(Parking):
     def merge(self, draw: Draw) -> None:
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
         i = pick(draw, self.taken)
+        if not {"load", "suspend", "resume"} <= self.can.operations:
+            self._merge_offline(draw, i, lambda draw: self._hurry(draw, None))
+            return
         careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))

@@ -1,5 +1,7 @@
 """The shapes that exceptions take in a store: in any order, in full areas, and over what a disk held before."""
 
+from collections.abc import Callable
+
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 from snapmerge_specs.generations.generation import Draw
@@ -83,3 +85,18 @@ class Shapes(Sketched):
         sector = draw(0, min(size - 1, 2))
         count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
+
+    def _merge_offline(self, draw: Draw, i: int, meanwhile: Callable[[Draw], None]) -> None:
+        """Merges a store that nothing uses any more; now and then once more, after a power cut."""
+        name, table = snapshot_name(i), self.layout.merge_table(draw, i)
+        self._write_much(draw, name)
+        if draw(0, 1):
+            self.do(sm.Flush(name))
+        self.do(sm.Remove("origin"))
+        self.do(sm.Remove(name))
+        self.do(sm.Create("origin", table))
+        meanwhile(draw)
+        if "origin" not in self.devices:
+            self.do(sm.Create("origin", table))
+        if "origin" in self.live and draw(0, 1):
+            self.see("origin")

@@ -25,7 +25,7 @@ from snapmerge import (
     parse_trace,
 )
 from snapmerge_adapters.cli.main import main
-from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Report
+from snapmerge_specs import BrokenPromise, DivergenceReport, FindingMet, Kept, PromiseReport, Report
 
 TRACE = parse_trace("disk base 8\nwrite base 0 1 #7 -> ok\nread base 0 1 -> #8\n")
 AGREED = Report(
@@ -164,16 +164,17 @@ def test_json_is_one_object(given: Given, capsys: pytest.CaptureFixture[str]) ->
 
 def test_known_findings_and_undecided_steps_are_shown(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
     undecided = Undecided(Step(parse_operation("status snap")), 50_000)
-    finding = FindingMet("lost-flush", "it forgets to flush", 3)
+    finding = FindingMet("lost-flush", "it forgets to flush", 3, "MERGE-6")
     given["report"] = replace(AGREED, known=(finding,), undecided=(undecided,))
     assert main(["check"]) == 0
     out = capsys.readouterr().out
     assert "lost-flush" in out
-    assert "met 3 times: it forgets to flush" in out
+    assert "met 3 times: it forgets to flush (MERGE-6)" in out
     assert "status snap after 50000 worlds" in out
     assert main(["check", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["known"] == [{"name": "lost-flush", "summary": "it forgets to flush", "met": 3}]
+    known = {"name": "lost-flush", "summary": "it forgets to flush", "met": 3, "statement": "MERGE-6"}
+    assert result["known"] == [known]
     assert result["undecided"][0]["operation"] == "status snap"
 
 
@@ -251,3 +252,79 @@ def test_strictly_a_known_finding_is_1_and_it_never_agrees(given: Given, capsys:
     assert main(["check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["agrees"] is False
     assert main(["check", "--strict"]) == 1
+
+
+# --- promises ----------------------------------------------------------------------------------------------------
+
+BROKEN = PromiseReport(TRACE, BrokenPromise("PROMISE-1", "read base 0 1: sector 0 holds #8, and may hold #7", 2))
+COMPARED = (("disk", 5),)
+
+
+@pytest.mark.spec("PROMISE-9")
+@pytest.mark.parametrize(
+    ("report", "code", "verdict"),
+    [
+        (replace(AGREED, kept=Kept(None, diverged=False, compared=COMPARED)), 0, "agrees with Linux; keeps"),
+        (replace(DIVERGED, kept=Kept(None, diverged=True, compared=COMPARED)), 0, "diverges from Linux; keeps"),
+        (replace(AGREED, kept=Kept(BROKEN, diverged=True, compared=COMPARED)), 1, "breaks PROMISE-1: a disk does not"),
+        (
+            replace(AGREED, kinds=(), operations=0, kept=Kept(None, diverged=False, compared=())),
+            2,
+            "nothing was checked",
+        ),
+    ],
+)
+def test_only_a_broken_promise_is_1_when_promises_are_asked_for(
+    given: Given, capsys: pytest.CaptureFixture[str], report: Report, code: int, verdict: str
+) -> None:
+    given["report"] = report
+    assert main(["check", "--promises"]) == code
+    assert given["promises"] is True
+    out = capsys.readouterr().out
+    assert f"verdict          {verdict}" in out
+    assert ("BROKEN PROMISE" in out) == (code == 1)
+    assert main(["check", "--promises", "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"].startswith(verdict)
+    assert found["agrees"] is (report.kept is not None and not report.kept.diverged and code == 0)
+    assert (found["broken"] or {}).get("statement") == ("PROMISE-1" if code == 1 else None)
+
+
+def test_a_broken_promise_is_saved_and_the_replay_asks_for_it(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = replace(AGREED, kept=Kept(BROKEN, diverged=True, compared=COMPARED))
+    assert main(["check", "--promises", "--adapter", "memory"]) == 1
+    out = capsys.readouterr().out
+    assert "breaks    PROMISE-1: a disk does not hold what was written to it\n" in out
+    assert "seen      read base 0 1: sector 0 holds #8, and may hold #7\n" in out
+    assert "replay    snapmerge replay broken-7.trace --promises --adapter memory\n" in out
+    assert "again     snapmerge check --seed 7 --runs 200 --steps 30 --promises --adapter memory\n" in out
+    assert parse_trace(Path("broken-7.trace").read_text()) == TRACE
+    assert main(["judge", "--promises", "broken-7.trace"]) == 1
+
+
+def test_a_divergence_names_the_promise_that_it_breaks(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = DIVERGED
+    assert main(["check"]) == 1
+    assert "\nbreaks    PROMISE-1: a disk does not hold what was written to it\n" in capsys.readouterr().out
+    assert main(["check", "--json"]) == 1
+    broken = json.loads(capsys.readouterr().out)["divergence"]["breaks"]
+    assert broken == "PROMISE-1: a disk does not hold what was written to it"
+
+
+def test_promises_are_those_of_the_kernel_s_merge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--promises", "--generation", "concept"]) == 2
+    assert "--promises is for the kernel's snapshot-merge" in capsys.readouterr().err
+
+
+def test_a_merger_without_its_flush_loses_data(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = Path(__file__).parents[1] / "protocol" / "merger.py"
+    command = ["--", sys.executable, "-I", "-S", str(program), "runs", "careless"]
+    assert main(["check", "--promises", "--runs", "25", "--seed", "1", *command]) == 1
+    out = capsys.readouterr().out
+    assert "breaks    MERGE-7: a power cut during or after a merge has lost what was there" in out
+    assert main(["replay", "broken-1.trace", "--promises", *command]) == 1
+    assert "promise broken at line " in capsys.readouterr().out
+    assert main(["replay", "broken-1.trace", "--promises", *command[:-1]]) == 0

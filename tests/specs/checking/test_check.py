@@ -1,20 +1,29 @@
 """The check: agrees with what agrees, finds and shrinks what does not, and reaches everything."""
 
 import re
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from snapmerge import (
     MAINLINE,
     Blocked,
+    Budget,
     Capabilities,
+    Crash,
     Died,
     Disk,
+    Implementation,
+    Line,
     Operation,
     OperationError,
+    Oracle,
     Outcome,
+    Remove,
     Reset,
     Status,
     Step,
@@ -25,8 +34,8 @@ from snapmerge import (
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge.machine.snapshot.status import snapshot_status
-from snapmerge_adapters import Memory
-from snapmerge_specs import DEFECTS, REACHED_NAMES, check
+from snapmerge_adapters import Memory, Process
+from snapmerge_specs import DEFECTS, FINDINGS, REACHED_NAMES, Report, broken_promise, check
 
 
 def _off_by_one(snap: SnapshotTarget, total: int) -> str:
@@ -191,3 +200,95 @@ def test_shrinking_is_bounded_by_tries_and_by_the_clock() -> None:
     )
     assert report.found is not None
     assert [tries for tries, _ in heard] == [1, 2, 3, 4]
+
+
+# --- what a user may count on ------------------------------------------------------------------------------------
+
+MERGER = Path(__file__).parents[2] / "adapters" / "protocol" / "merger.py"
+
+
+def _asked(make: Callable[[], Implementation], *, runs: int, seed: int, tries: int = 0) -> Report:
+    """A check that asks for promises, and in which the oracle does not search for long."""
+    oracle = partial(Oracle, budget=Budget(work=500))
+    return check(make, runs=runs, seed=seed, promises=True, make_oracle=oracle, shrink_tries=tries)
+
+
+def _merger(*how: str) -> Callable[[], Implementation]:
+    return lambda: Process([sys.executable, "-I", "-S", str(MERGER), *how])
+
+
+def test_a_merger_that_clears_records_as_the_kernel_does_agrees_with_it() -> None:
+    report = _asked(_merger("runs"), runs=12, seed=1)
+    assert (report.found, report.runs) == (None, 12)
+    assert report.kept is not None
+    assert (report.kept.diverged, report.kept.broken) == (False, None)
+    assert dict(report.reached)["merge interrupted"] > 1
+    assert dict(report.kept.compared)["merge after a power cut"] > 5
+
+
+@pytest.mark.spec("PROMISE-9")
+@pytest.mark.parametrize(("how", "seed"), [("areas", 3), ("records", 1)])
+def test_a_merger_that_is_safe_and_unlike_linux_keeps_its_promises(how: str, seed: int) -> None:
+    report = _asked(_merger(how), runs=25, seed=seed)
+    assert report.found is not None
+    assert report.runs == 25
+    assert report.kept is not None
+    assert (report.kept.diverged, report.kept.broken) == (True, None)
+    assert dict(report.kept.compared)["merge after a power cut"] > 5
+
+
+@pytest.mark.spec("PROMISE-9")
+def test_a_merger_that_leaves_out_the_flush_breaks_a_promise_and_the_trace_is_shrunk() -> None:
+    report = _asked(_merger("runs", "careless"), runs=25, seed=1, tries=300)
+    assert report.kept is not None
+    broken = report.kept.broken
+    assert broken is not None
+    assert broken.promise.statement == "MERGE-7"
+    assert len(broken.trace) <= 10
+    assert any(isinstance(step.operation, Crash) for step in broken.trace)
+    assert broken_promise(broken.trace) == broken.promise
+
+
+def test_a_known_finding_is_not_a_broken_promise_of_its_own() -> None:
+    rules = next(finding.rules for finding in FINDINGS if finding.name == "misaligned-discard")
+    report = _asked(lambda: Memory(rules=rules), runs=60, seed=0)
+    assert [(one.name, one.statement) for one in report.known] == [("misaligned-discard", "SNAP-12")]
+    assert report.kept is not None
+    assert report.kept.broken is None
+
+
+def test_what_dies_is_shrunk_by_that() -> None:
+    report = _asked(Fragile, runs=30, seed=0, tries=300)
+    assert report.kept is not None
+    assert report.kept.broken is not None
+    assert report.kept.broken.promise.statement == "PROMISE-6"
+    assert [type(step.operation) for step in report.kept.broken.trace] == [Remove]
+
+
+class Fragile(Memory):
+    """Dies of the removal of a snapshot."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        if isinstance(operation, Remove) and operation.device.startswith("snap"):
+            return Died("it is gone")
+        return super().apply(operation)
+
+
+class Wordy(Memory):
+    """Has a status line of its own, so that no oracle follows it."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        outcome = super().apply(operation)
+        return Line("0 8 mine") if isinstance(operation, Status) else outcome
+
+
+def test_what_is_unlike_linux_is_followed_through_every_scenario() -> None:
+    report = _asked(Wordy, runs=25, seed=0)
+    kept, reached = report.kept, dict(report.reached)
+    assert report.found is not None
+    assert report.runs == 25
+    assert kept is not None
+    assert (kept.diverged, kept.broken) == (True, None)
+    assert reached["merge finished"] > 3
+    assert reached["power cut"] > 5
+    assert dict(kept.compared)["snapshot after a power cut"] > 5

@@ -45,6 +45,7 @@ read base 40 1 -> #0
 
 allowed   #41
 seen      #0
+breaks    PROMISE-1: a disk does not hold what was written to it
 replay    snapmerge_specs.assert_agrees('disk base 41\\nwrite base 0 41 #1\\nread base 40 1', Bad.implementation())
 """
 

@@ -1,0 +1,65 @@
+"""A witness: an implementation with the promises to a user beside it, whether an oracle follows it or not."""
+
+import contextlib
+
+from snapmerge import Capabilities, Done, Implementation, Operation, OperationError, Outcome, Reset, Step
+from snapmerge_specs.promises.checker import Promises
+from snapmerge_specs.promises.words import BrokenPromise
+
+__all__ = ["Witness"]
+
+
+class Witness:
+    """Passes operations on to an implementation, and looks at each outcome.
+
+    Attributes: ``steps`` what was done and seen since the last ``reset``; ``broken`` the first promise that one of
+    them breaks; ``over`` whether ``follow`` does nothing any more.
+    """
+
+    def __init__(self, inner: Implementation) -> None:
+        self._inner = inner
+        self._begin()
+
+    def _begin(self) -> None:
+        self.steps: list[Step] = []
+        self.broken: BrokenPromise | None = None
+        self.over = False
+        self.promises = Promises()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those of the implementation."""
+        return self._inner.capabilities
+
+    def apply(self, operation: Operation) -> Outcome:
+        """Does it.  Raises OperationError: it makes no sense, so nothing was done."""
+        outcome = self._inner.apply(operation)
+        if operation == Reset() and outcome == Done():
+            self._begin()
+            return outcome
+        self.steps.append(Step(operation, outcome))
+        broken = self.promises.observe(operation, outcome)
+        if self.broken is None and broken is not None:
+            self.broken, self.over = broken, True
+        return outcome
+
+    def would_block(self, operation: Operation) -> bool:
+        """Whether it may never end, as far as a user can know; only ``start`` begins it safely then."""
+        return self.promises.would_block(operation)
+
+    def follow(self, operation: Operation) -> Outcome | None:
+        """Does it where no oracle follows; None: it was not done, as it would make no sense, or all is over."""
+        if self.over:
+            return None
+        with contextlib.suppress(OperationError):
+            return self.apply(operation)
+        return None
+
+    @property
+    def trace(self) -> tuple[Step, ...]:
+        """The steps, up to the one that breaks a promise."""
+        return tuple(self.steps if self.broken is None else self.steps[: self.broken.index + 1])
+
+    def close(self) -> None:
+        """Closes the implementation."""
+        self._inner.close()
