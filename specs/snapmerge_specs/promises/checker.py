@@ -273,7 +273,7 @@ class Promises:
         for k, (place, sector) in enumerate(sectors):
             may, content = task.may[k], seen[k]
             if may is not None and content not in may:
-                self._break(what_is_broken(self._shadow, place, sector), misread(read, k, content, may))
+                self._break(what_is_broken(self._shadow, place, sector, content), misread(read, k, content, may))
         if task.began == self._shadow.time:
             for (place, sector), content in zip(sectors, seen, strict=True):
                 self._learn(place, sector, content)
@@ -362,7 +362,7 @@ class Promises:
             if not store.suspect:
                 self._break("SNAP-13", text)
             return
-        if state == "Merge failed" and store.is_merging and not self._failed_since(store):
+        if state == "Merge failed" and store.is_merge and store.merged and not self._failed_since(store):
             self._break("PROMISE-4", text)
         words = state.replace("/", " ").split()
         if len(words) == 3 and quiet and not self._shadow.is_moving(self._shadow.disks[store.disk]):

@@ -60,13 +60,14 @@ def promise(statement: str) -> Promise:
     return next(one for one in PROMISES if one.statement == statement)
 
 
-def what_is_broken(shadow: Shadow, place: Place, sector: int) -> str:
-    """The statement that a wrong sector of a place breaks."""
+def what_is_broken(shadow: Shadow, place: Place, sector: int, content: Seen) -> str:
+    """The statement that a sector of a place breaks that holds this, and should not."""
     store, disk = place.store, place.disk
     volume = disk.volume if store is None else store.volume
     after_cut = disk.cut >= 0 and volume.volatile.get(sector, -1) <= disk.cut
     if store is not None:
-        if store.discarded:
+        below = disk.volume.now[sector]
+        if store.discarded and content == 0 and below is not None and 0 not in below:  # the zero is a discard's
             return "SNAP-12"
         if store.is_merge:
             return "MERGE-7" if after_cut else "MERGE-1"

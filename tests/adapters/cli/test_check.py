@@ -233,12 +233,12 @@ def test_a_program_that_refuses_everything_has_not_passed(
     assert err.startswith("snapmerge: nothing was checked: ")
     assert "the first: disk base " in err
     assert err.endswith(": not today\n")
-    assert "left out         targets linear, snapshot, snapshot-merge, snapshot-origin\n" in out
+    assert "left out         targets error, linear, snapshot, snapshot-merge, snapshot-origin, zero\n" in out
     assert main(["check", "--runs", "2", "--seed", "1", "--json", *program]) == 2
     found = json.loads(capsys.readouterr().out)
     assert (found["agrees"], found["checked"]) == (False, 0)
     assert found["refused"]["disk"] > 0
-    assert found["left_out"]["targets"] == ["linear", "snapshot", "snapshot-merge", "snapshot-origin"]
+    assert found["left_out"]["targets"] == ["error", "linear", "snapshot", "snapshot-merge", "snapshot-origin", "zero"]
 
 
 def test_a_program_without_anything_has_not_passed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

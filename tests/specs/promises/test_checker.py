@@ -18,7 +18,7 @@ from snapmerge import (
     parse_trace,
 )
 from snapmerge_adapters import Memory
-from snapmerge_specs import DEFECTS, FINDINGS, Scenario
+from snapmerge_specs import FINDINGS, Scenario
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 
 
@@ -188,15 +188,6 @@ create merge "0 80 snapshot-merge base cow P 1"\nsettle merge\nread merge 0 80\n
     assert broken is not None
     assert broken.statement == "MERGE-8"
     assert _first_broken(MAINLINE, text) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "first"),
-    [("skips flush", 210), ("source lives on", 0), ("leaves others alone", 0), ("volatile records", 100)],
-)
-def test_mistakes_that_lose_data_are_found_in_scenarios(name: str, first: int) -> None:
-    rules = next(defect.rules for defect in DEFECTS if defect.name == name)
-    assert any(_scenario(rules, run, run).broken for run in range(first, first + 150))
 
 
 DOUBT = """\
