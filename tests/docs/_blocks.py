@@ -32,6 +32,8 @@ COMMAND = re.compile(r"^\$ (.*(?:\n> .*)*)$", re.MULTILINE)
 COMMENT = re.compile(r"<!--.*-->\n\Z")
 MARK = re.compile(r"<!-- (?:file: (?P<file>[\w.-]+)|not run: (?P<reason>\S.*)) -->\n\Z")
 NEEDS_KERNEL = re.compile(r"--adapter guest|\bGuest\(|snapmerge kernels")
+# What no page shows: it would be written down as if it were right.
+BROKEN = re.compile(r"Traceback \(most recent|command not found|a defect of snapmerge itself")
 # What varies between runs, machines and versions of the generators: durations, releases, how often a check did what,
 # which states it met, and where lines are wrapped because of these.
 MASKS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
@@ -46,7 +48,7 @@ MASKS: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
 
 
 class PageError(Exception):
-    """A block that breaks the rules above: an unknown language or comment, a prompt that is missing or misplaced."""
+    """A block that breaks the rules above (its language, comment or prompt), or whose commands do not work."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def run(block: Block, kept: dict[str, str], folder: Path) -> str:
 
     Raises:
         subprocess.CalledProcessError: a program or a script failed.
+        PageError: a command could not be run, or has an error in itself.
     """
     for name, text in kept.items():
         (folder / name).write_text(text)
@@ -145,7 +148,10 @@ def _session(commands: list[str], folder: Path) -> str:
     texts = [command.replace("\n> ", "\n") for command in commands]
     script = "".join(f"{text}\n(status=$?; printf '%s' '{end}'; exit $status)\n" for text in texts)
     printed = _call(["bash", "-c", script], folder, check=False).split(end)
-    return "".join(f"$ {command}\n{text}" for command, text in zip(commands, printed, strict=False))
+    shown = "".join(f"$ {command}\n{text}" for command, text in zip(commands, printed, strict=False))
+    if BROKEN.search(shown):
+        raise PageError(shown)
+    return shown
 
 
 def _call(command: list[str], folder: Path, *, check: bool) -> str:

@@ -145,6 +145,13 @@ def test_what_fails_is_found(language: str, text: str, tmp_path: Path) -> None:
         run(block, {}, tmp_path)
 
 
+@pytest.mark.parametrize("command", ["no-such-command", "python3 -c '1 / 0'"])
+def test_a_command_that_does_not_work_is_never_written_down(command: str, tmp_path: Path) -> None:
+    (block,) = blocks("page.md", f"```console\n$ {command} | cat\n```\n")
+    with pytest.raises(PageError, match=r"command not found|Traceback"):
+        run(block, {}, tmp_path)
+
+
 def test_a_file_is_kept_for_the_other_blocks(tmp_path: Path) -> None:
     found = blocks("page.md", "<!-- file: six.py -->\n```python\nprint(6)\n```\n```console\n$ python3 six.py\n6\n```\n")
     assert [block.runs for block in found] == [False, True]
