@@ -205,3 +205,39 @@ def test_what_would_block_by_any_schedule_is_refused() -> None:
     with pytest.raises(sm.WouldBlock):
         allowed(play(setup() + "suspend snap"), "read snap 0 1")
     assert allowed(play(setup() + "suspend snap\nstart 1 read snap 0 1"), "finish 1") == {"blocked"}
+
+
+TWO = """
+disk base 4
+disk cowa 16
+disk cowb 16
+write base 0 4 #1
+create origin "0 4 snapshot-origin base"
+create a "0 4 snapshot base cowa P 1"
+create b "0 4 snapshot base cowb P 2"
+suspend origin
+resume origin
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "started", "line", "most"),
+    [
+        # The sessions that were looked at while work was named by the smallest free number, and what is in flight had
+        # an order, are behind each.
+        (TWO, ["write origin 0 2 #11", "write a 0 1 #21"], "read b 0 4", 1_323),  # 16,353
+        (TWO, ["write origin 0 3 #11"], "crash", 1_228),  # 11,204
+        (TWO.replace("cowa 16", "cowa 3"), ["write origin 0 3 #11", "write a 1 1 #21"], "read a 0 4", 2_040),  # 145,329
+    ],
+)
+def test_a_search_looks_once_at_sessions_that_are_alike(setting: str, started: list[str], line: str, most: int) -> None:
+    bench, looked_at = Bench(setting), 0
+
+    def spend(_session: sm.Session, _worth: bool) -> None:
+        nonlocal looked_at
+        looked_at += 1
+
+    for operation in started:
+        bench.start(operation)
+    assert list(sm.outcomes(bench.session, sm.parse_operation(line), spend))
+    assert looked_at <= most
