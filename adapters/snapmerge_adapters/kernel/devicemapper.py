@@ -213,7 +213,7 @@ class DeviceMapper:
                 return Died(f"hang: started operations do not end: {', '.join(stuck)}\n{stuck_tasks()}")
         while self._remove_some():
             pass
-        for device in self._place.numbers:  # what is left stands on itself, in a circle
+        for device in list(self._place.numbers):  # what is left stands on itself, in a circle
             self._turn_into_error(device)
         while self._remove_some():
             pass

@@ -264,3 +264,17 @@ def test_a_device_that_got_the_name_of_one_whose_removal_waits_is_still_there_wh
         remove snap -> ok
         """,
     )
+
+
+def test_a_reset_ends_a_create_whose_table_waits_for_a_device(guest: Guest, replay: Replay) -> None:
+    replay(
+        guest,
+        """
+        disk base 16
+        create below "0 16 linear base 0"
+        suspend below
+        start 1 create snap "0 16 snapshot base below P 4"
+        finish 1 -> blocked
+        reset -> ok
+        """,
+    )
