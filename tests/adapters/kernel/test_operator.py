@@ -248,16 +248,16 @@ def test_a_device_that_got_the_name_of_one_whose_removal_waits_is_still_there_wh
     replay(
         guest,
         """
-        disk base 16
-        disk cow 64
-        create lower "0 16 linear base 0"
-        create origin "0 16 snapshot-origin lower"
-        create snap "0 16 snapshot lower cow P 4"
-        suspend lower
-        start 1 write origin 0 1 #1
+        disk base 16 -> ok
+        disk cow 64 -> ok
+        create lower "0 16 linear base 0" -> ok
+        create origin "0 16 snapshot-origin lower" -> ok
+        create snap "0 16 snapshot lower cow P 4" -> ok
+        suspend lower -> ok
+        start 1 write origin 0 1 #1 -> ok
         start 2 remove snap -> ok
         create snap "0 16 linear lower 0" -> ok
-        resume lower
+        resume lower -> ok
         finish 1 -> ok
         finish 2 -> ok
         read snap 0 16 -> #1 #0x15
@@ -270,10 +270,10 @@ def test_a_reset_ends_a_create_whose_table_waits_for_a_device(guest: Guest, repl
     replay(
         guest,
         """
-        disk base 16
-        create below "0 16 linear base 0"
-        suspend below
-        start 1 create snap "0 16 snapshot base below P 4"
+        disk base 16 -> ok
+        create below "0 16 linear base 0" -> ok
+        suspend below -> ok
+        start 1 create snap "0 16 snapshot base below P 4" -> ok
         finish 1 -> blocked
         reset -> ok
         """,
