@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["KernelLog", "explanation", "trouble"]
 
 _PREFIX: Final = "device-mapper: "
-_TABLE: Final = re.compile(r"table: (?:\d+:\d+|dm-\d+): (.*)")
+_TABLE: Final = re.compile(r"table: (?:\d+:|dm-)(?P<minor>\d+): (?P<text>.*)")
 _ERRNO: Final = re.compile(r"(?: \(-?\w+\)|: -?\d+)\Z")
 _NUMBER: Final = re.compile(r"\b\d+:\d+\b|\bdm-\d+\b")
 _RECORD_MAX: Final = 8192
@@ -56,15 +56,19 @@ def _records(fd: int) -> Iterator[str]:
         yield record.decode(errors="replace").partition(";")[2].partition("\n")[0]
 
 
-def explanation(lines: list[str], name_of: Callable[[str], str | None]) -> str | None:
+def explanation(lines: list[str], name_of: Callable[[str], str | None], number: str | None = None) -> str | None:
     """Why an ioctl was refused, in the kernel's words, with names for the numbers of known devices.
 
     ``name_of`` turns "major:minor" or "dm-minor" into a name.  A line about a table wins, and most of all one that ends
-    in an errno, unless it only says that preresume failed; those of the ioctl layer only repeat the errno.
+    in an errno, unless it only says that preresume failed; those of the ioctl layer only repeat the errno.  What is
+    said of the table of another device than the one with this ``number`` ("major:minor") is about another ioctl.
     """
+    minor = number.partition(":")[2] if number is not None else None
     texts = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
     texts = [text for text in texts if not text.startswith("ioctl:")]
-    tables = [match[1] for text in texts if (match := _TABLE.fullmatch(text))]
+    matches = {text: match for text in texts if (match := _TABLE.fullmatch(text))}
+    texts = [text for text in texts if text not in matches or minor in (None, matches[text]["minor"])]
+    tables = [matches[text]["text"] for text in texts if text in matches]
     reasons = [text for text in tables if "preresume failed" not in text]
     chosen = [*filter(_ERRNO.search, reasons), *reasons, *texts]
     return _named(_ERRNO.sub("", chosen[0]), name_of) if chosen else None

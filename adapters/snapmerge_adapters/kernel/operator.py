@@ -101,6 +101,7 @@ class Operator:
         self._libdm: Final = place.libdm
         self._log: Final = KernelLog()
         self._open: dict[str, tuple[int, int]] = {}  # name -> descriptor, sectors
+        self._number: str | None = None  # of the device in hand
 
     def do(self, operation: Plain) -> Outcome:
         """The outcome.  Raises OperationError."""
@@ -116,10 +117,12 @@ class Operator:
 
     def _control(self, operation: Plain) -> Outcome:
         self._log.forget()
+        self._number = self._place.numbers.get(getattr(operation, "device", ""))
         try:
             self._ioctl(operation)
         except DmError as error:
-            return Failed(errno_name(error.errno), explanation(self._log.lines(), self._place.name_of))
+            reason = explanation(self._log.lines(), self._place.name_of, self._number)
+            return Failed(errno_name(error.errno), reason)
         return Done()
 
     def _ioctl(self, operation: Plain) -> None:
@@ -151,7 +154,7 @@ class Operator:
     def _create(self, device: str, targets: tuple[Target, ...] | None) -> None:
         name = self._full(device)
         info = self._libdm.create(name)
-        self._place.numbers[device] = f"{info.major}:{info.minor}"
+        self._number = self._place.numbers[device] = f"{info.major}:{info.minor}"
         if targets is None:
             return
         try:

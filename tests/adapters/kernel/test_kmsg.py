@@ -46,6 +46,17 @@ def test_the_kernels_reason_is_found(lines: list[str], text: str | None) -> None
     assert explanation(lines, NAMES.get) == text
 
 
+def test_what_is_said_of_the_table_of_another_device_explains_nothing() -> None:
+    lines = [
+        "device-mapper: table: 254:1: snapshot-merge: A snapshot is already merging. (-EINVAL)",
+        "device-mapper: table: dm-4: snapshot-merge: Chunk size not set (-EINVAL)",
+        "device-mapper: table: 254:3: snapshot: Failed to read snapshot metadata (-EIO)",
+    ]
+    assert explanation(lines, NAMES.get, "254:3") == "snapshot: Failed to read snapshot metadata"
+    assert explanation(lines, NAMES.get, "254:4") == "snapshot-merge: Chunk size not set"
+    assert explanation(lines, NAMES.get, "254:5") is None
+
+
 def test_trouble_is_told_from_its_first_line_on() -> None:
     lines = ["device-mapper: ioctl: fine", "WARNING: CPU: 0 PID: 1 at x.c:1", "Call Trace:"]
     assert trouble(lines) == "WARNING: CPU: 0 PID: 1 at x.c:1\nCall Trace:"
