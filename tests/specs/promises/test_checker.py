@@ -116,6 +116,30 @@ def test_what_a_snapshot_promises(line: str, statement: str | None) -> None:
     assert (broken and broken.statement) == statement
 
 
+CLEARED = (
+    SNAPSHOT
+    + """\
+suspend origin -> ok
+suspend snap -> ok
+load origin "0 8 snapshot-merge base cow P 1" -> ok
+clear origin -> ok
+resume origin -> ok
+resume snap -> ok
+write origin 3 1 #60 -> ok
+"""
+)
+
+
+@pytest.mark.spec("DEV-24")
+@pytest.mark.parametrize(
+    ("line", "statement"),
+    [("read snap 2 2 -> #3+2", None), ("read snap 3 1 -> #60", "SNAP-1"), ("read origin 2 2 -> #3+2", "SNAP-2")],
+)
+def test_a_table_that_was_dropped_changes_nothing_of_what_a_snapshot_promises(line: str, statement: str | None) -> None:
+    broken = broken_promise(parse_trace(f"{CLEARED}{line}\n"))
+    assert (broken and broken.statement) == statement
+
+
 MERGE = (
     SNAPSHOT
     + """\
