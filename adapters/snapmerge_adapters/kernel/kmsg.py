@@ -9,7 +9,7 @@ __all__ = ["KernelLog", "explanation", "trouble"]
 
 _PREFIX: Final = "device-mapper: "
 _TABLE: Final = re.compile(r"table: (?:\d+:|dm-)(?P<minor>\d+): (?P<text>.*)")
-_ERRNO: Final = re.compile(r"(?: \(-?\w+\)|: -?\d+)\Z")
+_ERRNO: Final = re.compile(r"(?: \(-?(?P<name>\w+)\)|: -?(?P<number>\d+))\Z")
 _NUMBER: Final = re.compile(r"\b\d+:\d+\b|\bdm-\d+\b")
 _RECORD_MAX: Final = 8192
 _RECORDS_MAX: Final = 10_000
@@ -56,22 +56,32 @@ def _records(fd: int) -> Iterator[str]:
         yield record.decode(errors="replace").partition(";")[2].partition("\n")[0]
 
 
-def explanation(lines: list[str], name_of: Callable[[str], str | None], number: str | None = None) -> str | None:
+def explanation(
+    lines: list[str], name_of: Callable[[str], str | None], number: str | None = None, errno: str | None = None
+) -> str | None:
     """Why an ioctl was refused, in the kernel's words, with names for the numbers of known devices.
 
     ``name_of`` turns "major:minor" or "dm-minor" into a name.  A line about a table wins, and most of all one that ends
     in an errno, unless it only says that preresume failed; those of the ioctl layer only repeat the errno.  What is
-    said of the table of another device than the one with this ``number`` ("major:minor") is about another ioctl.
+    said of the table of another device than the one with this ``number`` ("major:minor"), or with another ``errno``, is
+    about another ioctl.
     """
     minor = number.partition(":")[2] if number is not None else None
     texts = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
     texts = [text for text in texts if not text.startswith("ioctl:")]
     matches = {text: match for text in texts if (match := _TABLE.fullmatch(text))}
-    texts = [text for text in texts if text not in matches or minor in (None, matches[text]["minor"])]
+    others = {t for t, match in matches.items() if minor not in (None, match["minor"]) or not _has_errno(t, errno)}
+    texts = [text for text in texts if text not in others]
     tables = [matches[text]["text"] for text in texts if text in matches]
     reasons = [text for text in tables if "preresume failed" not in text]
     chosen = [*filter(_ERRNO.search, reasons), *reasons, *texts]
     return _named(_ERRNO.sub("", chosen[0]), name_of) if chosen else None
+
+
+def _has_errno(text: str, errno: str | None) -> bool:
+    """Whether a line may be about a failure with this errno: it ends in none, or in that."""
+    match = _ERRNO.search(text)
+    return errno is None or match is None or match["name"] in (errno, None)
 
 
 def _named(text: str, name_of: Callable[[str], str | None]) -> str:

@@ -121,8 +121,8 @@ class Operator:
         try:
             self._ioctl(operation)
         except DmError as error:
-            reason = explanation(self._log.lines(), self._place.name_of, self._number)
-            return Failed(errno_name(error.errno), reason)
+            name = errno_name(error.errno)
+            return Failed(name, explanation(self._log.lines(), self._place.name_of, self._number, name))
         return Done()
 
     def _ioctl(self, operation: Plain) -> None:

@@ -57,6 +57,16 @@ def test_what_is_said_of_the_table_of_another_device_explains_nothing() -> None:
     assert explanation(lines, NAMES.get, "254:5") is None
 
 
+def test_what_is_said_with_another_errno_explains_nothing() -> None:
+    lines = [
+        "device-mapper: table: 254:3: snapshot: Couldn't create exception store (-EINVAL)",
+        "device-mapper: table: 254:3: snapshot: Failed to read snapshot metadata (-EIO)",
+    ]
+    assert explanation(lines, NAMES.get, errno="EIO") == "snapshot: Failed to read snapshot metadata"
+    assert explanation(lines, NAMES.get, errno="EINVAL") == "snapshot: Couldn't create exception store"
+    assert explanation(lines[:1], NAMES.get, "254:3", "ENXIO") is None
+
+
 def test_trouble_is_told_from_its_first_line_on() -> None:
     lines = ["device-mapper: ioctl: fine", "WARNING: CPU: 0 PID: 1 at x.c:1", "Call Trace:"]
     assert trouble(lines) == "WARNING: CPU: 0 PID: 1 at x.c:1\nCall Trace:"

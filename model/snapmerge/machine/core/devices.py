@@ -1,8 +1,8 @@
 """What a user asks of devices: create, load, clear, suspend, resume, remove, message.
 
 Some of it takes time.  Such a request stays in the stack, and ``progress`` takes it a step further when it can.
-Requests of one device are served one at a time, in their order (the kernel's ``suspend_lock``, DEV-19); loads are not
-among them.  A clear ends at once.
+Requests of one device are served one at a time, in their order (``suspend_lock``, DEV-19).  Loads are not among
+them, and are served one at a time beside them (``type_lock``); only a removal waits for both.  A clear ends at once.
 
 Suspend: ask the targets to stop what they do by themselves (``presuspend``) and wait until they have (``at_rest``);
 hold back new I/O; wait until no bio is in the device; tell the targets (``postsuspend``).
@@ -21,6 +21,7 @@ Source: dm-ioctl.c, ``dm_suspend``, ``dm_resume``, ``dm_swap_table``, ``__dm_des
 ``dm_table_resume_targets`` in dm-table.c (specs/devices.md).
 """
 
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from snapmerge.errors import MachineError, OperationError
@@ -90,9 +91,7 @@ def load(d: Draft, event: LoadTable) -> None:
     names = {word for line in lines for word in line.args} - {event.device}
     if any(tables.is_above(d, name, event.device) for name in names):
         raise OperationError(f"{event.device} would be below itself")
-    request = Load(event.token, event.device, lines)
-    d.requests = (*d.requests, request)
-    tables.advance_load(d, request)
+    d.requests = (*d.requests, Load(event.token, event.device, lines))
 
 
 def suspend(d: Draft, event: SuspendDevice) -> None:
@@ -198,7 +197,9 @@ def progress(d: Draft) -> bool:
 def _advance(d: Draft, token: int) -> bool:
     """Takes one step of a request; False: it has ended, or must wait."""
     request = next((r for r in d.requests if r.token == token), None)
-    if request is None or isinstance(request, Load) or _first(d, request.device) != token:
+    if isinstance(request, Load):
+        return _begin_load(d, request)
+    if request is None or _first(d, request.device) != token:
         return False
     match request:
         case Suspending():
@@ -214,6 +215,19 @@ def _advance(d: Draft, token: int) -> bool:
 def _first(d: Draft, device: str) -> int | None:
     """The oldest request of a device, for which its others wait (DEV-19).  Source: ``suspend_lock``."""
     return next((r.token for r in d.requests if r.device == device and not isinstance(r, Load)), None)
+
+
+def _begin_load(d: Draft, request: Load) -> bool:
+    """Begins to construct a table, when the loads of the device before it have ended.  Source: ``dm_lock_md_type``."""
+    begun = request.built or request.loading is not None
+    if begun or next(_loads(d, request.device)) is not request:
+        return False
+    tables.advance_load(d, request)
+    return True
+
+
+def _loads(d: Draft, device: str) -> Iterator[Load]:
+    return (request for request in d.requests if isinstance(request, Load) and request.device == device)
 
 
 # --- suspend -----------------------------------------------------------------------------------------------------
@@ -378,6 +392,8 @@ def _advance_removing(d: Draft, request: Removing) -> bool:
     device = d.device(request.device)
     if not device.suspended:
         return _come_to_rest(d, request.device)
+    if any(_loads(d, request.device)):  # whoever uses the device, ``__dm_destroy`` waits for
+        return False
     if device.live:
         d.change_request(replace(request, old=device.live), over=request)
         d.put_device(replace(device, live=()), over=device)

@@ -208,7 +208,10 @@ class CopyJob(Work):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A table under construction: the targets ``built`` of ``lines`` are done; ``loading`` still reads its metadata."""
+    """A table under construction: the targets ``built`` of ``lines`` are done; ``loading`` still reads its metadata.
+
+    One without either has not begun: another load of the device has.
+    """
 
     token: int
     device: str

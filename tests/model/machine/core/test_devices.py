@@ -243,19 +243,32 @@ resume below
 
 
 @pytest.mark.spec("DEV-19")
-def test_tables_of_one_device_are_loaded_side_by_side() -> None:
-    bench = Bench("disk base 32\ndisk a 64\ndisk b 64\ncreate dev\ncreate gone")
+def test_tables_of_one_device_are_loaded_one_after_another_beside_its_other_requests() -> None:
+    bench = Bench("disk base 32\ndisk a 64\ndisk b 64\ncreate dev")
     first = bench.start('load dev "0 32 snapshot base a P 8"')
     second = bench.start('load dev "0 32 snapshot base b P 4"')
+    bad = bench.start('load dev "0 32 snapshot base b Q 4"')
+    assert bench.flights == ["read a 0 8"]
+    assert [bench.ended(key) for key in (bench.start("suspend dev"), second, bad)] == ["ok", None, None]
+    bench.settle_but("read b")
+    assert [bench.ended(key) for key in (first, second, bad)] == ["ok", None, None]
     bench.settle()
-    assert [bench.ended(first), bench.ended(second)] == ["ok", "ok"]
+    refused = 'error EINVAL "snapshot: Couldn\'t create exception store"'
+    assert [bench.ended(second), bench.ended(bad)] == ["ok", refused]
     bench.play('resume dev\ntable dev -> "0 32 snapshot base b P 4"')
-    lost = bench.start('load gone "0 32 snapshot base a P 8"')
+
+
+@pytest.mark.spec("DEV-19")
+def test_a_removal_waits_for_loads_and_their_tables_are_refused() -> None:
+    bench = Bench("disk base 32\ndisk a 64\ncreate gone")
+    loads = [bench.start(f'load gone "0 32 {args}"') for args in ("snapshot base a P 8", "linear base 0")]
     removed = bench.start("remove gone")
+    assert bench.ended(removed) is None
+    bench.play("create gone")
     bench.settle()
-    refused = "ioctl: device has been removed from the dev hash table."
-    assert [bench.ended(removed), bench.ended(lost)] == ["ok", f'error ENXIO "{refused}"']
-    assert len(bench.world.stack.targets) == 1
+    refused = 'error ENXIO "ioctl: device has been removed from the dev hash table."'
+    assert [bench.ended(key) for key in (removed, *loads)] == ["ok", refused, refused]
+    assert not bench.world.stack.targets
 
 
 @pytest.mark.spec("DEV-17")
