@@ -53,3 +53,9 @@ def test_a_device_that_a_resume_suspends_is_asked_for_nothing_beside_it(asked: s
     driver = driven(RACES.format(asked=asked))
     assert [request.device for request in driver.stack.requests] == ["dev"]
     assert driver.devices == ["dev", "lower"]
+
+
+@pytest.mark.parametrize(("target", "flushed"), [("zero", 1), ("error", 0)])
+def test_what_kernels_differ_in_is_not_flushed(target: str, flushed: int) -> None:
+    driver = driven(f'disk base 16\ncreate dev "0 16 {target}"\nsuspend dev\nflush dev\n')
+    assert sum(isinstance(step.operation, sm.Flush) for step in driver.lockstep.steps) == flushed

@@ -19,7 +19,7 @@ Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``,
 from snapmerge.errors import MachineError
 from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
-from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Target, Wake, Work
+from snapmerge.machine.core.state import SUBMITTER, CopyJob, Device, DeviceBio, Piece, Rest, Target, Wake, Work
 from snapmerge.records import replace
 
 __all__ = [
@@ -66,6 +66,8 @@ def enter(d: Draft, work: DeviceBio) -> None:
         _refuse(d, id, work, "EBUSY")
     elif (error := _not_submittable(d, work.bio)) is not None:
         _refuse(d, id, work, error)
+    elif _is_needless(device, work.bio):
+        _refuse(d, id, work, None)
     elif device.held:
         d.put_device(replace(device, deferred=(*device.deferred, id)), over=device)
     elif not device.live:
@@ -78,6 +80,11 @@ def enter(d: Draft, work: DeviceBio) -> None:
 def _refuse(d: Draft, id: WorkId, work: DeviceBio, error: str | None) -> None:
     d.end(id)
     _tell(d, replace(work, error=error))
+
+
+def _is_needless(device: Device, bio: Bio) -> bool:
+    """Whether it is a flush of a device that has none to do, which the block layer ends.  ``submit_bio_noacct``."""
+    return bio.op is Op.FLUSH and device.typed and not device.flushes
 
 
 def _not_submittable(d: Draft, bio: Bio) -> str | None:
@@ -123,11 +130,12 @@ def wake_done(d: Draft, id: WorkId, wake: Wake, _error: str | None, _data: bytes
     first, *rest = device.deferred
     work = _device_bio(d, first)
     error = _not_submittable(d, work.bio)
-    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + (error is None)), over=device)
-    if error is None:
+    enters = error is None and not _is_needless(device, work.bio)
+    d.put_device(replace(device, deferred=tuple(rest), busy=device.busy + enters), over=device)
+    if enters:
         _process(d, first, work)
     else:
-        _refuse(d, first, work, _as_submitted(work, error))
+        _refuse(d, first, work, None if error is None else _as_submitted(work, error))
     release_deferred(d, wake.device)
 
 

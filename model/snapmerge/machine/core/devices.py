@@ -329,8 +329,9 @@ def _swap(d: Draft, request: Resuming) -> bool:
         return True
     if request.new:
         old = device.live
-        device = d.put_device(replace(device, live=request.new), over=device)
-        tables.set_limits(d, device.live)
+        d.put_device(replace(device, live=request.new), over=device)
+        tables.set_limits(d, request.device)
+        device = d.device(request.device)
     targets = [d.targets[id] for id in device.live]
     problem = next(filter(None, (d.type_of(target).preresume(d, target) for target in targets)), None)
     if problem is not None:

@@ -54,6 +54,7 @@ class Device:
     ``suspended``: by the user, or about to be (``resting``).  ``held`` counts the reasons to hold back new I/O: that,
     and handovers under way.  ``busy`` counts bios that were let in and have not ended; ``deferred`` are the ids of
     those held back.  ``typed``: it has had a table, so that it is a block device on which others may be made.
+    ``flushes``: something below it takes flushes, so that the block layer lets them through to it.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Device:
     deferred: tuple[WorkId, ...] = ()
     events: int = 0
     typed: bool = False
+    flushes: bool = False
 
     @property
     def is_nameless(self) -> bool:

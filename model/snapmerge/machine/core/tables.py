@@ -61,7 +61,8 @@ def _complete(d: Draft, request: Load) -> None:
     if problem is not None:
         refuse(d, request, BadTable(problem))
         return
-    d.put_device(replace(device, typed=True, inactive=request.built), over=device)
+    flushes = device.flushes if device.typed else _takes_flushes(d, request.built)
+    d.put_device(replace(device, typed=True, flushes=flushes, inactive=request.built), over=device)
     for id in device.inactive:
         destroy(d, id)
     d.end_request(request)
@@ -150,11 +151,22 @@ def is_above(d: Draft, name: str, device: str) -> bool:
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
-def set_limits(d: Draft, ids: tuple[int, ...]) -> None:
-    """A table becomes live: each target decides what its device can do.  Source: ``dm_table_set_restrictions``."""
-    for id in ids:
+def set_limits(d: Draft, name: str) -> None:
+    """A table is live now: decides what the device can do.  Source: ``dm_table_set_restrictions``."""
+    device = d.device(name)
+    for id in device.live:
         target = d.targets[id]
         d.type_of(target).set_limits(d, target)
+    d.put_device(replace(device, flushes=_takes_flushes(d, device.live)), over=device)
+
+
+def _takes_flushes(d: Draft, ids: tuple[int, ...]) -> bool:
+    """Whether a target of a table takes flushes, and something below it does.  Source: ``dm_table_supports_flush``."""
+    targets = [
+        target for target in (d.targets[id] for id in ids) if d.type_of(target).clones(target, Bio(Op.FLUSH, ""))
+    ]
+    lower = {name for target in targets for name in lower_names(d, target)}
+    return any(name in d.disks or d.device(name).flushes for name in lower)
 
 
 def takes_discards(d: Draft, name: str) -> bool:

@@ -54,3 +54,91 @@ def test_a_write_with_preflush_flushes_every_target_first() -> None:
     assert bench.flights == ["write a 8 1 fua"]
     bench.finish("write a 8 1 fua")
     assert bench.world.ended[7] is None
+
+
+@pytest.mark.spec("DEV-22")
+@pytest.mark.spec("DEV-28")
+@pytest.mark.parametrize(
+    "table",
+    [
+        "0 8 linear base 0; 8 8 snapshot-origin base",
+        "0 16 snapshot-origin base",
+        "0 16 snapshot base cow N 8",
+        "0 16 zero",
+        "0 16 error",
+    ],
+)
+def test_what_takes_no_discards_refuses_them_also_while_it_is_suspended(table: str) -> None:
+    session = play(f'disk base 16\ndisk cow 16\ncreate dev "{table}"\ndiscard dev 0 8 -> error EOPNOTSUPP')
+    play("suspend dev\nstart 1 discard dev 0 8\nfinish 1 -> error EOPNOTSUPP", session)
+
+
+@pytest.mark.spec("DEV-22")
+def test_a_discard_that_was_let_in_waits_and_may_find_another_table() -> None:
+    play(
+        """
+disk base 16
+disk cow 16
+create snap "0 16 snapshot base cow N 8 1 discard_zeroes_cow"
+suspend snap
+start 1 discard snap 0 8
+load snap "0 16 snapshot-origin base"
+finish 1 -> blocked
+resume snap
+finish 1 -> ok
+"""
+    )
+
+
+@pytest.mark.spec("DEV-29")
+@pytest.mark.parametrize(
+    ("table", "outcome"),
+    [
+        ("zero", "ok"),
+        ("error", "ok"),
+        ("linear z 0", "ok"),
+        ("linear base 0", "blocked"),
+        ("snapshot z cow N 8", "blocked"),
+        ("snapshot-origin z", "ok"),
+    ],
+)
+def test_a_flush_of_what_has_nothing_to_flush_waits_for_nothing(table: str, outcome: str) -> None:
+    begin = f'disk base 16\ndisk cow 64\ncreate z "0 16 zero"\ncreate dev "0 16 {table}"\nsuspend dev\n'
+    play(f"{begin}start 1 flush dev\nfinish 1 -> {outcome}")
+
+
+@pytest.mark.spec("DEV-29")
+def test_a_flush_that_was_held_back_ends_when_nothing_is_below_any_more() -> None:
+    play(
+        """
+disk base 16
+create z "0 16 linear base 0"
+create dev "0 16 linear z 0"
+suspend dev
+start 1 flush dev
+finish 1 -> blocked
+load dev "0 16 zero"
+suspend z
+resume dev
+finish 1 -> ok
+"""
+    )
+
+
+@pytest.mark.spec("DEV-28")
+@pytest.mark.parametrize("upper", ["0 16 linear low 0", "0 16 snapshot low cow N 8 1 discard_zeroes_cow"])
+@pytest.mark.parametrize(("below", "error"), [("linear base 0", "ok"), ("zero", "error EOPNOTSUPP")])
+def test_what_is_below_when_a_table_becomes_live_decides_on_discards(upper: str, below: str, error: str) -> None:
+    other = "zero" if error == "ok" else "linear base 0"
+    play(
+        f"""
+disk base 16
+disk cow 32
+create low "0 16 {below}"
+create dev "{upper}"
+discard dev 0 8 -> {error}
+load low "0 16 {other}"
+resume low
+discard dev 0 8 -> {error}
+"""
+    )
