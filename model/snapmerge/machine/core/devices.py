@@ -134,7 +134,7 @@ def clear(d: Draft, event: ClearTable) -> None:
 def _drop_inactive(d: Draft, name: str) -> None:
     device = d.device(name)
     d.put_device(replace(device, inactive=()), over=device)
-    _destroy_all(d, device.inactive)
+    tables.destroy_unused(d, device.inactive)
 
 
 def remove(d: Draft, event: RemoveDevice) -> None:
@@ -218,7 +218,7 @@ def _first(d: Draft, device: str) -> int | None:
 
 
 def _begin_load(d: Draft, request: Load) -> bool:
-    """Begins to construct a table, when the loads of the device before it have ended.  Source: ``dm_lock_md_type``."""
+    """Begins to construct a table, when earlier loads of the device have ended (DEV-19).  ``dm_lock_md_type``."""
     begun = request.built or request.loading is not None
     if begun or next(_loads(d, request.device)) is not request:
         return False
@@ -312,7 +312,7 @@ def _take_turn(d: Draft, request: Resuming) -> bool:
     if request.suspends and not device.inactive:
         d.put_device(replace(device, inactive=request.new), over=device)
     else:
-        _destroy_all(d, request.new)
+        tables.destroy_unused(d, request.new)
     d.end_request(request, _UNKNOWN if request.suspends and device.inactive else "EINVAL")
     return True
 
@@ -324,7 +324,7 @@ def _swap(d: Draft, request: Resuming) -> bool:
     problem = tables.too_small(d, request.new)
     if problem is not None:
         _resume_after(request, ResumeTrigger.TOO_LARGE)
-        _destroy_all(d, request.new)
+        tables.destroy_unused(d, request.new)
         d.end_request(request, "EINVAL", problem)
         return True
     if request.new:
@@ -366,12 +366,6 @@ def _let_io_flow(d: Draft, request: Resuming) -> bool:
 
 
 # --- the end -----------------------------------------------------------------------------------------------------
-
-
-def _destroy_all(d: Draft, ids: tuple[int, ...]) -> None:
-    """Destroys the targets of a table that has never been live, of which nothing is in flight."""
-    for id in ids:
-        tables.destroy(d, id)
 
 
 def _destroy_old(d: Draft, request: Resuming | Removing) -> bool:

@@ -17,6 +17,7 @@ from snapmerge.records import replace
 __all__ = [
     "advance_load",
     "destroy",
+    "destroy_unused",
     "is_above",
     "loading",
     "lower_names",
@@ -63,8 +64,7 @@ def _complete(d: Draft, request: Load) -> None:
         return
     flushes = device.flushes if device.typed else _takes_flushes(d, request.built)
     d.put_device(replace(device, typed=True, flushes=flushes, inactive=request.built), over=device)
-    for id in device.inactive:
-        destroy(d, id)
+    destroy_unused(d, device.inactive)
     d.end_request(request)
 
 
@@ -114,6 +114,12 @@ def destroy(d: Draft, id: int) -> bool:
     return True
 
 
+def destroy_unused(d: Draft, ids: tuple[int, ...]) -> None:
+    """Destroys the targets of a table that has never been live, of which nothing is in flight."""
+    for id in ids:
+        destroy(d, id)
+
+
 # --- lower devices -----------------------------------------------------------------------------------------------
 
 
@@ -161,7 +167,7 @@ def set_limits(d: Draft, name: str) -> None:
 
 
 def _takes_flushes(d: Draft, ids: tuple[int, ...]) -> bool:
-    """Whether a target of a table takes flushes, and something below it does.  Source: ``dm_table_supports_flush``."""
+    """Whether a target of a table takes flushes, and something below it does (DEV-29).  ``dm_table_supports_flush``."""
     targets = [
         target for target in (d.targets[id] for id in ids) if d.type_of(target).clones(target, Bio(Op.FLUSH, ""))
     ]
