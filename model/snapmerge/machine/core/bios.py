@@ -83,7 +83,10 @@ def _refuse(d: Draft, id: WorkId, work: DeviceBio, error: str | None) -> None:
 
 
 def _is_needless(device: Device, bio: Bio) -> bool:
-    """Whether it is a flush of a device that has nothing to flush, which ends at once (DEV-29).  ``submit_bio_noacct``."""
+    """Whether it is a flush of a device that has nothing to flush, which ends at once (DEV-29).
+
+    Source: ``submit_bio_noacct``.
+    """
     return bio.op is Op.FLUSH and device.typed and not device.flushes
 
 
