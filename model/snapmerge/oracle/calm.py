@@ -2,15 +2,16 @@
 
 from typing import Final
 
+from snapmerge.format.exceptions import lookup
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.events import Io
 from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.places import Place, overlaps, places, places_of_bio, size
-from snapmerge.records import dataclass
+from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
-from snapmerge.units import chunk_count, chunk_start
+from snapmerge.units import chunk_count, chunk_of, chunk_start
 from snapmerge.world.disk import Disk
 from snapmerge.world.state import World
 
@@ -22,12 +23,14 @@ class Ahead:
     """What the operations from here on may show.
 
     ``cuts``: the power may be cut.  ``looked_at``: disks that are read directly, around every mapping; ``changed``:
-    those that are written to, broken or healed.  None: any disk.
+    those that are written to, broken or healed.  None: any disk.  ``only_io``: nothing comes but reads, writes and
+    flushes of devices, and the ends of operations.
     """
 
     cuts: bool = True
     looked_at: frozenset[str] | None = None
     changed: frozenset[str] | None = None
+    only_io: bool = False
 
 
 ANYTHING: Final = Ahead()
@@ -40,11 +43,20 @@ def ahead(operations: tuple[op.Operation, ...]) -> list[Ahead]:
     disks = {one.name for one in plain if isinstance(one, op.Disk)}
     linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and "linear" in str(one)}
     found: list[Ahead] = []
-    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset())
+    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset(), only_io=True)
     for one in reversed(plain):
-        here = _with(here, one, disks, linear)
+        only_io = here.only_io and _is_io(one, disks | linear)
+        here = replace(_with(here, one, disks, linear), only_io=only_io)
         found.append(here)
     return found[::-1]
+
+
+_IO = (op.Read, op.Write, op.Flush)
+
+
+def _is_io(one: op.Plain | op.Finish, direct: set[str]) -> bool:
+    """Whether it is the end of something, or I/O that is not on one of these disks or devices."""
+    return isinstance(one, op.Finish) or (isinstance(one, _IO) and one.where not in direct)
 
 
 def _with(after: Ahead, one: op.Plain | op.Finish, disks: set[str], linear: set[str]) -> Ahead:
@@ -113,36 +125,46 @@ def calm(world: World) -> bool:
     return all(_room(world, snap) >= _needed(snap, writes) for snap in snaps)
 
 
-def _writes(world: World) -> list[tuple[WorkId, int, bool]]:
-    """For each piece of a write that may still need exceptions its id, its sectors, and whether it is all in one chunk.
+def _writes(world: World) -> list[tuple[WorkId, Bio, bool]]:
+    """For each piece of a write that may still need exceptions its id, its bio, and whether it is all in one chunk.
 
     A piece that a disk has been given is beyond all snapshots, unless it is sent on from there.
     """
     sent = {flight.effect.id for flight in world.flights if isinstance(flight.effect, Io)}
-    found: list[tuple[WorkId, int, bool]] = []
+    found: list[tuple[WorkId, Bio, bool]] = []
     for id, work in world.stack.work.items():
         match work:
             case Rest(bio=bio) | DeviceBio(bio=bio, remaining=0) if bio.is_write:
-                found.append((id, bio.count, False))
+                found.append((id, bio, False))
             case Piece(bio=bio, then=then) if bio.is_write and (id not in sent or then is not None):
-                found.append((id, 1, True))
+                found.append((id, bio, True))
             case _:
                 pass
     return found
 
 
-def _needed(snap: SnapshotTarget, writes: list[tuple[WorkId, int, bool]] | None) -> int:
+def _needed(snap: SnapshotTarget, writes: list[tuple[WorkId, Bio, bool]] | None) -> int:
     """How many exceptions a snapshot may need for what is under way, at most; ``writes`` None: a merge is.
 
-    A write to the snapshot that waits for its exception needs no other.
+    A write to the snapshot that waits for its exception needs no other, nor one to the origin whose chunk has one.
     """
     chunk_size = snap.store.chunk_size or 1
     most = chunk_count(snap.table_size, chunk_size)
     if writes is None:
         return most
     served = {id for pending in snap.pending.values() for id in pending.waiting}
-    left = ((count, whole) for id, count, whole in writes if id not in served)
-    return min(most, sum(1 if whole else min(count, count // chunk_size + 2) for count, whole in left))
+    left = [
+        1 if whole else min(bio.count, bio.count // chunk_size + 2)
+        for id, bio, whole in writes
+        if id not in served and not (whole and bio.where == snap.origin and _has(snap, bio.sector))
+    ]
+    return min(most, sum(left))
+
+
+def _has(snap: SnapshotTarget, sector: int) -> bool:
+    """Whether a snapshot has an exception for a sector of its origin, or is making one."""
+    chunk = chunk_of(sector, snap.store.chunk_size or 1)
+    return chunk in snap.pending or lookup(snap.completed, chunk) is not None
 
 
 def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:

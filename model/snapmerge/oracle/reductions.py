@@ -19,20 +19,23 @@ read can end in 40! ways.  What is left out, and why nothing is lost by it:
     cut would take back.  That is most, and includes what any other order leaves, when its own data is written last,
     behind every flush.  So one schedule stands for all.
 
-Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).
+Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).  What is in flight
+for other operations is in ``beside``.
 """
 
 from collections.abc import Iterator
 
 from snapmerge.format.store import Persistent, Store
-from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
+from snapmerge.machine.core.bio import Op, WorkId
 from snapmerge.machine.core.events import Fetch, Io
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
 from snapmerge.machine.linear import LinearTarget
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget
+from snapmerge.oracle.beside import copied_at_once, data_that_waits, overlap, read_as_seen
 from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
 from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, size
 from snapmerge.trace import operations as op
+from snapmerge.trace.outcomes import Outcome
 from snapmerge.units import chunk_start
 from snapmerge.world.moves import advance, finish, in_canonical_order, moves
 from snapmerge.world.session import Session, Task
@@ -42,10 +45,16 @@ __all__ = ["next_worlds"]
 
 
 def next_worlds(
-    key: int | None, session: Session, operation: op.Operation, after: Ahead
+    key: int | None, session: Session, operation: op.Operation, after: Ahead, seen: Outcome | None = None
 ) -> tuple[Iterator[World], bool]:
-    """The worlds that come next, and whether there is one at most."""
+    """The worlds that come next, and whether there is one at most; ``seen``: what the operation should show."""
     world = session.world
+    copied = copied_at_once(session, after)
+    if copied is not None:
+        return iter((copied,)), True
+    read = None if key is None else read_as_seen(session, key, seen)
+    if read is not None:
+        return iter(read), True
     flight = next((f for f in world.flights if _commutes(session, key, f, after)), None)
     if flight is not None:
         return (finish(world, f) for f in (flight,)), True
@@ -59,6 +68,9 @@ def next_worlds(
         if len(late) == len(world.flights):
             return (advance(w) for w in (world,)), True
         waiting |= late
+    if _sees_no_disk(session, key, operation):
+        later = waiting | data_that_waits(session, key)
+        waiting = later if key is None or len(later) < len(world.flights) else waiting
     free = [flight for flight in world.flights if flight.effect.id not in waiting]
     only = not free or (len(free) == 1 and not isinstance(free[0].effect, Fetch))
     return moves(world, unless=lambda flight: flight.effect.id in waiting), only
@@ -127,7 +139,7 @@ def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -
     ):
         return False  # what a flush makes durable is what was written before
     mine = session.tasks[key].operation
-    return not any(_overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
+    return not any(overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
 
 
 def _others(session: Session, key: int) -> list[Task]:
@@ -201,21 +213,6 @@ def _token(world: World, piece: Piece) -> int | None:
     return None
 
 
-def _overlap(world: World, mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
-    """Whether a piece of an operation touches sectors of another; a device maps sectors to themselves."""
-    if isinstance(other, op.Flush):
-        return False
-    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES) or not isinstance(bio.payload, Buffer):
-        return True
-    if frame(world.stack, mine.where) != frame(world.stack, other.where):
-        return True
-    start = mine.sector + bio.payload.offset
-    return start < other.sector + other.count and other.sector < start + bio.count
-
-
-_RANGES = (op.Read, op.Write, op.Discard)
-
-
 def _looks_at_disks(world: World, operation: op.Operation) -> bool:
     """Whether an operation sees or changes disks in another way than through snapshots, origins and merges."""
     match operation:
@@ -231,6 +228,14 @@ def _looks_at_disks(world: World, operation: op.Operation) -> bool:
             return _looks_at_disks(world, inner)
         case _:
             return False
+
+
+def _sees_no_disk(session: Session, key: int | None, operation: op.Operation) -> bool:
+    """Whether this is I/O on a device or a look at one, which no disk shows in another way."""
+    plain = operation.operation if isinstance(operation, op.Start) else operation
+    plain = session.tasks[plain.key].operation if isinstance(plain, op.Finish) and key is not None else plain
+    kinds = op.Read | op.Write | op.Flush | op.Discard | op.Status | op.Table | op.Events
+    return isinstance(plain, kinds) and not _looks_at_disks(session.world, plain)
 
 
 def _is_store(world: World, disk: str) -> bool:

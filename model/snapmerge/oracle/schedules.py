@@ -112,7 +112,7 @@ class _Walk:
 
     def _at(self, key: int | None, session: Session) -> Iterator[tuple[Result, Session]]:
         """The results at a node; what comes next is put onto the stack."""
-        worlds, only = next_worlds(key, session, self._operation, self._after)
+        worlds, only = next_worlds(key, session, self._operation, self._after, self._outcome)
         if not self._is_new((key, session), only=only):
             return
         following = ((key, Session(world, session.tasks)) for world in worlds)

@@ -77,7 +77,8 @@ def settle(world: World) -> World:
 
 def advance(world: World) -> World:
     """The world after its canonical next move; something must be in flight."""
-    return finish(world, min(world.flights, key=_rank))
+    sooner = [flight for flight in world.flights if not isinstance(flight.effect, Io)]
+    return finish(world, min(sooner, key=_rank) if sooner else world.flights[0])
 
 
 def finish(world: World, flight: Flight) -> World:

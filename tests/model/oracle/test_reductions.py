@@ -1,80 +1,19 @@
 """What the search leaves out, against a plain twin that leaves out nothing: in small random worlds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 from types import ModuleType
 
 import pytest
 from tests.model._play import play
+from tests.model.oracle._plain import everything, plainly
 
 import snapmerge as sm
 from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge.oracle import calm as _calm
 from snapmerge.oracle import reductions as _reductions
-from snapmerge.oracle import schedules as _schedules
-from snapmerge.oracle.calm import ANYTHING, Ahead, ahead
-from snapmerge.world.power import known
+from snapmerge.oracle.calm import Ahead
 from snapmerge.world.state import Flight
-
-Seen = frozenset[tuple[str, ...]]
-PLAIN_MAX = 1_200
-"""Worlds that the plain twin may look at."""
-
-
-class TooManyError(Exception):
-    """The plain twin would take too long."""
-
-
-def every_world(
-    _key: int | None, session: sm.Session, _operation: sm.Operation, _after: Ahead
-) -> tuple[Iterator[sm.World], bool]:
-    """All moves."""
-    return sm.moves(session.world), False
-
-
-def everything(session: sm.Session, lines: list[str], *, most: int | None = None, told: bool = True) -> Seen:
-    """All sequences of outcomes; after a power cut every sector is known at once.
-
-    ``told``: the search is told what comes.
-    """
-    left = [most or 10**9]
-
-    def spend(_session: sm.Session, _worth: bool) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise TooManyError
-
-    operations = tuple(map(sm.parse_operation, lines))
-    disks = tuple(sm.Disk(name, sm.Sectors(disk.size)) for name, disk in session.world.disks.items())
-    afters = ahead((*disks, *operations))[len(disks) :] if told else [ANYTHING] * len(operations)
-    found: set[tuple[tuple[str, ...], sm.Session]] = {((), session)}
-    for operation, after in zip(operations, afters, strict=True):
-        found = {
-            ((*seen, _text(result)), certain)
-            for seen, before in found
-            for result, later in _outcomes(before, operation, spend, after)
-            for certain in (_certain(later) if isinstance(operation, sm.Crash) else [later])
-        }
-    return frozenset(seen for seen, _ in found)
-
-
-def _outcomes(
-    session: sm.Session, operation: sm.Operation, spend: Callable[[sm.Session, bool], None], after: Ahead
-) -> list[tuple[sm.Result, sm.Session]]:
-    try:
-        return list(sm.outcomes(session, operation, spend, after=after))
-    except sm.OperationError:
-        return []  # it makes no sense, by any schedule
-
-
-def _certain(session: sm.Session) -> list[sm.Session]:
-    return [sm.Session(world, session.tasks) for world in known(session.world)]
-
-
-def _text(result: sm.Result) -> str:
-    seen = result.seen() if isinstance(result, sm.Raw) else result
-    assert seen is not None
-    return sm.print_outcome(seen)
 
 
 def tables(random: Random, chunk_size: int, chunks: int) -> tuple[str, list[str]]:
@@ -141,13 +80,8 @@ def _played(session: sm.Session, lines: list[str]) -> sm.Session:
 def compare(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool | None:
     """Whether nothing is left out and nothing made up; None: the plain twin would take too long."""
     session, lines = case(seed)
-    with monkeypatch.context() as patch:
-        patch.setattr(_schedules, "next_worlds", every_world)
-        try:
-            plain = everything(session, lines, most=PLAIN_MAX)
-        except TooManyError:
-            return None
-    return everything(session, lines) == plain == everything(session, lines, told=False)
+    plain = plainly(session, lines, monkeypatch)
+    return None if plain is None else everything(session, lines) == plain == everything(session, lines, told=False)
 
 
 @pytest.mark.spec("WORLD-14")

@@ -84,7 +84,7 @@ def _outcomes(
 
 
 def every_world(
-    _key: int | None, session: sm.Session, _operation: sm.Operation, _after: Ahead
+    _key: int | None, session: sm.Session, _operation: sm.Operation, _after: Ahead, _seen: sm.Outcome | None
 ) -> tuple[Iterator[sm.World], bool]:
     """The plain twin of what the search goes by: all moves."""
     return sm.moves(session.world), False

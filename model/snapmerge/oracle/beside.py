@@ -1,0 +1,257 @@
+"""What is in flight beside an operation and can't make a difference to it: it may wait, or is done at once.
+
+*Data* are the reads and writes of users that a disk has been given, with nothing left to do but to end.
+
+*   Data may wait while another operation is waited for that does not touch the same sectors, and before any begins
+    that does not look at disks directly: it can end as well later.  What it writes is then less durable, and a power
+    cut leaves all the more.  Reads of an origin that are counted by a snapshot are none: exceptions wait for them.
+*   Where nothing comes but I/O on devices, and no exception can fail, nobody sees how far a copy has come, nor where on
+    the COW device anything is.  A copy that is done at once only lets others continue, and what they send may wait.
+*   When all that is in flight is data, a read has seen each sector before a write that is in flight, or after it; what
+    was seen says which, and whether any order gives it.
+"""
+
+from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
+from snapmerge.machine.core.events import Io, Requeue
+from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
+from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
+from snapmerge.oracle.calm import Ahead, calm, merges, reads_what_it_should
+from snapmerge.oracle.places import frame, places, sender, size
+from snapmerge.records import replace
+from snapmerge.trace import operations as op
+from snapmerge.trace.outcomes import Data, Outcome
+from snapmerge.trace.payload import Content, Seen, as_seen
+from snapmerge.units import Sector, Sectors, chunk_start
+from snapmerge.world.disk import Unknown
+from snapmerge.world.moves import finish
+from snapmerge.world.session import Session, Task
+from snapmerge.world.state import Flight, Flights, World, payload_of
+
+__all__ = ["copied_at_once", "data_that_waits", "overlap", "read_as_seen"]
+
+_AT_ONCE_MAX = 4096
+"""How many moves are made at once at most, so that whoever waits can give up between them."""
+
+
+def _data_token(world: World, flight: Flight) -> int | None:
+    """Whose data the flight is, by the token of the bio; None: it is none."""
+    effect = flight.effect
+    if not isinstance(effect, Io) or effect.bio.op is Op.FLUSH or flight.flushing:
+        return None
+    work: Work | None = world.stack.work[effect.id]
+    while isinstance(work, Piece) and not work.full and work.chunk is None and work.then is None:
+        above = world.stack.work[work.parent]
+        if not isinstance(above, DeviceBio):
+            return None
+        if above.parent == SUBMITTER:
+            return above.token
+        work = world.stack.work[above.parent]
+    return None
+
+
+def overlap(world: World, mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
+    """Whether a piece of an operation touches sectors of another; a device maps sectors to themselves."""
+    if isinstance(other, op.Flush):
+        return False
+    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES) or not isinstance(bio.payload, Buffer):
+        return True
+    if frame(world.stack, mine.where) != frame(world.stack, other.where):
+        return True
+    start = mine.sector + bio.payload.offset
+    return start < other.sector + other.count and other.sector < start + bio.count
+
+
+_RANGES = (op.Read, op.Write, op.Discard)
+
+
+def _snapshots(world: World) -> list[SnapshotTarget]:
+    return [target for target in world.stack.targets.values() if isinstance(target, SnapshotTarget)]
+
+
+def _is(content: Content | Unknown, seen: Seen) -> bool:
+    return not isinstance(content, Unknown) and as_seen(content) == seen
+
+
+# --- what may wait -----------------------------------------------------------------------------------------------
+
+
+def data_that_waits(session: Session, key: int | None) -> set[WorkId]:
+    """The ids of the data in flight that may as well end later than the operation, which looks at no disk directly.
+
+    ``key``: that of the operation, if it has begun.
+    """
+    world = session.world
+    copied = _copied(world)
+    if world.stack.requests or merges(world) or copied is None:
+        return set()
+    mine = None if key is None else session.tasks[key]
+    wide = None if mine is None else _whole_chunks(world, mine.operation)
+    tasks = {task.token: task for task in session.tasks.values()}
+    found: set[WorkId] = set()
+    for flight in world.flights:
+        token = _data_token(world, flight)
+        if token is None or not isinstance(flight.effect, Io) or token not in tasks or tasks[token] is mine:
+            continue
+        touched = wide is not None and overlap(world, tasks[token].operation, flight.effect.bio, wide)
+        if not touched and copied.isdisjoint(_sectors(flight.effect.bio)):
+            found.add(flight.effect.id)
+    return found
+
+
+def _whole_chunks(world: World, operation: op.Plain) -> op.Plain:
+    """The operation, over all the chunks that a write has to do with."""
+    if not isinstance(operation, op.Write | op.Discard):
+        return operation
+    chunk = max((snap.store.chunk_size for snap in _snapshots(world)), default=0) or 1
+    start = operation.sector // chunk * chunk
+    end = -(-(operation.sector + operation.count) // chunk) * chunk
+    return op.Discard(operation.where, Sector(start), Sectors(end - start))
+
+
+def _copied(world: World) -> set[tuple[str, int]] | None:
+    """The sectors of disks that exceptions in the making are to hold; None: not all are sectors of disks."""
+    found: set[tuple[str, int]] = set()
+    for snap in _snapshots(world):
+        chunk, end = snap.store.chunk_size, size(world.stack, snap.origin)
+        for old in snap.pending:
+            start = chunk_start(old, chunk)
+            there = places(world.stack, snap.origin, start, max(0, min(chunk, end - start)))
+            if there is None:
+                return None
+            found |= {(name, at) for name, sector, count in there for at in range(sector, sector + count)}
+    return found
+
+
+def _sectors(bio: Bio) -> set[tuple[str, int]]:
+    return {(bio.where, at) for at in range(bio.sector, bio.sector + bio.count)}
+
+
+# --- what is done at once ----------------------------------------------------------------------------------------
+
+
+def copied_at_once(session: Session, after: Ahead) -> World | None:
+    """The world in which exceptions in the making, and what needs them, have come as far as a while gets them.
+
+    None: there are none, or how far they have come may be seen.
+    """
+    world, moved = session.world, 0
+    if not world.flights or not after.only_io or not _is_unwatched(session):
+        return None
+    data: list[Flight] = []
+    written: set[tuple[str, int]] = set()
+    while moved < _AT_ONCE_MAX:
+        world = _without_data(world, data, written)
+        last = next((f for f in reversed(world.flights) if _is_at_once(session, world, f, after, written)), None)
+        if last is None:
+            break
+        world, moved = finish(world, last), moved + 1
+    return replace(world, flights=Flights((*data, *_without_data(world, data, written).flights))) if moved else None
+
+
+def _without_data(world: World, data: list[Flight], written: set[tuple[str, int]]) -> World:
+    """The world without the data in flight, which is put aside, as are the sectors that it is for."""
+    rest = []
+    for flight in world.flights:
+        if _data_token(world, flight) is None or not isinstance(flight.effect, Io):
+            rest.append(flight)
+            continue
+        data.append(flight)
+        if flight.effect.bio.is_write:
+            written |= _sectors(flight.effect.bio)
+    return replace(world, flights=Flights(rest))
+
+
+def _is_unwatched(session: Session) -> bool:
+    world = session.world
+    if world.stack.requests or any(isinstance(task.operation, op.Discard) for task in session.tasks.values()):
+        return False
+    return bool(_snapshots(world)) and not merges(world) and calm(world)
+
+
+def _is_at_once(session: Session, world: World, flight: Flight, after: Ahead, written: set[tuple[str, int]]) -> bool:
+    if isinstance(flight.effect, Requeue):
+        work = world.stack.work[flight.effect.id]
+        return isinstance(work, Rest) and work.bio.op is Op.WRITE and _writes_alone(session, world, work)
+    match sender(world.stack, flight.effect.id)[1]:
+        case CopyJob(purpose=Copy.OUT, reading=True) as job if isinstance(flight.effect, Io):
+            return written.isdisjoint(_sectors(flight.effect.bio)) and reads_what_it_should(world, job, after)
+        case CopyJob(purpose=Copy.OUT):
+            return True
+        case StoreIo(step=StoreStep.ZERO_NEXT | StoreStep.WRITE_AREA):
+            return True
+        case _:
+            return False
+
+
+def _writes_alone(session: Session, world: World, rest: Rest) -> bool:
+    """Whether no other write under way is for these sectors: which is mapped first may show."""
+    above = world.stack.work[rest.parent]
+    if not isinstance(above, DeviceBio) or above.parent != SUBMITTER:
+        return False
+    tasks: list[Task] = list(session.tasks.values())
+    mine = next((task.operation for task in tasks if task.token == above.token), None)
+    others = (t.operation for t in tasks if t.token != above.token and isinstance(t.operation, op.Write))
+    return mine is not None and not any(overlap(world, mine, rest.bio, other) for other in others)
+
+
+# --- a read whose outcome is known -------------------------------------------------------------------------------
+
+
+def read_as_seen(session: Session, key: int, seen: Outcome | None) -> tuple[World, ...] | None:
+    """The world after the next move that leads to what a read has shown; none: it can't be.
+
+    None: more can happen than that data ends, or is the same whatever the order.
+    """
+    world, task = session.world, session.tasks[key]
+    if not isinstance(task.operation, op.Read) or not isinstance(seen, Data) or not _is_only_data(world):
+        return None
+    if len(seen.sectors) != task.operation.count:
+        return ()
+    for flight in world.flights:
+        if _data_token(world, flight) == task.token and isinstance(flight.effect, Io):
+            return _read_next(world, flight, flight.effect.bio, seen)
+    return None
+
+
+def _is_only_data(world: World) -> bool:
+    """Whether all that can happen is that data ends, well."""
+    stack = world.stack
+    return (
+        not stack.requests
+        and not merges(world)
+        and not any(device.deferred for device in stack.devices.values())
+        and not any(snap.pending for snap in _snapshots(world))
+        and not any(disk.faults for disk in world.disks.values())
+        and all(_data_token(world, flight) is not None for flight in world.flights)
+    )
+
+
+def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[World, ...] | None:
+    """Before a read comes each write that it has seen; then the read itself, if it has seen the rest.
+
+    None: two writes are for the same sector, or what is there is not known.
+    """
+    if not isinstance(bio.payload, Buffer):
+        return None
+    wanted = dict(enumerate(seen.sectors[bio.payload.offset :][: bio.count], bio.sector))
+    now = dict(zip(wanted, world.disks[bio.where].read(bio.sector, bio.count), strict=True))
+    writes = [(other, written) for other, written in _writes(world, bio.where) if not written.keys().isdisjoint(wanted)]
+    touched = [at for _, written in writes for at in written]
+    known = not any(isinstance(c, Unknown) for there in (now, *(w for _, w in writes)) for c in there.values())
+    if not known or len(touched) != len(set(touched)):
+        return None
+    for other, written in writes:
+        both = written.keys() & wanted
+        if any(not _is(now[at], wanted[at]) for at in both):
+            return (finish(world, other),) if all(_is(written[at], wanted[at]) for at in both) else ()
+    return (finish(world, flight),) if all(_is(now[at], wanted[at]) for at in wanted) else ()
+
+
+def _writes(world: World, disk: str) -> list[tuple[Flight, dict[int, Content | Unknown]]]:
+    """The writes to a disk that are in flight, each with what it writes by sector."""
+    found = []
+    for flight in world.flights:
+        if isinstance(flight.effect, Io) and flight.effect.bio.is_write and flight.effect.bio.where == disk:
+            bio = flight.effect.bio
+            found.append((flight, dict(enumerate(payload_of(world, bio), bio.sector))))
+    return found
