@@ -18,6 +18,8 @@ read can end in 40! ways.  What is left out, and why nothing is lost by it:
 *   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
     cut would take back.  That is most, and includes what any other order leaves, when its own data is written last,
     behind every flush.  So one schedule stands for all.
+*   Once an operation has made a snapshot overflow, what is left of the operation is refused, as soon as the header is
+    invalid.  If no other is under way, the header may as well be written at once, and the rest be refused at once.
 
 Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).  What is in flight
 for other operations is in ``beside``.
@@ -30,7 +32,7 @@ from snapmerge.machine.core.bio import Op, WorkId
 from snapmerge.machine.core.events import Fetch, Io
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
 from snapmerge.machine.linear import LinearTarget
-from snapmerge.machine.snapshot.state import Copy, SnapshotTarget
+from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.beside import copied_at_once, data_that_waits, overlap, read_as_seen
 from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
 from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, size
@@ -55,7 +57,7 @@ def next_worlds(
     read = None if key is None else read_as_seen(session, key, seen)
     if read is not None:
         return iter(read), True
-    flight = next((f for f in world.flights if _commutes(session, key, f, after)), None)
+    flight = next((f for f in world.flights if _commutes(session, key, f, after)), None) or _of_lost(session, key)
     if flight is not None:
         return (finish(world, f) for f in (flight,)), True
     if key is not None and _may_be_canonical(session, key, operation):
@@ -140,6 +142,25 @@ def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -
         return False  # what a flush makes durable is what was written before
     mine = session.tasks[key].operation
     return not any(overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
+
+
+def _of_lost(session: Session, key: int | None) -> Flight | None:
+    """What is in flight because the operation under ``key``, which is alone, has made a snapshot overflow."""
+    world = session.world
+    lost = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget) and (t.dropping or not t.valid)]
+    if key is None or not lost or _others(session, key) or merges(world) or may_fail(world):
+        return None
+    devices = {snap.device for snap in lost if snap.merge is None}
+    return next((flight for flight in world.flights if _is_of_lost(world, flight, devices)), None)
+
+
+def _is_of_lost(world: World, flight: Flight, lost: set[str]) -> bool:
+    """Whether a header is being invalidated, or a part of a bio is to be mapped by a snapshot that refuses it."""
+    if isinstance(flight.effect, Io):
+        work = sender(world.stack, flight.effect.id)[1]
+        return isinstance(work, StoreIo) and work.step is StoreStep.DROP
+    rest = world.stack.work[flight.effect.id]
+    return isinstance(rest, Rest) and rest.bio.where in lost and len(world.stack.devices[rest.bio.where].live) == 1
 
 
 def _others(session: Session, key: int) -> list[Task]:

@@ -4,6 +4,7 @@ import pytest
 from tests.model._play import Bench, allowed, play, setup
 
 import snapmerge as sm
+from snapmerge.oracle import reductions as _reductions
 from snapmerge.oracle import schedules as _schedules
 from snapmerge.oracle.calm import ANYTHING, Ahead, ahead, calm
 from snapmerge.world.power import known
@@ -207,7 +208,7 @@ def test_what_would_block_by_any_schedule_is_refused() -> None:
     assert allowed(play(setup() + "suspend snap\nstart 1 read snap 0 1"), "finish 1") == {"blocked"}
 
 
-TWO = """
+PAIR = """
 disk base 4
 disk cowa 16
 disk cowb 16
@@ -225,9 +226,14 @@ resume origin
     [
         # The sessions that were looked at while work was named by the smallest free number, and what is in flight had
         # an order, are behind each.
-        (TWO, ["write origin 0 2 #11", "write a 0 1 #21"], "read b 0 4", 1_323),  # 16,353
-        (TWO, ["write origin 0 3 #11"], "crash", 1_228),  # 11,204
-        (TWO.replace("cowa 16", "cowa 3"), ["write origin 0 3 #11", "write a 1 1 #21"], "read a 0 4", 2_040),  # 145,329
+        (PAIR, ["write origin 0 2 #11", "write a 0 1 #21"], "read b 0 4", 1_323),  # 16,353
+        (PAIR, ["write origin 0 3 #11"], "crash", 1_228),  # 11,204
+        (
+            PAIR.replace("cowa 16", "cowa 3"),
+            ["write origin 0 3 #11", "write a 1 1 #21"],
+            "read a 0 4",
+            2_040,
+        ),  # 145,329
     ],
 )
 def test_a_search_looks_once_at_sessions_that_are_alike(setting: str, started: list[str], line: str, most: int) -> None:
@@ -241,3 +247,28 @@ def test_a_search_looks_once_at_sessions_that_are_alike(setting: str, started: l
         bench.start(operation)
     assert list(sm.outcomes(bench.session, sm.parse_operation(line), spend))
     assert looked_at <= most
+
+
+@pytest.mark.spec("WORLD-14")
+def test_of_a_lost_snapshot_only_its_header_and_what_it_refuses_is_done_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = play(TWO.format(base=8, cow=4, a="N 8", b="N 4"))
+    lines = ["write origin 0 8 #60", "read cowb 0 4"]
+    right, _ = sequences(session, lines)
+    monkeypatch.setattr(_reductions, "_is_of_lost", lambda *_: True)
+    assert sequences(session, lines)[0] < right
+
+
+@pytest.mark.spec("WORLD-14")
+@pytest.mark.spec("ORACLE-9")
+def test_a_long_write_that_overflows_is_no_long_search_before_a_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = play(setup("P 1", base=9, cow=8))
+    lines = ["write snap 0 9 #1", "crash", "metadata cow"]
+    found, spent = sequences(session, lines)
+    records = {len(results[-1].records) for results in found if isinstance(results[-1], sm.Records)}
+    assert records == set(range(7))
+    monkeypatch.setattr(_reductions, "_of_lost", lambda *_: None)
+    longer, more = sequences(session, lines)
+    assert longer == found
+    assert more > 1.5 * spent
