@@ -127,7 +127,6 @@ def test_nothing_is_left_out_where_a_reduction_is_near(name: str, monkeypatch: p
         ("_is_unwatched", lambda _session: True, "no room"),
         ("_writes_alone", lambda *_: True, "writes of three chunks"),
         ("_is", lambda *_: True, 73),
-        ("_data_token", lambda _world, flight: 0 if isinstance(flight.effect, sm.Io) else None, 31),
     ],
 )
 def test_a_wrong_reduction_is_met(
