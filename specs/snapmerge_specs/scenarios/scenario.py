@@ -112,7 +112,7 @@ class Scenario(Parking):
         """Hands a snapshot over to a merge on the origin's device; now and then a step is left out."""
         i = pick(draw, self.taken)
         if not {"load", "suspend", "resume"} <= self.can.operations:
-            self._merge_offline(draw, i, lambda draw: self._hurry(draw, None))
+            self._merge_offline(draw, i)
             return
         careless = draw(0, 9)
         if "origin" not in self.devices:
@@ -165,6 +165,17 @@ class Scenario(Parking):
         if held:
             self.do(sm.Resume("lower"))
 
+    def _merge_offline(self, draw: Draw, i: int) -> None:
+        """Merges a store that nothing uses any more; once more after a power cut, now and then."""
+        self._close(draw, i)
+        if self.layout.faults:
+            self._sabotage(draw, i)
+        table = self.layout.merge_table(draw, i)
+        self.do(sm.Create("origin", table))
+        self._hurry(draw, None)
+        self.heal(draw)
+        self._open_again(draw, table)
+
     def _hurry(self, draw: Draw, early: int | None) -> None:
         """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
         late = self._begin_in_run(draw) if draw(0, 2) and "origin" in self.running else None
@@ -193,11 +204,6 @@ class Scenario(Parking):
             pick(draw, [self.settle, self.switch, self.io] + [self.crash] * self.layout.crashes)(draw)
         if key in self.pending_keys:
             self.finish_key(key)
-
-    def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
-        """Writes these sectors, or reads them, if the device has them."""
-        if sector + count <= self.size_of(device):
-            self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
 
     def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
         """Starts a write or a read; its key, if it was started."""
@@ -358,13 +364,6 @@ class Scenario(Parking):
         kind = pick(draw, sorted(FAULTS & self.can.faults))
         sector, count = self._range(draw, size)
         self.do(sm.Fault(name, "read" if kind == "read" else "write" if kind == "write" else "flush", sector, count))
-
-    def heal(self, draw: Draw) -> None:
-        """Heals every disk."""
-        _ = draw
-        for name, disk in sorted(self._sketch.world.disks.items()):
-            if disk.faults:
-                self.do(sm.Heal(name))
 
     def begin_io(self, draw: Draw) -> None:
         """Starts a write or a read on a suspended device, where it will wait."""

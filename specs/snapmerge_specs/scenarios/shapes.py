@@ -1,7 +1,5 @@
 """The shapes that exceptions take in a store: in any order, in full areas, and over what a disk held before."""
 
-from collections.abc import Callable
-
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 from snapmerge_specs.generations.generation import Draw
@@ -86,17 +84,29 @@ class Shapes(Sketched):
         count = Sectors(min(size - sector, pick(draw, (1, 3, 40, 40))))
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
 
-    def _merge_offline(self, draw: Draw, i: int, meanwhile: Callable[[Draw], None]) -> None:
-        """Merges a store that nothing uses any more; now and then once more, after a power cut."""
-        name, table = snapshot_name(i), self.layout.merge_table(draw, i)
-        self._write_much(draw, name)
+    def _close(self, draw: Draw, i: int) -> None:
+        """Writes to a snapshot, flushes that now and then, and removes it and its origin, as a shutdown does."""
+        self._write_much(draw, snapshot_name(i))
         if draw(0, 1):
-            self.do(sm.Flush(name))
+            self.do(sm.Flush(snapshot_name(i)))
         self.do(sm.Remove("origin"))
-        self.do(sm.Remove(name))
-        self.do(sm.Create("origin", table))
-        meanwhile(draw)
+        self.do(sm.Remove(snapshot_name(i)))
+
+    def _open_again(self, draw: Draw, table: str) -> None:
+        """Makes the origin's device if a power cut has taken it, and looks at it now and then."""
         if "origin" not in self.devices:
             self.do(sm.Create("origin", table))
         if "origin" in self.live and draw(0, 1):
             self.see("origin")
+
+    def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
+        """Writes these sectors, or reads them, if the device has them."""
+        if sector + count <= self.size_of(device):
+            self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
+
+    def heal(self, draw: Draw) -> None:
+        """Heals every disk."""
+        _ = draw
+        for name, disk in sorted(self._sketch.world.disks.items()):
+            if disk.faults:
+                self.do(sm.Heal(name))
