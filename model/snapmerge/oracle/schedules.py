@@ -15,7 +15,7 @@ from snapmerge.trace.outcomes import Blocked, Done, Outcome
 from snapmerge.world.disk_operations import metadata
 from snapmerge.world.session import Result, Session, blocked, enter, poll, tend
 
-__all__ = ["LOOKS", "Spend", "outcomes"]
+__all__ = ["LOOKS", "Node", "Spend", "outcomes"]
 
 Node = tuple[int | None, Session]
 """A session in which the operation has begun under a key, or (None) has not."""
@@ -43,6 +43,7 @@ def outcomes(
     after: Ahead = ANYTHING,
     enough: Callable[[Result], bool] = _never,
     seen: Outcome | None = None,
+    met: set[Node] | None = None,
 ) -> Iterator[tuple[Result, Session]]:
     """Every outcome that an operation can have (ORACLE-2, ORACLE-9), with the session that it leaves.
 
@@ -52,11 +53,12 @@ def outcomes(
     first; else last, so that the canonical schedule comes first.  ``spend`` is called for every session that is looked
     at; it may raise to end the search.  ``after``: what this operation and those that come may show.  ``enough``: a
     look with this result need not be had later, too.  ``seen``: what is sure to have another outcome may be left out.
+    ``met``: what other calls for the same operation have looked at, or will; it is not looked at again, and grows.
 
     Raises:
         OperationError: the operation makes no sense by any schedule; WouldBlock: it would never end by any.
     """
-    return _Walk(operation, spend, after, enough, seen).run(session)
+    return _Walk(operation, spend, after, enough, seen, set() if met is None else met).run(session)
 
 
 _REMEMBERED = 32
@@ -73,13 +75,14 @@ class _Walk:
         after: Ahead,
         enough: Callable[[Result], bool],
         outcome: Outcome | None,
+        met: set[Node],
     ) -> None:
         self._operation = operation
         self._spend = spend
         self._after = after
         self._enough = enough
         self._outcome = outcome
-        self._seen: set[Node] = set()
+        self._seen = met
         self._stack: list[tuple[Iterator[Node], bool]] = []
         self._alone = 0
         self._error: OperationError | None = None

@@ -20,7 +20,8 @@ The order is chosen for the two usual cases.
 *   One schedule is as good as another.  So it goes depth first, and tries the canonical schedule of each step first.
 
 A search from an earlier step meets sessions again from which a later one has found nothing; these are not entered twice
-(``_seen``).
+(``_seen``).  Neither are sessions in the middle of a step that were met on the way from another session before it
+(``_met``): what they lead to has been found from there, or still will be.
 
 The search ends with a path of sessions that explains all (the last is the new witness), with None when all has been
 tried, or with ``exhausted`` when the budget is used up, which is no verdict (ORACLE-6).  ``allowed`` collects the
@@ -33,7 +34,7 @@ from snapmerge.errors import OperationError
 from snapmerge.oracle.agreement import agreeing, asked, likely_outcome
 from snapmerge.oracle.budget import Exhausted, Spending
 from snapmerge.oracle.calm import ahead
-from snapmerge.oracle.schedules import LOOKS, outcomes
+from snapmerge.oracle.schedules import LOOKS, Node, outcomes
 from snapmerge.trace.lines import Step
 from snapmerge.trace.outcomes import Outcome
 from snapmerge.world.session import Result, Session, operate
@@ -58,6 +59,7 @@ class Search:
         self._ahead = ahead(tuple(step.operation for step in history))
         self._seen: set[tuple[int, Session]] = set()
         self._tried: set[int] = set()
+        self._met: list[set[Node]] = [set() for _ in history]
 
     def run(self) -> tuple[list[Session | None], Session] | None:
         """The sessions before each step, and the one after the last; None: there are none, or ``exhausted`` is set."""
@@ -115,7 +117,13 @@ class Search:
             pass
         try:
             yield from outcomes(
-                session, operation, self._spending.spend, after=self._ahead[at], enough=enough, seen=step.outcome
+                session,
+                operation,
+                self._spending.spend,
+                after=self._ahead[at],
+                enough=enough,
+                seen=step.outcome,
+                met=self._met[at],
             )
         except OperationError:
             return

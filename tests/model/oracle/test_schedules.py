@@ -7,6 +7,7 @@ import snapmerge as sm
 from snapmerge.oracle import reductions as _reductions
 from snapmerge.oracle import schedules as _schedules
 from snapmerge.oracle.calm import ANYTHING, Ahead, ahead, calm
+from snapmerge.oracle.schedules import Node
 from snapmerge.world.power import known
 
 OVERFLOW = setup(base=32, cow=32)
@@ -272,3 +273,15 @@ def test_a_long_write_that_overflows_is_no_long_search_before_a_power_cut(monkey
     longer, more = sequences(session, lines)
     assert longer == found
     assert more > 1.5 * spent
+
+
+def test_what_has_been_looked_at_for_the_operation_is_not_looked_at_again() -> None:
+    bench = Bench(setup())
+    bench.start("write origin 0 16 #1")
+    read, met = sm.parse_operation("read snap 0 8"), set[Node]()
+    found = {result for result, _ in sm.outcomes(bench.session, read, met=met)}
+    before = [session for key, session in met if key is None]
+    assert len(before) > 1
+    for session in before:
+        assert {result for result, _ in sm.outcomes(session, read)} <= found
+        assert list(sm.outcomes(session, read, met=met)) == []
