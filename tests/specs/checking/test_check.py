@@ -282,11 +282,16 @@ def test_a_merger_that_leaves_out_the_flush_breaks_a_promise_and_the_trace_is_sh
 
 
 def test_a_known_finding_is_not_a_broken_promise_of_its_own() -> None:
-    rules = next(finding.rules for finding in FINDINGS if finding.name == "merge-repeats-cleared-records")
-    report = _asked(lambda: Memory(rules=rules), runs=60, seed=1)
-    assert [(one.name, one.statement) for one in report.known] == [("merge-repeats-cleared-records", "MERGE-17")]
-    assert report.kept is not None
-    assert report.kept.broken is None
+    name = "merge-repeats-cleared-records"
+    rules = next(finding.rules for finding in FINDINGS if finding.name == name)
+    for seed in range(1, 20):
+        report = _asked(lambda: Memory(rules=rules), runs=10, seed=seed)
+        assert report.kept is not None
+        assert report.kept.broken is None
+        if report.known:
+            assert [(one.name, one.statement) for one in report.known] == [(name, "MERGE-17")]
+            return
+    pytest.fail("no scenario meets it")
 
 
 def test_what_dies_is_shrunk_by_that() -> None:
