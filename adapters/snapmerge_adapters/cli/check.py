@@ -66,9 +66,10 @@ def run_check(options: Namespace) -> int:
         if report.kept is not None and report.kept.broken is not None and saved.broken is not None:
             print(_broken(options, report, report.kept.broken, saved.broken))
         print(_summary(report), end="")
-    if not report.checked:
+    code = _code(options, report)
+    if code == UNABLE:
         complain(_nothing(report))
-    return _code(options, report)
+    return code
 
 
 def _code(options: Namespace, report: Report) -> int:
@@ -76,7 +77,12 @@ def _code(options: Namespace, report: Report) -> int:
     wrong = report.found is not None if kept is None else kept.broken is not None
     if wrong or (options.strict and report.known):
         return DIVERGED
-    return AGREES if report.checked else UNABLE
+    return AGREES if _has_checked(report) else UNABLE
+
+
+def _has_checked(report: Report) -> bool:
+    """Whether the check says anything: without a read of which something is promised, nothing of promises."""
+    return report.checked > 0 and (report.kept is None or report.kept.looked > 0)
 
 
 def _run(options: Namespace, seed: int) -> Report:
@@ -229,7 +235,7 @@ def _verdict_text(report: Report, kept: Kept) -> str:
     """Whether a user may count on it, and whether it does what Linux does."""
     if kept.broken is not None:
         return f"breaks {kept.broken.promise.sentence}"
-    if not report.checked:
+    if not _has_checked(report):
         return "nothing was checked"
     return ("diverges from" if kept.diverged else "agrees with") + " Linux; keeps its promises so far"
 
@@ -240,6 +246,8 @@ def _counts(pairs: tuple[tuple[str, int], ...]) -> str:
 
 def _nothing(report: Report) -> str:
     """Why a check that found nothing has not shown anything either."""
+    if report.checked:
+        return "nothing was checked: no read was compared with what is promised"
     if report.refusal is None:
         return "nothing was checked: its capabilities name too little; see what was left out"
     return f"nothing was checked: {sum(dict(report.refused).values())} operations were refused; {_refusal(report)}"
@@ -287,7 +295,7 @@ def _as_object(options: Namespace, report: Report, saved: _Saved) -> dict[str, A
     found = report.found
     return {
         "command": "check",
-        "agrees": found is None and not report.known and report.checked > 0 and not _differs(report.kept),
+        "agrees": found is None and not report.known and _has_checked(report) and not _differs(report.kept),
         "checked": report.checked,
         "refused": dict(report.refused),
         "refusal": None if report.refusal is None else _refusal(report),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from snapmerge import Divergence, Operation, Step, Undecided
-from snapmerge_specs.promises.words import BrokenPromise
+from snapmerge_specs.promises.words import NOT_COMPARED, BrokenPromise
 
 __all__ = ["DivergenceReport", "FindingMet", "Kept", "PromiseReport", "Report"]
 
@@ -40,6 +40,11 @@ class Kept:
     broken: PromiseReport | None
     diverged: bool
     compared: tuple[tuple[str, int], ...]
+
+    @property
+    def looked(self) -> int:
+        """How many reads say something: those of which something is promised."""
+        return sum(count for name, count in self.compared if name != NOT_COMPARED)
 
 
 @dataclass(frozen=True, slots=True)

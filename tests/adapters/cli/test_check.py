@@ -311,6 +311,14 @@ def test_a_divergence_names_the_promise_that_it_breaks(given: Given, capsys: pyt
     assert broken == "PROMISE-1: a disk does not hold what was written to it"
 
 
+def test_promises_of_which_nothing_was_compared_are_not_kept(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
+    given["report"] = replace(AGREED, kept=Kept(None, diverged=False, compared=(("nothing promised", 9),)))
+    assert main(["check", "--promises"]) == 2
+    out, err = capsys.readouterr()
+    assert "verdict          nothing was checked\n" in out
+    assert "no read was compared with what is promised" in err
+
+
 def test_promises_are_those_of_the_kernel_s_merge(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--promises", "--generation", "concept"]) == 2
     assert "--promises is for the kernel's snapshot-merge" in capsys.readouterr().err
