@@ -36,7 +36,7 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
             store = shadow.stores.get(line.cow)
             if store is not None and store.server is not None:
                 device.pairs[line.cow] = store.server
-            elif _has_dead(shadow, device, line.cow):
+            elif _has_dead(shadow.devices.values(), line.cow):
                 device.pairs[line.cow] = _NOBODY
 
 
@@ -45,10 +45,9 @@ def cleared(device: Device) -> None:
     device.inactive, device.pairs = None, {}
 
 
-def _has_dead(shadow: Shadow, device: Device, cow: str) -> bool:
+def _has_dead(devices: Iterable[Device], cow: str) -> bool:
     """Whether a device whose snapshot was handed over is still there; what takes over from it is invalid, too."""
-    others = (other for other in shadow.devices.values() if other is not device)
-    return any(line.has_store and line.cow == cow for other in others for line in other.live)
+    return any(line.has_store and line.cow == cow for device in devices for line in device.live)
 
 
 def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
@@ -122,7 +121,8 @@ def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> N
     if store is None:
         _beyond(shadow, line)
         return
-    if pair is None and store.server is None and _has_dead(shadow, device, line.cow):
+    others = [other for other in shadow.devices.values() if other is not device]
+    if pair is None and store.server is None and _has_dead(others, line.cow):
         pair = _NOBODY
     if pair is not None and store.server != pair:  # what it was to take over was gone (MERGE-26)
         device.cancelled |= {line.cow}

@@ -264,10 +264,23 @@ create merge "0 8 snapshot-merge base cow0 P 1" -> ok
 create snap1 "0 8 snapshot base cow1 P 1" -> ok
 status snap1 -> "0 8 snapshot Invalid"
 """
+HANDED_OVER = """\
+disk base 4 -> ok
+disk cow 16 -> ok
+create snap "0 4 snapshot base cow P 1" -> ok
+suspend snap -> ok
+create merge "0 4 snapshot-merge base cow P 1" -> ok
+remove merge -> ok
+load snap "0 4 snapshot base cow P 1" -> ok
+resume snap -> ok
+read snap 0 4 -> error EIO
+"""
 
 
 @pytest.mark.spec("PROMISE-8")
-@pytest.mark.parametrize("trace", [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED])
+@pytest.mark.parametrize(
+    "trace", [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED, HANDED_OVER]
+)
 def test_nothing_is_said_where_a_user_may_count_on_nothing(trace: str) -> None:
     assert broken_promise(parse_trace(trace)) is None
 
