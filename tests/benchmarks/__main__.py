@@ -69,6 +69,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of the table")
     parser.add_argument("--only", action="append", choices=_NAMES, metavar="NAME", help="only this; may be repeated")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first scenario of defects (default: 0)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: to see that it runs, not to learn anything")
     parser.add_argument(
         "--kernel", type=Path, metavar="PATH", help="the user-mode Linux to boot (default: that on PATH)"
@@ -80,7 +81,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Measures, and prints."""
     arguments = _arguments(argv)
-    sizes = _QUICK if arguments.quick else Sizes()
+    sizes = dataclasses.replace(_QUICK if arguments.quick else Sizes(), seed=arguments.seed)
     measures: dict[str, Callable[[Sizes], Iterator[Figure]]] = {
         "calibration": _calibration,
         "memory": memory,

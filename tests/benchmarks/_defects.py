@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.benchmarks._figures import Figure, Sizes
 
-from snapmerge import MAINLINE, Budget, Oracle, Rules, counted
+from snapmerge import MAINLINE, Budget, Died, Operation, Oracle, Outcome, Rules, counted
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, check
 
@@ -20,16 +20,29 @@ __all__ = ["defects"]
 _STEPS: Final = 10
 """Moves of a scenario: many short ones meet more than a few long ones, whose histories are dear to search."""
 
-_BUDGET: Final = Budget(work=500)
-"""Worlds for the oracle, which is undecided then: the next scenario costs less than a longer search."""
+_BUDGET: Final = Budget(work=2_000)
+"""Worlds for the oracle, which is undecided then: the next scenario costs less than a longer search.
+
+A write that races with a merge needs some thousand.
+"""
 
 _FEW: Final = 5
+
+
+class _Mortal(Memory):
+    """The model with a defect, which may break down altogether: it has died then, as a kernel would."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        try:
+            return super().apply(operation)
+        except (KeyError, AssertionError) as error:
+            return Died(f"{type(error).__name__}: {error}")
 
 
 def _scenario(rules: Rules, seed: int) -> tuple[int, bool]:
     """How many operations it had, and whether it left the model; a known finding counts, for some defects are one."""
     report = check(
-        lambda: Memory(seed=seed, rules=rules),
+        lambda: _Mortal(seed=seed, rules=rules),
         runs=1,
         steps=_STEPS,
         seed=seed,
@@ -54,8 +67,9 @@ def defects(sizes: Sizes) -> Iterator[Figure]:
         once = _without()
         began, scenarios, operations, met = time.process_time(), 0, 0, False
         while not met and (scenarios == 0 or time.process_time() - began < sizes.defect_seconds):
-            more, met = _scenario(defect.rules, scenarios)
-            met = met and not _scenario(MAINLINE, scenarios)[1]  # or it is not the defect that was met
+            seed = sizes.seed + scenarios
+            more, met = _scenario(defect.rules, seed)
+            met = met and not _scenario(MAINLINE, seed)[1]  # or it is not the defect that was met
             scenarios, operations = scenarios + 1, operations + more
         spent = time.process_time() - began
         what = f"{defect.name}: met after {counted(scenarios, 'scenario')}, {counted(operations, 'operation')}"

@@ -16,6 +16,7 @@ class Sizes:
     """How much is measured.  ``repeats``: how often each figure is taken; its median counts.
 
     ``defects``: how many of the seeded defects are looked for, each for ``defect_seconds``; None: all.
+    ``seed``: the first scenario's.
     """
 
     repeats: int = 7
@@ -28,6 +29,7 @@ class Sizes:
     chunks: int = 32
     defects: int | None = None
     defect_seconds: float = 60
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,6 @@ def _draw_cow(draw: Draw, can: Capabilities) -> Cow:
     blank = blanks[draw(0, len(blanks) - 1)] if blanks and draw(0, 11) == 0 else ""
     chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(0, 7)]
     kind = ("P", "P", "P", "PO", "N")[draw(0, 4)]
-    chunks = draw(0, 80 if chunk_size == 1 else 8)
+    chunks = draw(0, 2) if draw(0, 3) == 0 else draw(0, 80 if chunk_size == 1 else 8)
     spare = draw(0, chunk_size - 1) * draw(0, 1)
     return Cow((3 + chunks) * chunk_size + spare, kind, chunk_size, blank)

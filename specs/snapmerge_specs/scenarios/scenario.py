@@ -117,8 +117,14 @@ class Scenario(Parking):
         careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
-        if self.layout.faults or draw(0, 1):
-            self._write_much(draw, snapshot_name(i))
+        races = draw(0, 2) > 0
+        if races:
+            self._write_runs(i)
+        elif self.layout.faults or draw(0, 1):
+            self._write_much(draw, i)
+        if draw(0, 2) == 0:
+            self.take(draw) if self.free and len(self.taken) == 1 else None
+            self._crowd(draw, i)
         if careless != 1:
             self.do(sm.Suspend("origin"))
         if careless != 2:
@@ -133,11 +139,11 @@ class Scenario(Parking):
             self.do(sm.Clear("origin"))
         if self.layout.faults:
             self._sabotage(draw, i)
-        early = self._begin_in_run(draw) if draw(0, 2) == 0 and "origin" in self.live else None
+        early = self._begin_in_run(draw, i) if not races and draw(0, 2) == 0 and "origin" in self.live else None
         self._join(draw) if self.free and draw(0, 2) == 0 else self.do(sm.Resume("origin"))
         if parked:
             self.do(sm.Resume(snapshot_name(i)))
-        self._hurry(draw, early)
+        self._hurry(draw, i, early)
         if self.layout.faults:
             self._try_again(draw)
 
@@ -172,23 +178,27 @@ class Scenario(Parking):
             self._sabotage(draw, i)
         table = self.layout.merge_table(draw, i)
         self.do(sm.Create("origin", table))
-        self._hurry(draw, None)
+        self._hurry(draw, i, None)
         self.heal(draw)
         self._open_again(draw, table)
 
-    def _hurry(self, draw: Draw, early: int | None) -> None:
+    def _hurry(self, draw: Draw, i: int, early: int | None) -> None:
         """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
-        late = self._begin_in_run(draw) if draw(0, 2) and "origin" in self.running else None
+        late = self._begin_in_run(draw, i) if early is None and draw(0, 9) and "origin" in self.running else None
         if look := draw(0, 2):
             self.do(sm.Status("origin") if look == 1 else sm.Settle("origin"))
         for key in [key for key in (early, late) if key in self.pending_keys and key is not None]:
+            begun = self._sketch.tasks[key].operation
             self.finish_key(key)
+            if isinstance(begun, sm.Write):
+                self.do(sm.Read("origin", begun.sector, begun.count))
         if self.layout.crashes and draw(0, 1):
             self.crash(draw)
 
-    def _begin_in_run(self, draw: Draw) -> int | None:
-        """Starts a write to a chunk that the merge may come to only after others."""
-        sector, count = pick(draw, self._scattered(self.size_of("origin"))[:2])
+    def _begin_in_run(self, draw: Draw, i: int) -> int | None:
+        """Starts a write to a chunk that the merge of snapshot ``i`` may come to only after others."""
+        sector, count = pick(draw, self._scattered(self.size_of("origin"), i)[:2])
+        count = Sectors(min(count, *self.layout.chunk_sizes))  # one piece
         return self._started(sm.Write("origin", sector, count, self.tags(count)))
 
     def overlap(self, draw: Draw) -> None:

@@ -67,16 +67,35 @@ class Shapes(Sketched):
         for name in self.running:
             self.do(sm.Read(name, Sector(0), Sectors(self.size_of(name))))
 
-    def _scattered(self, size: int) -> list[tuple[Sector, Sectors]]:
-        """Some chunks, none of which is beside another."""
-        chunk = max(self.layout.chunk_sizes)
+    def _scattered(self, size: int, i: int) -> list[tuple[Sector, Sectors]]:
+        """Some chunks of snapshot ``i``, none of which is beside another."""
+        chunk = self.layout.cows[i].chunk_size
         return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
 
-    def _write_much(self, draw: Draw, device: str) -> None:
+    def _write_runs(self, i: int) -> None:
+        """Gives a merge several runs, the first of these chunks last."""
+        for begin, length in self._scattered(self.size_of(snapshot_name(i)), i):
+            self.do(sm.Write(snapshot_name(i), begin, length, self.tags(length)))
+
+    def _crowd(self, draw: Draw, i: int) -> None:
+        """Fills the store of another snapshot, nearly or exactly, so that it can't keep what a merge overwrites."""
+        j = pick(draw, [j for j in self.taken if j != i] or [i])
+        name, chunk = snapshot_name(j), self.layout.cows[j].chunk_size
+        status, _ = sm.operate(self._sketch, sm.Status(name))
+        words = status.text.split() if isinstance(status, sm.Line) else []
+        if j == i or len(words) != 5 or "/" not in words[3]:
+            return
+        used, total = map(int, words[3].split("/"))
+        count = Sectors(min(((total - used) // chunk - draw(0, 1)) * chunk, self.size_of(name)))
+        if count > 0:
+            self.do(sm.Write(name, Sector(self.size_of(name) - count), count, self.tags(count)))
+
+    def _write_much(self, draw: Draw, i: int) -> None:
         """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
+        device = snapshot_name(i)
         size = self.size_of(device)
         if draw(0, 1):
-            chunks = self._scattered(size) + ([(Sector(0), self._scattered(size)[0][1])] if draw(0, 1) else [])
+            chunks = self._scattered(size, i) + self._scattered(size, i)[:1] * draw(0, 1)
             for begin, length in chunks[:: pick(draw, (1, -1))]:
                 self.do(sm.Write(device, begin, length, self.tags(length)))
             return
