@@ -96,13 +96,13 @@ from snapmerge.trace.payload import (
     sector_bytes,
     tags_from,
 )
-from snapmerge.trace.port import Capabilities, Implementation
+from snapmerge.trace.port import Capabilities, Choices, Implementation, Scheduled
 from snapmerge.units import SECTOR_BYTES, Chunk, Sector, Sectors
 from snapmerge.world.disk import Disk as DiskState
 from snapmerge.world.disk import Unknown
 from snapmerge.world.moves import advance, fail, finish, moves, settle
 from snapmerge.world.power import crashes, cut_power, decide, likely
-from snapmerge.world.session import Raw, Result, Session, operate, settled
+from snapmerge.world.session import Choose, Raw, Result, Session, operate, settled
 from snapmerge.world.state import World, add_disk, happen, start_world
 
 __all__ = [
@@ -119,6 +119,8 @@ __all__ = [
     "Budget",
     "Buffer",
     "Capabilities",
+    "Choices",
+    "Choose",
     "Chunk",
     "Clear",
     "ClearTable",
@@ -178,6 +180,7 @@ __all__ = [
     "Resume",
     "ResumeDevice",
     "Rules",
+    "Scheduled",
     "Sector",
     "Sectors",
     "Seen",

@@ -19,6 +19,7 @@ from snapmerge_specs.generations.volumes import Volume, Volumes
 from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
+from snapmerge_specs.lockstep.schedule import ScheduledStep, choices_of, follow
 from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, breaks, seen_text, some_text
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
@@ -84,6 +85,7 @@ __all__ = [
     "RolledBack",
     "Round",
     "Scenario",
+    "ScheduledStep",
     "Script",
     "Shape",
     "StepInvariant",
@@ -99,10 +101,12 @@ __all__ = [
     "broken",
     "broken_promise",
     "check",
+    "choices_of",
     "compare",
     "explanation",
     "explore",
     "finding_trace",
+    "follow",
     "generation_of",
     "generations",
     "judge",

@@ -3,13 +3,25 @@
 import contextlib
 import shlex
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from snapmerge import MAINLINE, Capabilities, Implementation, Operation, OperationError, Outcome, Rules
+from snapmerge import (
+    MAINLINE,
+    Capabilities,
+    Choices,
+    Implementation,
+    Operation,
+    OperationError,
+    Outcome,
+    Reset,
+    Rules,
+    Scheduled,
+)
 from snapmerge_adapters.cli.errors import CommandError
+from snapmerge_adapters.cli.schedules import to_schedule
 from snapmerge_adapters.cli.show import one_line
 from snapmerge_adapters.folders import Folder
 from snapmerge_adapters.guest.guest import Guest
@@ -26,6 +38,7 @@ Make = Callable[[], Implementation]
 _FOR: Final = {
     "generation": ("memory", "file", "command"),
     "schedule_seed": ("memory",),
+    "schedule": ("memory",),
     "directory": ("file",),
     "kernel": ("guest",),
     "modules": ("guest",),
@@ -63,6 +76,25 @@ class _Outspoken:
         self._inner.close()
 
 
+class _OutspokenScheduled(_Outspoken):
+    """The same, of one whose schedule is known."""
+
+    def __init__(self, inner: Scheduled) -> None:
+        super().__init__(inner)
+        self._scheduled = inner
+
+    @property
+    def choices(self) -> Choices:
+        return self._scheduled.choices
+
+    def follow(self, schedule: Sequence[Choices] | None) -> None:
+        self._scheduled.follow(schedule)
+
+
+def _outspoken(inner: Implementation) -> Implementation:
+    return _OutspokenScheduled(inner) if isinstance(inner, Scheduled) else _Outspoken(inner)
+
+
 def _flag(dest: str) -> str:
     return "--" + dest.replace("_", "-")
 
@@ -87,6 +119,8 @@ def check_options(options: Namespace) -> None:
             mine = "a command" if name == _COMMAND else f"--adapter {name}"
             good = " or ".join(f"--adapter {one}" for one in adapters if one != _COMMAND)
             raise CommandError(f"{_flag(dest)} is not for {mine}; it is for {good}")
+    if options.schedule is not None and options.schedule_seed is not None:
+        raise CommandError("both --schedule and --schedule-seed; give one of them")
     if name == "devicemapper" and not options.disk:
         raise CommandError("--adapter devicemapper needs --disk DEVICE, an unused block device; it is erased")
     if options.directory == "":
@@ -116,7 +150,7 @@ def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Make]:
         def closing() -> Implementation:
             while made:
                 made.pop().close()
-            made.append(_Outspoken(make()))
+            made.append(_outspoken(make()))
             return made[-1]
 
         try:
@@ -138,7 +172,7 @@ def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Mak
     cut = _CRASH_SEED if options.crash_seed is None else options.crash_seed
     match adapter_name(options):
         case "memory":
-            return lambda: Memory(seed=options.schedule_seed, rules=rules)
+            return lambda: _memory(options, rules)
         case "file":
             return _file_maker(options, stack, rules)
         case "guest":
@@ -151,6 +185,14 @@ def _maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Mak
             return lambda: Process(options.program, timeout=seconds)
 
 
+def _memory(options: Namespace, rules: Rules) -> Memory:
+    memory = Memory(seed=options.schedule_seed, rules=rules)
+    if options.schedule is not None:
+        memory.follow(to_schedule(options.schedule))
+        memory.apply(Reset())
+    return memory
+
+
 def _file_maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -> Make:
     if options.directory:
         return lambda: Files(Path(options.directory), rules=rules)
@@ -158,8 +200,10 @@ def _file_maker(options: Namespace, stack: contextlib.ExitStack, rules: Rules) -
     return lambda: Files(directory.path, keep=False, rules=rules)
 
 
-def options_again(options: Namespace) -> str:
-    """The options that name the same implementation, as one would type them."""
+def options_again(options: Namespace, *, schedule: str | None = None) -> str:
+    """The options that name the same implementation, as one would type them; with another schedule, if one is given."""
+    if schedule is not None:
+        options = Namespace(**{**vars(options), "schedule_seed": None, "schedule": schedule or None})
     words: list[str] = []
     if not options.program:
         words += ["--adapter", adapter_name(options)]

@@ -26,6 +26,7 @@ from snapmerge_adapters.cli.adapters import RefusedError, check_options, maker, 
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, UNABLE, CommandError
 from snapmerge_adapters.cli.generation import budget_of, rules_of
 from snapmerge_adapters.cli.judge import last_words_text, seen_briefly
+from snapmerge_adapters.cli.schedules import schedule_text
 from snapmerge_adapters.cli.show import Bar, coloured, complain, one_line, table
 from snapmerge_adapters.kept_file import keep_new
 from snapmerge_adapters.texts import cut
@@ -40,6 +41,7 @@ from snapmerge_specs import (
     allowed_text,
     breaks,
     check,
+    choices_of,
     generation_of,
     seen_text,
 )
@@ -187,9 +189,13 @@ def _write_new(directory: Path, name: str, text: str) -> Path:
     raise FileExistsError(17, f"there are {_NAMES_MAX} traces of this name already: {name}")
 
 
-def _replay_command(options: Namespace, path: Path) -> str:
+def _replay_command(options: Namespace, found: DivergenceReport | PromiseReport, path: Path) -> str:
+    """Of a schedule that was shrunk those choices are said that the trace needs."""
+    schedule = None
+    if isinstance(found, DivergenceReport) and not options.promises:
+        schedule = schedule_text([choices_of(step) for step in found.trace])
     promises = "--promises " if options.promises else ""
-    return f"snapmerge replay {shlex.quote(str(path))} {promises}{options_again(options)}"
+    return f"snapmerge replay {shlex.quote(str(path))} {promises}{options_again(options, schedule=schedule)}"
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------
@@ -203,7 +209,7 @@ def _divergence(options: Namespace, report: Report, found: DivergenceReport, pat
         f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n{_trace(found.trace)}\n"
         f"allowed   {allowed_text(found.divergence)}\n"
         f"seen      {seen_briefly(step)}{last_words_text(step, 10)}\n"
-        f"{breaks_row}{_rows(options, report, path)}{known}"
+        f"{breaks_row}{_rows(options, report, found, path)}{known}"
     )
 
 
@@ -212,7 +218,7 @@ def _broken(options: Namespace, report: Report, broken: PromiseReport, path: Pat
     seen = f"seen      died{last_words_text(last, 10)}\n" if isinstance(last.outcome, Died) else f"seen      {text}\n"
     return (
         f"{coloured('BROKEN PROMISE', 'red')}; the shortest trace that was found:\n\n{_trace(broken.trace)}\n"
-        f"breaks    {broken.promise.sentence}\n{seen}{_rows(options, report, path)}"
+        f"breaks    {broken.promise.sentence}\n{seen}{_rows(options, report, broken, path)}"
     )
 
 
@@ -221,11 +227,11 @@ def _trace(trace: Sequence[Step]) -> str:
     return f"{print_trace(before)}{coloured(f'{print_operation(last.operation)} -> {seen_briefly(last)}', 'red')}\n"
 
 
-def _rows(options: Namespace, report: Report, path: Path) -> str:
+def _rows(options: Namespace, report: Report, found: DivergenceReport | PromiseReport, path: Path) -> str:
     promises = "--promises " if options.promises else ""
     return (
         f"saved     {path}\n"
-        f"replay    {_replay_command(options, path)}\n"
+        f"replay    {_replay_command(options, found, path)}\n"
         f"again     snapmerge check --seed {report.seed} --runs {options.runs} --steps {options.steps} "
         f"{promises}{options_again(options)}\n"
     )
@@ -341,7 +347,7 @@ def _broken_object(options: Namespace, broken: PromiseReport, path: Path) -> dic
         "text": str(broken.promise),
         "trace": print_trace(broken.trace),
         "file": str(path),
-        "replay": _replay_command(options, path),
+        "replay": _replay_command(options, broken, path),
     }
 
 
@@ -354,5 +360,5 @@ def _found_object(options: Namespace, found: DivergenceReport, path: Path) -> di
         "known": found.known,
         "breaks": breaks(found),
         "file": str(path),
-        "replay": _replay_command(options, path),
+        "replay": _replay_command(options, found, path),
     }

@@ -10,6 +10,7 @@ from snapmerge import shortened, shown
 from snapmerge_adapters.cli.errors import UNABLE
 from snapmerge_adapters.cli.generation import DEFAULT, GENERATIONS, choices, examples
 from snapmerge_adapters.cli.recipe_options import RECIPE_CODES, RECIPES, recipe_options
+from snapmerge_adapters.cli.schedules import schedule_word
 from snapmerge_adapters.cli.show import one_line
 
 if TYPE_CHECKING:
@@ -244,6 +245,8 @@ def _implementation(parser: argparse.ArgumentParser) -> None:
     option("--adapter", choices=ADAPTERS, help="which one (default: file, unless a COMMAND follows --)")
     _generation(option)
     option("--schedule-seed", type=_number(0), metavar="N", help="memory: draw the schedules from this seed")
+    but = "memory: the canonical schedule but for these choices, as check prints them: OPERATION:CHOICE=CHOSEN,..."
+    option("--schedule", type=schedule_word, metavar="CHOICES", help=but)
     folder = option("--directory", metavar="DIR", help="file: keep the images here (default: a temporary directory)")
     _complete(folder, _FOLDER)
     _kernel_options(option)

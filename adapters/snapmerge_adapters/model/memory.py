@@ -4,6 +4,8 @@ It follows the canonical schedule or, with a seed, a random one, so that every s
 happen.
 """
 
+import itertools
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from snapmerge import (
@@ -11,6 +13,8 @@ from snapmerge import (
     OPERATION_WORDS,
     TARGETS,
     Capabilities,
+    Choices,
+    Choose,
     Crash,
     Disk,
     MachineError,
@@ -60,24 +64,28 @@ def as_outcome(result: Result) -> Outcome:
     return seen
 
 
-def _newest(_count: int) -> int:
-    return 0
-
-
 class _Schedule:
     """Choices drawn from a seed, in a mood that changes now and then, so that unlikely orders occur, too.
 
-    By the mood the oldest work comes first, last, mostly first, mostly last, or when nothing else is left; or any does.
+    By the mood the oldest work comes first, last or mostly last; or first, but for one of the newest, which waits until
+    nothing else is left; or any does.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._mood = ""
+        self._held = 0
 
-    def __call__(self, count: int) -> int:
+    def begin(self) -> None:
+        """An operation begins: often the time for another mood."""
+        if self._random.randrange(2):
+            self._mood = ""
+
+    def __call__(self, count: int, _canonical: int) -> int:
         """One of ``count``, from 0."""
-        if not self._mood or self._random.randrange(12) == 0:
-            self._mood = self._random.choice(("any", "first", "last", "mostly last", "but the first"))
+        if not self._mood or self._random.randrange(24 if self._mood == "but one" else 12) == 0:
+            self._mood = self._random.choice(("any", "first", "last", "mostly last", "but one", "but one"))
+            self._held = max(0, count - 1 - self._random.randrange(2))
         match self._mood:
             case "first":
                 return 0
@@ -85,23 +93,58 @@ class _Schedule:
                 return count - 1
             case "mostly last" if self._random.randrange(4):
                 return count - 1
-            case "but the first":
+            case "but one" if self._held:
+                self._held -= 1  # what is behind the first moves up
+                return 0
+            case "but one":
                 return min(1, count - 1)
             case _:
                 return self._random.randrange(count)
+
+
+class _Recorder:
+    """Notes what is chosen otherwise than by the canonical schedule while one operation is carried out."""
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self._count = 0
+        self.choices: list[tuple[int, int]] = []
+
+    def __call__(self, count: int, canonical: int) -> int:
+        chosen = self._choose(count, canonical)
+        if chosen != canonical:
+            self.choices.append((self._count, chosen))
+        self._count += 1
+        return chosen
+
+
+def _following(choices: Choices) -> Choose:
+    """Makes these choices where they can be made, and else takes the canonical schedule."""
+    left, numbers = dict(choices), itertools.count()
+
+    def choose(count: int, canonical: int) -> int:
+        chosen = left.get(next(numbers), canonical)
+        return chosen if chosen < count else canonical
+
+    return choose
 
 
 class Memory:
     """A world of its own.  ``seed`` None: the canonical schedule; else choices are drawn from it, anew after ``reset``.
 
     ``rules``: those of the machine, or some with a defect, to see whether a check catches it.
+
+    Attributes: ``choices`` those of the last operation (``snapmerge.Scheduled``).
     """
 
     def __init__(self, *, seed: int | None = None, rules: Rules = MAINLINE) -> None:
         self._seed = seed
-        self._choose = None if seed is None else _Schedule(seed)
+        self._drawn = None if seed is None else _Schedule(seed)
+        self._given: Sequence[Choices] | None = None
+        self._left: Iterator[Choices] | None = None
         self._session = Session.new(rules)
         self._about = "the model in memory" + ("" if seed is None else f", schedules drawn from {seed}")
+        self.choices: Choices = ()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -112,13 +155,40 @@ class Memory:
         """Does the operation.  Raises OperationError when it makes no sense now, or would block for ever."""
         if isinstance(operation, Disk):
             check_room(self._session.world, operation, self.capabilities.sectors_max)
-        result, session = operate(self._session, operation, self._choose)
-        if isinstance(operation, Crash):
-            session = Session(decide(session.world, self._choose or _newest))
-        if isinstance(operation, Reset) and self._seed is not None:
-            self._choose = _Schedule(self._seed)
+        choose = self._chooser()
+        try:
+            result, session = operate(self._session, operation, choose)
+            if isinstance(operation, Crash):
+                session = Session(decide(session.world, lambda count: 0 if choose is None else choose(count, 0)))
+        finally:
+            self.choices = () if choose is None else tuple(choose.choices)
+        if isinstance(operation, Reset):
+            self._begin()
         self._session = session
         return as_outcome(result)
+
+    def _begin(self) -> None:
+        """The schedule begins anew."""
+        self.choices = ()
+        self._drawn = None if self._seed is None else _Schedule(self._seed)
+        self._left = None if self._given is None else iter(self._given)
+
+    def _chooser(self) -> _Recorder | None:
+        """For the next operation; None: the canonical schedule."""
+        if self._left is not None:
+            choices = next(self._left, ())
+            return _Recorder(_following(choices)) if choices else None
+        if self._drawn is None:
+            return None
+        self._drawn.begin()
+        return _Recorder(self._drawn)
+
+    def follow(self, schedule: Sequence[Choices] | None) -> None:
+        """From the next ``reset`` on take the canonical schedule, but for these choices of each operation after it.
+
+        None: the schedules that it was made for.
+        """
+        self._given = schedule
 
     def close(self) -> None:
         """Does nothing: the model holds nothing outside the process."""

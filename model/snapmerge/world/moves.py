@@ -18,7 +18,17 @@ from snapmerge.world.disk import Mark, Sectors, Unknown
 from snapmerge.world.power import bind, known, likely
 from snapmerge.world.state import Flight, Flights, World, absorb, filled, payload_of
 
-__all__ = ["advance", "endings", "fail", "finish", "in_canonical_order", "made_durable", "moves", "settle"]
+__all__ = [
+    "advance",
+    "canonical",
+    "endings",
+    "fail",
+    "finish",
+    "in_canonical_order",
+    "made_durable",
+    "moves",
+    "settle",
+]
 
 
 def moves(
@@ -77,8 +87,13 @@ def settle(world: World) -> World:
 
 def advance(world: World) -> World:
     """The world after its canonical next move; something must be in flight."""
-    sooner = [flight for flight in world.flights if not isinstance(flight.effect, Io)]
-    return finish(world, min(sooner, key=_rank) if sooner else world.flights[0])
+    return finish(world, world.flights[canonical(world)])
+
+
+def canonical(world: World) -> int:
+    """Which of the flights comes next in the canonical schedule; something must be in flight."""
+    sooner = [i for i, flight in enumerate(world.flights) if not isinstance(flight.effect, Io)]
+    return min(sooner, key=lambda i: _rank(world.flights[i])) if sooner else 0
 
 
 def finish(world: World, flight: Flight) -> World:

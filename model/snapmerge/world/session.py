@@ -29,7 +29,7 @@ from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Blocked, Done, Failed
 from snapmerge.trace.payload import tags_from
 from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, look, metadata
-from snapmerge.world.moves import advance, finish
+from snapmerge.world.moves import advance, canonical, finish
 from snapmerge.world.power import cut_power
 from snapmerge.world.state import World, happen, start_world
 
@@ -269,8 +269,8 @@ def _next_stage(session: Session, key: int, task: Task, create: op.Create) -> Se
 # --- schedules ---------------------------------------------------------------------------------------------------
 
 
-Choose = Callable[[int], int]
-"""Chooses one of n: a number from 0 to n - 1."""
+Choose = Callable[[int, int], int]
+"""Chooses one of n, a number from 0 to n - 1; the second argument is what the canonical schedule takes."""
 
 
 def _no_tick() -> None:
@@ -316,14 +316,17 @@ def _next_world(world: World, choose: Choose | None) -> World:
     if choose is None:
         return advance(world)
     flights = world.flights
-    return finish(world, flights[choose(len(flights))])
+    return finish(world, flights[choose(len(flights), canonical(world))])
 
 
 def _some_moves(session: Session, choose: Choose) -> Session:
     """Lets some of what is in flight go on; the last choice, beside those in flight, is to let nothing."""
     if session.tasks:
         session = tend(session)
-    while (flights := session.world.flights) and (chosen := choose(len(flights) + 1)) < len(flights):
+    while flights := session.world.flights:
+        chosen = choose(len(flights) + 1, canonical(session.world))
+        if chosen == len(flights):
+            break
         session = tend(Session(finish(session.world, flights[chosen]), session.tasks))
     return session
 

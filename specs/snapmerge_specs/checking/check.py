@@ -27,6 +27,7 @@ from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
 from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
+from snapmerge_specs.lockstep.schedule import follow
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding
 from snapmerge_specs.promises.witness import Witness
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
@@ -202,11 +203,15 @@ class _Check:
             self._shrink(witness)
         return self._fresh() if self._found is None and self._broken is None else None
 
-    def _fresh(self) -> Lockstep:
-        """An implementation without a ``reset`` is made anew each time.  Raises VerdictError."""
+    def _fresh(self, steps: Steps | None = None) -> Lockstep:
+        """An implementation without a ``reset`` is made anew each time; it takes the schedule of the steps, if given.
+
+        Raises VerdictError.
+        """
         if self._used and "reset" not in self._implementation.capabilities.operations:
             self._renew()
         self._used = True
+        follow(self._implementation, steps)
         return Lockstep(self._implementation, self._rules, self._make_oracle)
 
     def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep, witness: Witness | None) -> None:
@@ -263,11 +268,11 @@ class _Check:
 
     def _again(self, steps: Steps) -> VerdictError | None:
         try:
-            return again(steps, self._fresh(), self._renew)
+            return again(steps, self._fresh(steps), self._renew)
         except VerdictError:  # it can't be reset after what was played before
             self._renew()
         try:
-            return again(steps, self._fresh(), self._renew)
+            return again(steps, self._fresh(steps), self._renew)
         except VerdictError as disagreement:  # nor when it is new
             return disagreement
 

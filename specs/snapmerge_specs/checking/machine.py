@@ -11,6 +11,7 @@ from snapmerge import Died, Divergence, Implementation, Step, print_operation
 from snapmerge_specs.checking.replay import again, explained, shrunk
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport
+from snapmerge_specs.lockstep.schedule import choices_of, follow
 from snapmerge_specs.lockstep.told import DivergenceError
 from snapmerge_specs.scenarios.scenario import Scenario
 
@@ -49,6 +50,7 @@ class LockstepMachine(RuleBasedStateMachine):
         self._implementation = type(self).implementation()
         self.scenario = Scenario(Lockstep(self._implementation), self._disagreed)
         self._found: DivergenceReport | None = None
+        self._drawn = False
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
@@ -81,17 +83,21 @@ class LockstepMachine(RuleBasedStateMachine):
             self._renew()
         if not isinstance(verdict, Divergence) or explained(trace, self.scenario.lockstep.rules) is not None:
             return
+        self._drawn = any(choices_of(step) for step in trace)
         key = tuple(print_operation(step.operation) for step in trace)
         if key not in self._told:  # Hypothesis plays what fails a second time
             self._told[key] = shrunk(trace, verdict, self._again)
         self._found = self._told[key]
 
     def _again(self, steps: tuple[Step, ...]) -> VerdictError | None:
+        follow(self._implementation, steps)
         try:
             lockstep = Lockstep(self._implementation, self.scenario.lockstep.rules)
         except VerdictError:
             self._renew()
             return None
+        finally:
+            follow(self._implementation, None)  # from the next scenario on
         return again(steps, lockstep, self._renew)
 
     def _renew(self) -> None:
@@ -100,7 +106,10 @@ class LockstepMachine(RuleBasedStateMachine):
 
     def _replay(self, found: DivergenceReport) -> str:
         operations = "\n".join(print_operation(step.operation) for step in found.trace)
-        return f"snapmerge_specs.assert_agrees({operations!r}, {type(self).__name__}.implementation())"
+        arguments = f"{operations!r}, {type(self).__name__}.implementation()"
+        if self._drawn:
+            arguments += f", schedule={[choices_of(step) for step in found.trace]}"
+        return f"snapmerge_specs.assert_agrees({arguments})"
 
 
 def _drawing(data: st.DataObject) -> Callable[[int, int], int]:

@@ -1,17 +1,19 @@
 """A trace played anew: does it still end in a divergence that nothing known explains, or break the same promise?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from snapmerge import (
     MAINLINE,
     Budget,
     Capabilities,
+    Choices,
     Died,
     Divergence,
     Implementation,
     Operation,
     OperationError,
     Rules,
+    Scheduled,
     Session,
     Step,
     operate,
@@ -143,8 +145,16 @@ def shrunk_broken(
     return found[smaller(trace, still_breaks)]
 
 
-def assert_agrees(trace: str | Steps, implementation: Implementation, rules: Rules = MAINLINE) -> None:
+def assert_agrees(
+    trace: str | Steps,
+    implementation: Implementation,
+    rules: Rules = MAINLINE,
+    *,
+    schedule: Sequence[Choices] | None = None,
+) -> None:
     """Plays a trace's operations on an implementation, as a regression test does.  Recorded outcomes are not looked at.
+
+    ``schedule``: of each operation, for an implementation that can follow it (``snapmerge.Scheduled``).
 
     Raises:
         DivergenceError: the oracle does not agree.
@@ -152,6 +162,8 @@ def assert_agrees(trace: str | Steps, implementation: Implementation, rules: Rul
         OperationError: an operation makes no sense, or the implementation refuses it.
         TraceError: the trace can't be read.
     """
+    if schedule is not None and isinstance(implementation, Scheduled):
+        implementation.follow(schedule)
     lockstep = Lockstep(implementation, rules)
     for step in parse_trace(trace) if isinstance(trace, str) else trace:
         try:

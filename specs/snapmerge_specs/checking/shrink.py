@@ -1,15 +1,17 @@
 """Shrinking a trace: as few operations as possible that still end in a disagreement, with numbers as small as possible.
 
-First whole operations are left out, in ever smaller parts; then numbers become smaller, those that depend on each
-other together; both again until nothing helps.  Whether something helps is asked of the caller alone, who plays it.
+First whole operations are left out, in ever smaller parts; then, if the schedule is known, as many of its choices as
+possible become those of the canonical schedule; then numbers become smaller, those that depend on each other together;
+all again until nothing helps.  Whether something helps is asked of the caller alone, who plays it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, pairwise
 
 import snapmerge as sm
-from snapmerge import Operation, Step
+from snapmerge import Choices, Operation, Step
 from snapmerge.records import replace
+from snapmerge_specs.lockstep.schedule import choices_of, with_choices, with_operation
 from snapmerge_specs.scenarios.numbers import Number, Operations, Role, fitted, numbers, with_numbers
 
 __all__ = ["shrink"]
@@ -25,7 +27,7 @@ def shrink(
     over: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Steps:
-    """The smallest trace found that still fails: fewest operations first, then the least numbers.
+    """The smallest trace found that still fails: fewest operations, then fewest choices, then the least numbers.
 
     ``still_fails`` plays the steps anew and gives the trace up to the disagreement, or None; it is called
     ``tries`` times at most, and not again once ``over`` says that the time is up.  ``progress`` hears of every try:
@@ -57,7 +59,7 @@ class _Shrinking:
         self._over = over
         self._progress = progress
         self._done = 0
-        self._tried: set[Operations] = {_operations(trace)}
+        self._tried: set[_Played] = {_played(trace)}
 
     @property
     def _now(self) -> Operations:
@@ -67,26 +69,33 @@ class _Shrinking:
         """Takes every pass until none makes it smaller."""
         try:
             while True:
-                before = self._now
+                before = _played(self.trace)
                 self._leave_out()
+                self._keep_to_canonical()
                 self._lower()
-                if self._now == before:
+                if _played(self.trace) == before:
                     break
-                self._tried = {self._now, *(o for o in self._tried if len(o) <= len(self._now))}
+                self._tried = {_played(self.trace), *(played for played in self._tried if len(played) <= len(before))}
         except _SpentError:
             pass
 
     def _helps(self, operations: Operations) -> bool:
         """Whether these operations are fewer or smaller and still fail; they are the trace from now on then."""
-        if operations in self._tried or _measure(operations) >= _measure(self._now):
+        known = dict(zip(map(id, self._now), self.trace, strict=True))
+        if len(operations) == len(self.trace):
+            changed = zip(self.trace, operations, strict=True)
+            return self._try(tuple(known.get(id(one)) or with_operation(step, one) for step, one in changed))
+        return self._try(tuple(known.get(id(one)) or Step(one) for one in operations))
+
+    def _try(self, steps: Steps) -> bool:
+        if (played := _played(steps)) in self._tried or _measure(steps) >= _measure(self.trace):
             return False
         if self._done >= self._tries or self._over():
             raise _SpentError
         self._done += 1
-        self._tried.add(operations)
-        known = dict(zip(map(id, self._now), self.trace, strict=True))
-        found = self._still_fails(tuple(known.get(id(one)) or Step(one) for one in operations))
-        helps = found is not None and _measure(_operations(found)) < _measure(self._now)
+        self._tried.add(played)
+        found = self._still_fails(steps)
+        helps = found is not None and _measure(found) < _measure(self.trace)
         if found is not None and helps:
             self.trace = found
         self._progress(self._done, len(self.trace))
@@ -124,6 +133,29 @@ class _Shrinking:
     def _plainer(self) -> bool:
         """Does at once what was started, flushes where that was left out, and goes around a device to its disk."""
         return any(self._helps(plainer) for plainer in _plainer(self._now))
+
+    # --- fewer choices ---
+
+    def _keep_to_canonical(self) -> None:
+        """Takes the canonical schedule instead of what was chosen: everywhere, then in ever smaller parts."""
+        size = len(self._chosen())
+        while size:
+            end = len(self._chosen())
+            while end > 0:
+                start = max(end - size, 0)
+                self._try(self._without_choices(set(self._chosen()[start:end])))
+                end = min(start, len(self._chosen()))
+            size //= 2
+
+    def _chosen(self) -> list[tuple[int, int]]:
+        """Where there are choices: of which step, and which of it."""
+        return [(at, nth) for at, step in enumerate(self.trace) for nth in range(len(choices_of(step)))]
+
+    def _without_choices(self, without: set[tuple[int, int]]) -> Steps:
+        return tuple(
+            with_choices(step, tuple(one for nth, one in enumerate(choices_of(step)) if (at, nth) not in without))
+            for at, step in enumerate(self.trace)
+        )
 
     # --- smaller numbers ---
 
@@ -209,16 +241,27 @@ def _operations(trace: Steps) -> Operations:
     return tuple(step.operation for step in trace)
 
 
+_Played = tuple[tuple[Operation, Choices], ...]
+
+
+def _played(trace: Steps) -> _Played:
+    """What is played of a trace: what was seen does not count."""
+    return tuple((step.operation, choices_of(step)) for step in trace)
+
+
 _SIZES = (Role.SIZE, Role.CHUNK, Role.COUNT, Role.OFFSET)
 
 
-def _measure(operations: Operations) -> tuple[int, ...]:
-    """What shrinking makes less: operations, what is not plain, sectors of all kinds, places, and mere names."""
+def _measure(trace: Steps) -> tuple[int, ...]:
+    """What shrinking makes less: operations, what is not plain, choices, sectors of all kinds, places, mere names."""
+    operations = _operations(trace)
     found = numbers(operations)
+    choices = sum(len(choices_of(step)) for step in trace)
     extra = sum(isinstance(o, sm.Start) or (isinstance(o, sm.Suspend) and o.noflush) for o in operations)
     sizes = sum(n.value for n in found if n.role in _SIZES)
     sectors = sum(n.value for n in found if n.role is Role.SECTOR)
-    return len(operations), extra, sizes, sectors, sum(n.value for n in found if n.role in (Role.TAG, Role.KEY))
+    names = sum(n.value for n in found if n.role in (Role.TAG, Role.KEY))
+    return len(operations), extra, choices, sizes, sectors, names
 
 
 def _power_between(bad: int, good: int) -> int:

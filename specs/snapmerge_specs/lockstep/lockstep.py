@@ -26,6 +26,7 @@ from snapmerge import (
     WouldBlock,
     check_modelled,
 )
+from snapmerge_specs.lockstep.schedule import step_of
 
 __all__ = ["Lockstep", "VerdictError", "judge", "replay"]
 
@@ -102,7 +103,7 @@ class Lockstep:
         except OperationError as error:
             self.refused.append((operation, str(error)))
             raise
-        self.steps.append(Step(operation, outcome))
+        self.steps.append(step_of(self.implementation, operation, outcome))
         verdict = self._verdict(self.steps[-1], operation, outcome)
         if verdict is not None:
             raise VerdictError(tuple(self.steps), verdict)

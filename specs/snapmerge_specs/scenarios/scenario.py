@@ -117,11 +117,7 @@ class Scenario(Parking):
         careless = draw(0, 9)
         if "origin" not in self.devices:
             self.do(sm.Create("origin"))
-        races = draw(0, 2) > 0
-        if races:
-            self._write_runs(i)
-        elif self.layout.faults or draw(0, 1):
-            self._write_much(draw, i)
+        races = self._write_before(draw, i)
         if draw(0, 2) == 0:
             self.take(draw) if self.free and len(self.taken) == 1 else None
             self._crowd(draw, i)

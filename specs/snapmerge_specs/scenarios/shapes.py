@@ -72,10 +72,15 @@ class Shapes(Sketched):
         chunk = self.layout.cows[i].chunk_size
         return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
 
-    def _write_runs(self, i: int) -> None:
-        """Gives a merge several runs, the first of these chunks last."""
-        for begin, length in self._scattered(self.size_of(snapshot_name(i)), i):
-            self.do(sm.Write(snapshot_name(i), begin, length, self.tags(length)))
+    def _write_before(self, draw: Draw, i: int) -> bool:
+        """Gives a merge something to do; whether it is several runs, of which the first chunks come last."""
+        runs = draw(0, 2) > 0
+        if runs:
+            for begin, length in self._scattered(self.size_of(snapshot_name(i)), i):
+                self.do(sm.Write(snapshot_name(i), begin, length, self.tags(length)))
+        elif self.layout.faults or draw(0, 1):
+            self._write_much(draw, i)
+        return runs
 
     def _crowd(self, draw: Draw, i: int) -> None:
         """Fills the store of another snapshot, nearly or exactly, so that it can't keep what a merge overwrites."""
@@ -105,7 +110,7 @@ class Shapes(Sketched):
 
     def _close(self, draw: Draw, i: int) -> None:
         """Writes to a snapshot, flushes that now and then, and removes it and its origin, as a shutdown does."""
-        self._write_much(draw, snapshot_name(i))
+        self._write_much(draw, i)
         if draw(0, 1):
             self.do(sm.Flush(snapshot_name(i)))
         self.do(sm.Remove("origin"))

@@ -17,6 +17,7 @@ GOOD = [
     "--adapter guest --kernel './my linux' --modules modules --volatile --crash-seed 5 --timeout 9",
     "--adapter devicemapper --disk /dev/loop7 --nbd /dev/nbd0 --nbd /dev/nbd1",
     "--timeout 5 -- ./implementation --adapter file -- 'a b'",
+    "--adapter memory --schedule 3:1=2,5:2=1",
 ]
 
 
@@ -35,6 +36,12 @@ def test_the_seed_of_the_power_cuts_is_always_named() -> None:
     assert options_again(options("--adapter guest")) == "--adapter guest"
 
 
+def test_another_schedule_replaces_the_one_that_was_drawn() -> None:
+    drawn = options("--adapter memory --schedule-seed 3")
+    assert options_again(drawn, schedule="3:1=2") == "--adapter memory --schedule 3:1=2"
+    assert options_again(drawn, schedule="") == "--adapter memory"
+
+
 def test_the_directory_is_not_named_again() -> None:
     assert options_again(options("--directory images")) == "--adapter file"
 
@@ -48,6 +55,8 @@ def test_the_adapter_has_a_default(text: str, name: str) -> None:
     ("text", "message"),
     [
         ("--adapter file --volatile", "--volatile is not for --adapter file; it is for --adapter guest or"),
+        ("--adapter memory --schedule-seed 0 --schedule 1:1=2", "both --schedule and --schedule-seed; give one"),
+        ("--schedule 1:1=2", "--schedule is not for --adapter file"),
         ("--schedule-seed 0", "--schedule-seed is not for --adapter file"),
         ("--kernel x -- true", "--kernel is not for a command"),
         ("--adapter memory --timeout 3", "--timeout is not for --adapter memory"),

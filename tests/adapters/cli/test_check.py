@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from snapmerge import (
+    MAINLINE,
     Data,
     Died,
     Divergence,
@@ -19,13 +20,24 @@ from snapmerge import (
     OperationError,
     Oracle,
     Reset,
+    Rules,
     Step,
     Undecided,
     parse_operation,
     parse_trace,
 )
+from snapmerge_adapters import Memory
 from snapmerge_adapters.cli.main import main
-from snapmerge_specs import BrokenPromise, DivergenceReport, FindingMet, Kept, PromiseReport, Report
+from snapmerge_specs import (
+    DEFECTS,
+    BrokenPromise,
+    DivergenceReport,
+    FindingMet,
+    Kept,
+    PromiseReport,
+    Report,
+    ScheduledStep,
+)
 
 TRACE = parse_trace("disk base 8\nwrite base 0 1 #7 -> ok\nread base 0 1 -> #8\n")
 AGREED = Report(
@@ -99,7 +111,8 @@ def test_a_divergence_is_shown_saved_and_1(given: Given, capsys: pytest.CaptureF
     assert "read base 0 1 -> #8\n" in out
     assert "allowed   #7, or #0\n" in out
     assert "seen      #8\n" in out
-    assert "replay    snapmerge replay diverged-7.trace --adapter memory --schedule-seed 3\n" in out
+    assert "replay    snapmerge replay diverged-7.trace --adapter memory\n" in out  # by the canonical schedule
+    assert "again     snapmerge check --seed 7 --runs 200 --steps 30 --adapter memory --schedule-seed 3\n" in out
     assert "check --seed 7 " in out
     assert parse_trace(Path("diverged-7.trace").read_text()) == TRACE
 
@@ -112,6 +125,47 @@ def test_the_replay_command_works(given: Given, capsys: pytest.CaptureFixture[st
     assert words[1:3] == ["snapmerge", "replay"]
     assert main(words[2:]) == 0  # the adapter has no such defect: it agrees with the model, not with the record
     assert "1 of 3 lines differ from the record" in capsys.readouterr().out
+
+
+READ_LATE = """
+disk base 1 -> ok
+disk cow 3 -> ok
+create origin "0 1 snapshot-origin base" -> ok
+create snap "0 1 snapshot base cow P 1" -> ok
+start 1 read snap 0 1 -> ok
+write origin 0 1 #1 -> ok
+finish 1 -> #1
+"""
+
+
+def test_the_replay_command_has_the_schedule(
+    given: Given, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    careless = next(defect.rules for defect in DEFECTS if defect.name == "ignores readers")
+
+    def memory(*, seed: int | None, rules: Rules) -> Memory:
+        assert rules == MAINLINE
+        return Memory(seed=seed, rules=careless)
+
+    monkeypatch.setattr("snapmerge_adapters.cli.adapters.Memory", memory)
+    steps = list(parse_trace(READ_LATE))
+    steps[5] = ScheduledStep(steps[5].operation, steps[5].outcome, tuple((number, 1) for number in range(6)))
+    divergence = Divergence(steps[-1], (Data((0,)),))
+    given["report"] = replace(AGREED, found=DivergenceReport(tuple(steps), divergence))
+    assert main(["check", "--adapter", "memory", "--schedule-seed", "3"]) == 1
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("replay "))
+    assert command.endswith("--adapter memory --schedule 6:1=2,6:2=2,6:3=2,6:4=2,6:5=2,6:6=2")
+    assert main(shlex.split(command)[2:]) == 1
+    assert "finish 1 -> #1" in capsys.readouterr().out
+    assert main([*shlex.split(command)[2:-1], "6:1=2"]) == 0  # by another schedule it agrees
+
+
+@pytest.mark.parametrize(
+    "word", ["", "1", "1:2", "0:1=1", "1:1=0", "1:1=1,", "1:1=1;2:1=1", "1:1=9999999", "1:\u0661=1"]
+)
+def test_a_schedule_that_is_none_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--adapter", "memory", "--schedule", word]) == 2
+    assert "argument --schedule: not OPERATION:CHOICE=CHOSEN, numbers from 1: " in capsys.readouterr().err
 
 
 def test_no_saved_trace_is_overwritten(given: Given) -> None:

@@ -1,6 +1,17 @@
 import pytest
 
-from snapmerge import MAINLINE, Data, OperationError, Outcome, Rules, parse_operation, parse_trace
+from snapmerge import (
+    MAINLINE,
+    Choices,
+    Data,
+    Operation,
+    OperationError,
+    Outcome,
+    Reset,
+    Rules,
+    parse_operation,
+    parse_trace,
+)
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS
 
@@ -40,3 +51,28 @@ def test_schedules_that_are_rare_by_chance_are_drawn() -> None:
     # The read must wait while the copy, its exception and the write end: the last of about ten to be begun.
     late = sum(_read_late(seed, careless) == Data((7,)) for seed in range(40))
     assert late >= 4
+
+
+def _played(memory: Memory, operations: list[Operation]) -> list[tuple[Outcome, Choices]]:
+    memory.apply(Reset())
+    return [(memory.apply(operation), memory.choices) for operation in operations]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_schedule_that_was_drawn_can_be_given(seed: int) -> None:
+    operations = [step.operation for step in parse_trace(READ_LATE + "crash\nread cow 0 8\nread base 0 2")]
+    drawn = _played(Memory(seed=seed), operations)
+    memory = Memory(seed=seed + 1)
+    memory.follow([choices for _, choices in drawn])
+    assert _played(memory, operations) == drawn
+    memory.follow([])
+    assert _played(memory, operations) == _played(Memory(), operations)
+    memory.follow(None)
+    assert _played(memory, operations) == _played(Memory(seed=seed + 1), operations)
+
+
+def test_what_can_not_be_chosen_is_chosen_canonically() -> None:
+    operations = [step.operation for step in parse_trace(READ_LATE)]
+    memory = Memory()
+    memory.follow([((0, 99), (77, 1))] * len(operations))
+    assert _played(memory, operations) == _played(Memory(), operations)

@@ -289,8 +289,8 @@ resume origin
 )
 
 
-def chooser(data: st.DataObject) -> Callable[[int], int]:
-    return lambda n: data.draw(st.integers(0, n - 1))
+def chooser(data: st.DataObject) -> Callable[[int, int], int]:
+    return lambda n, _: data.draw(st.integers(0, n - 1))
 
 
 def check_exceptions(world: sm.World) -> None:

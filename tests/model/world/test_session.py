@@ -132,7 +132,7 @@ remove dev -> ok
 @pytest.mark.spec("ORACLE-2")
 def test_a_creation_that_was_started_is_over_at_once_when_nothing_is_in_flight() -> None:
     session = play('start 9 create x "0 32 linear nobody 0"\nstart 8 create y')
-    for choose in (None, lambda _count: 0):
+    for choose in (None, lambda _count, _canonical: 0):
         with pytest.raises(sm.OperationError, match="no device or disk x"):
             sm.operate(session, sm.parse_operation("flush x"), choose)
     play('status x -> error ENXIO\nfinish 9 -> error ENODEV "linear: Device lookup failed"\nfinish 8 -> ok', session)

@@ -72,7 +72,7 @@ def test_a_flush_covers_what_a_durable_write_could_not_replace() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_disks_are_changed_directly_while_flushes_are_in_flight(seed: int) -> None:
-    session, choose = sm.Session.new(), Random(seed).randrange
+    session, draw = sm.Session.new(), Random(seed).randrange
     trace = """
 disk base 20
 disk cow1 55
@@ -83,7 +83,7 @@ flush cow1
 finish 1
 """
     for step in sm.parse_trace(trace):
-        result, session = sm.operate(session, step.operation, choose)
+        result, session = sm.operate(session, step.operation, lambda count, _: draw(count))
         assert result == sm.Done()
 
 

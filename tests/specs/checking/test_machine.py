@@ -1,7 +1,9 @@
 """The Hypothesis machine, run on the model: it agrees with itself, and a mistake is shrunk and told as by a check."""
 
+import ast
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -9,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from snapmerge import Capabilities, Operation, Outcome, Write
 from snapmerge_adapters import Memory
-from snapmerge_specs import DivergenceError, LockstepMachine, assert_agrees
+from snapmerge_specs import DEFECTS, DivergenceError, LockstepMachine, assert_agrees
 
 
 class Agreeing(LockstepMachine):
@@ -64,6 +66,23 @@ def test_a_mistake_is_shrunk_and_told_as_by_a_check(capsys: pytest.CaptureFixtur
     assert caught.value.__context__ is None
     assert capsys.readouterr().out == ""  # Hypothesis adds nothing
     assert Forgetful.applied < 1_000  # what shrinks does so in some hundred tries of a few operations
+
+
+class Drawn(LockstepMachine):
+    """Lets origin writes not wait: the schedule says when that shows."""
+
+    implementation = staticmethod(
+        partial(Memory, seed=3, rules=next(defect.rules for defect in DEFECTS if defect.name == "never waits"))
+    )
+
+
+def test_a_schedule_that_was_drawn_is_shrunk_and_told() -> None:
+    with pytest.raises(DivergenceError) as caught:
+        run_state_machine_as_test(Drawn, settings=settings(Drawn.TestCase.settings, derandomize=True, database=None))
+    replay = str(caught.value).splitlines()[-1]
+    assert "schedule=[" in replay
+    schedule = ast.literal_eval(replay.partition("schedule=")[2].removesuffix(")"))
+    assert sum(map(len, schedule)) <= 2
 
 
 def test_the_replay_line_is_a_regression_test() -> None:

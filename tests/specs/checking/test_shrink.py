@@ -20,7 +20,7 @@ from snapmerge import (
     print_operation,
 )
 from snapmerge_adapters import Memory
-from snapmerge_specs import DEFECTS, Lockstep, VerdictError, shrink
+from snapmerge_specs import DEFECTS, Lockstep, ScheduledStep, VerdictError, choices_of, follow, shrink
 from snapmerge_specs.checking.replay import again, shrunk
 
 Steps = tuple[Step, ...]
@@ -262,3 +262,74 @@ def test_a_long_trace_of_a_defect_becomes_minimal(name: str, shrunk_to: list[str
     assert first is not None
     assert isinstance(first.verdict, Divergence)
     assert _lines(shrunk(first.trace, first.verdict, replayed).trace) == shrunk_to
+
+
+# --- schedules -----------------------------------------------------------------------------------------------------
+
+_PLACES = st.tuples(st.integers(0, 5), st.integers(0, 3))
+
+
+@given(st.sets(_PLACES, max_size=4), st.sets(_PLACES, max_size=12))
+def test_exactly_the_choices_that_are_needed_are_left(needed: set[tuple[int, int]], more: set[tuple[int, int]]) -> None:
+    """Of six operations, all needed, each with some choices."""
+
+    def chosen(steps: Steps) -> set[tuple[int, int]]:
+        return {(at, number) for at, step in enumerate(steps) for number, _ in choices_of(step)}
+
+    def still_fails(steps: Steps) -> Steps | None:
+        return steps if len(steps) == 6 and needed <= chosen(steps) else None
+
+    every = sorted(needed | more)
+    trace = tuple(ScheduledStep(Finish(1), None, tuple((n, 1) for at, n in every if at == step)) for step in range(6))
+    assert chosen(shrink(trace, still_fails)) == needed
+
+
+def test_what_becomes_smaller_keeps_its_choices() -> None:
+    def still_fails(steps: Steps) -> Steps | None:
+        return steps if [choices_of(step) for step in steps] == [((0, 1),)] else None
+
+    trace = (ScheduledStep(sm.parse_operation("disk a 900"), None, ((0, 1),)),)
+    assert shrink(trace, still_fails) == (ScheduledStep(sm.parse_operation("disk a 1"), None, ((0, 1),)),)
+
+
+READ_LATE = """
+disk base 32
+disk cow0 64
+write base 0 32 #1
+create origin "0 32 snapshot-origin base"
+create snap0 "0 32 snapshot base cow0 P 8"
+write origin 16 4 #50
+read snap0 0 32
+start 1 read snap0 0 8
+write origin 0 8 #70
+finish 1
+"""
+
+
+def test_a_schedule_that_was_drawn_becomes_the_canonical_one_but_for_what_is_needed() -> None:
+    rules = next(defect.rules for defect in DEFECTS if defect.name == "ignores readers")
+    every = (Memory(seed=seed, rules=rules) for seed in range(40))
+    memory = next(one for one in every if again(_steps(READ_LATE), Lockstep(one), lambda: None) is not None)
+
+    def replayed(steps: Steps) -> VerdictError | None:
+        follow(memory, steps)
+        return again(steps, Lockstep(memory), lambda: None)
+
+    first = again(_steps(READ_LATE), Lockstep(memory), lambda: None)
+    assert first is not None
+    assert isinstance(first.verdict, Divergence)
+    assert sum(len(choices_of(step)) for step in first.trace) >= 8
+    trace = shrunk(first.trace, first.verdict, replayed).trace
+    assert _lines(trace) == [
+        "disk base 1",
+        "disk cow0 3",
+        'create origin "0 1 snapshot-origin base"',
+        'create snap0 "0 1 snapshot base cow0 P 1"',
+        "start 1 read snap0 0 1",
+        "write origin 0 1 #1",
+        "finish 1",
+    ]
+    late = ((0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1))  # the read waits until the write has ended
+    assert [choices_of(step) for step in trace] == [(), (), (), (), (), late, ()]
+    follow(memory, trace)
+    assert again(trace, Lockstep(memory), lambda: None) is not None

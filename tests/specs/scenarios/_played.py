@@ -24,7 +24,7 @@ def played(random: Random, rules: Rules) -> Session:
     session = Session.new(rules)
     for operation in Anything(random).operations(40):
         try:
-            _, session = sm.operate(session, operation, random.randrange)
+            _, session = sm.operate(session, operation, lambda count, _: random.randrange(count))
         except sm.OperationError:
             continue
         if isinstance(operation, sm.Crash):
