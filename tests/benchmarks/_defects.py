@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.benchmarks._figures import Figure, Sizes
 
-from snapmerge import MAINLINE, Budget, Died, Operation, Oracle, Outcome, Rules, counted
+from snapmerge import MAINLINE, Budget, Died, MachineError, Operation, Oracle, Outcome, Rules, counted
 from snapmerge_adapters import Memory
 from snapmerge_specs import DEFECTS, check
 
@@ -35,7 +35,7 @@ class _Mortal(Memory):
     def apply(self, operation: Operation) -> Outcome:
         try:
             return super().apply(operation)
-        except (KeyError, AssertionError) as error:
+        except (KeyError, AssertionError, MachineError) as error:
             return Died(f"{type(error).__name__}: {error}")
 
 

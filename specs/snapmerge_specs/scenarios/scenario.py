@@ -13,6 +13,7 @@ from snapmerge_specs.lockstep.capabilities import FAULTS
 from snapmerge_specs.scenarios.driver import pick
 from snapmerge_specs.scenarios.layout import BARE, cow_name, draw_layout, snapshot_name
 from snapmerge_specs.scenarios.parking import Parking
+from snapmerge_specs.scenarios.shapes import overlap
 
 __all__ = ["Scenario"]
 
@@ -221,7 +222,7 @@ class Scenario(Parking):
 
     def _started(self, io: sm.Write | sm.Read) -> int | None:
         """Starts it; its key, if it was started."""
-        if any(_overlap(io.sector, io.count, task.operation) for task in self._sketch.tasks.values()):
+        if any(overlap(io.sector, io.count, task.operation) for task in self._sketch.tasks.values()):
             return None  # which of two writes wins is anybody's guess, and guessing takes the oracle long
         before = self.pending_keys
         self.start(io)
@@ -392,9 +393,3 @@ class Scenario(Parking):
         for device in self.devices:
             self.see(device)
         self.see_disks()
-
-
-def _overlap(sector: int, count: int, other: sm.Plain) -> bool:
-    if not isinstance(other, sm.Read | sm.Write | sm.Discard):
-        return False
-    return sector < other.sector + other.count and other.sector < sector + count

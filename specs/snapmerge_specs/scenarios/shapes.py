@@ -6,7 +6,7 @@ from snapmerge_specs.generations.generation import Draw
 from snapmerge_specs.scenarios.driver import Sketched, pick
 from snapmerge_specs.scenarios.layout import cow_name, snapshot_name
 
-__all__ = ["Shapes"]
+__all__ = ["Shapes", "overlap"]
 
 
 class Shapes(Sketched):
@@ -134,3 +134,10 @@ class Shapes(Sketched):
         for name, disk in sorted(self._sketch.world.disks.items()):
             if disk.faults:
                 self.do(sm.Heal(name))
+
+
+def overlap(sector: int, count: int, other: sm.Plain) -> bool:
+    """Whether I/O touches some of these sectors."""
+    if not isinstance(other, sm.Read | sm.Write | sm.Discard):
+        return False
+    return sector < other.sector + other.count and other.sector < sector + count
