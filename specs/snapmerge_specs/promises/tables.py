@@ -41,7 +41,12 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
 
 
 def cleared(device: Device) -> None:
-    """A device's inactive table has been dropped; a store that was made for it stays on its disk."""
+    """A device's inactive table has been dropped; a store that was made for it stays on its disk.
+
+    After a resume that was refused the table of that resume may be the live one, which a clear leaves alone.
+    """
+    if not device.certain:
+        device.live = device.lines
     device.inactive, device.pairs = None, {}
 
 
@@ -99,6 +104,8 @@ def resumed(shadow: Shadow, device: Device) -> None:
         for line in lines:
             if line.has_store:
                 _activate(shadow, device, line, pairs.get(line.cow))
+    elif not device.certain:
+        doubt(shadow, device, "which of its tables is live is not known")
     elif device.suspended is True:
         device.resumed = shadow.time
     device.suspended = False

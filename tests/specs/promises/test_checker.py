@@ -264,6 +264,24 @@ create merge "0 8 snapshot-merge base cow0 P 1" -> ok
 create snap1 "0 8 snapshot base cow1 P 1" -> ok
 status snap1 -> "0 8 snapshot Invalid"
 """
+REFUSED_AND_CLEARED = """\
+disk base 24 -> ok
+disk cow0 21 -> ok
+disk cow1 18 -> ok
+create origin "0 24 snapshot-origin base" -> ok
+load origin "0 24 zero" -> ok
+resume origin -> ok
+create snap1 "0 24 snapshot base cow1 P 1" -> ok
+load origin "0 24 snapshot-merge base cow1 P 1" -> ok
+resume origin -> error EINVAL "snapshots: Unable to perform snapshot handover until source is suspended."
+clear origin -> ok
+load snap1 "0 24 snapshot-merge base cow0 P 4" -> ok
+resume snap1 -> ok
+write snap1 0 3 #136 -> ok
+start 9 write origin 0 4 #148 -> ok
+resume origin -> ok
+read base 0 24 -> #148+4 #0x20
+"""
 HANDED_OVER = """\
 disk base 4 -> ok
 disk cow 16 -> ok
@@ -279,7 +297,8 @@ read snap 0 4 -> error EIO
 
 @pytest.mark.spec("PROMISE-8")
 @pytest.mark.parametrize(
-    "trace", [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED, HANDED_OVER]
+    "trace",
+    [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED, REFUSED_AND_CLEARED, HANDED_OVER],
 )
 def test_nothing_is_said_where_a_user_may_count_on_nothing(trace: str) -> None:
     assert broken_promise(parse_trace(trace)) is None
