@@ -27,7 +27,7 @@ KINDS: Final[Mapping[type[op.Plain | op.Start], tuple[type[Outcome], ...]]] = {
     op.Status: (Line, Failed),
     op.Table: (Line, Failed),
     op.Events: (Count, Failed),
-    op.Settle: (Done,),
+    op.Settle: (Done, Failed),
     op.Metadata: (Records, Failed),
     op.Fault: (Done,),
     op.Heal: (Done,),

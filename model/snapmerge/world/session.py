@@ -26,7 +26,7 @@ from snapmerge.machine.core.events import (
 from snapmerge.machine.registry import MAINLINE
 from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
-from snapmerge.trace.outcomes import Blocked, Done, Failed
+from snapmerge.trace.outcomes import Blocked, Done, Failed, Outcome
 from snapmerge.trace.payload import tags_from
 from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, look, metadata
 from snapmerge.world.moves import advance, canonical, finish
@@ -202,7 +202,7 @@ def _result(world: World, task: Task) -> tuple[World, Result | None]:
     if task.result is not None:
         return world, task.result
     if task.stage == "settle":
-        return world, Done() if _settled(world, task.operation) else None
+        return world, _settled(world, task.operation)
     if task.stage == "io":
         return _io_result(world, task)
     reply = world.replies.get(task.token)
@@ -227,13 +227,13 @@ def _io_result(world: World, task: Task) -> tuple[World, Result | None]:
     return world, Raw(sectors) if isinstance(task.operation, op.Read) else Done()
 
 
-def _settled(world: World, operation: op.Plain) -> bool:
-    """Whether a user who polls the status would say that the device's merge is over."""
+def _settled(world: World, operation: op.Plain) -> Outcome | None:
+    """What a user finds who polls the status: the device's merge is over, or the device is gone; None: neither."""
     device = world.stack.devices.get(operation.device) if isinstance(operation, op.Settle) else None
     if device is None:
-        raise OperationError(f"there is no device to settle: {operation}")
+        return Failed("ENXIO")
     targets = [world.stack.targets[id] for id in device.live]
-    return all(world.rules.by_class[type(target)].settled(target) for target in targets)
+    return Done() if all(world.rules.by_class[type(target)].settled(target) for target in targets) else None
 
 
 def tend(session: Session) -> Session:

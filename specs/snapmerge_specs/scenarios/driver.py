@@ -22,6 +22,7 @@ __all__ = ["Sketched", "pick"]
 T = TypeVar("T")
 
 _SUSPENDS = (ResumeStage.WAITING, ResumeStage.SUSPENDING)
+_REQUESTS = (sm.Create, sm.Load, sm.Clear, sm.Suspend, sm.Resume, sm.Remove)
 
 
 def pick(draw: Draw, options: Sequence[T]) -> T:
@@ -161,6 +162,7 @@ class Sketched:
         Raises:
             WouldBlock: it would never end in the sketch; it has not been done.
         """
+        self._finish_requests(operation)
         left_out = (self._avoids, self._would_cut, self._would_race, self._may_block, self._may_wait_for_errors)
         if not is_within(operation, self.can) or any(is_left_out(operation) for is_left_out in left_out):
             return
@@ -200,16 +202,36 @@ class Sketched:
         return any(bio.sector + bio.count > end for bio in bios)
 
     def _would_race(self, operation: sm.Operation) -> bool:
-        """Whether the device is being suspended by a resume with a new table, which is asked for nothing beside it.
+        """Whether what comes of it is chance: how far a thread of the kernel, or of its user, has come.
 
-        A kernel takes the device's lock three times for it, and which of the requests that wait comes in between is
-        chance.
+        A resume with a new table that suspends its device takes the device's lock three times, and any request that
+        waits may come in between.  A user who polls the status of a merge may or may not do so before its device is
+        removed.
         """
         plain = operation.operation if isinstance(operation, sm.Start) else operation
         if not isinstance(plain, sm.Suspend | sm.Resume | sm.Remove):
             return False
+        if isinstance(plain, sm.Remove) and any(
+            isinstance(task.operation, sm.Settle) and task.operation.device == plain.device
+            for task in self._sketch.tasks.values()
+        ):
+            return True
         requests = (r for r in self.stack.requests if r.device == plain.device)
         return any(isinstance(r, Resuming) and r.suspends and r.stage in _SUSPENDS for r in requests)
+
+    def _finish_requests(self, operation: sm.Operation) -> None:
+        """Waits for what was started and asked the same device before, unless it is blocked.
+
+        In the sketch it has ended; the thread of a kernel that does it may not have run yet.
+        """
+        plain = operation.operation if isinstance(operation, sm.Start) else operation
+        if not isinstance(plain, _REQUESTS):
+            return
+        for key, task in sorted(self._sketch.tasks.items()):
+            if isinstance(task.operation, _REQUESTS) and task.operation.device == plain.device:
+                outcome, _ = sm.operate(self._sketch, sm.Finish(key))
+                if not isinstance(outcome, sm.Blocked):
+                    self._do(sm.Finish(key))
 
     def _may_wait_for_errors(self, operation: sm.Operation) -> bool:
         """Whether it flushes while a device of errors is suspended, in which kernels differ (DEV-29)."""

@@ -54,7 +54,6 @@ def test_what_would_block_is_refused_and_nothing_has_changed() -> None:
         "write cow 104 1 #1",
         "fault base read 30 3",
         "metadata snap",
-        "settle nobody",
         "finish 9",
         "disk base 8",
         "disk snap 8",

@@ -59,3 +59,41 @@ def test_a_device_that_a_resume_suspends_is_asked_for_nothing_beside_it(asked: s
 def test_what_kernels_differ_in_is_not_flushed(target: str, flushed: int) -> None:
     driver = driven(f'disk base 16\ncreate dev "0 16 {target}"\nsuspend dev\nflush dev\n')
     assert sum(isinstance(step.operation, sm.Flush) for step in driver.lockstep.steps) == flushed
+
+
+def _played(text: str) -> Sketched:
+    driver = Sketched(Lockstep(Memory()))
+    for step in sm.parse_trace(text):
+        if isinstance(step.operation, sm.Start):
+            driver.start(step.operation.operation)
+        elif not isinstance(step.operation, sm.Finish):
+            driver.do(step.operation)
+    return driver
+
+
+def test_a_device_whose_merge_is_waited_for_is_not_removed() -> None:
+    driver = _played(
+        """
+        disk base 8
+        disk cow 16
+        create lower "0 8 linear base 0"
+        create origin "0 8 snapshot-origin lower"
+        create snap "0 8 snapshot lower cow P 1"
+        write snap 0 1 #1
+        suspend origin
+        suspend snap
+        load origin "0 8 snapshot-merge lower cow P 1"
+        suspend lower
+        resume origin
+        start 1 settle origin
+        start 2 remove origin
+        """
+    )
+    begun = [step.operation for step in driver.lockstep.steps if isinstance(step.operation, sm.Start)]
+    assert begun == [sm.Start(1, sm.Settle("origin"))]
+
+
+def test_what_a_device_was_asked_is_waited_for_before_it_is_asked_for_more() -> None:
+    text = 'disk base 8\ncreate dev "0 8 linear base 0"\nstart 1 suspend dev\nstart 2 resume dev\nresume dev'
+    done = [sm.print_operation(step.operation) for step in _played(text).lockstep.steps]
+    assert done[2:] == ["start 1 suspend dev", "finish 1", "start 2 resume dev", "finish 2", "resume dev"]

@@ -135,6 +135,7 @@ def test_no_target_takes_messages() -> None:
         "status x",
         "table x",
         "events x",
+        "settle x",
     ],
 )
 def test_a_device_that_nobody_knows_is_enxio(line: str) -> None:
