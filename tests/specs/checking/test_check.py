@@ -167,7 +167,7 @@ def test_too_few_sectors_for_any_disk_are_said_so(most: int) -> None:
         check(Smaller)
 
 
-@pytest.mark.parametrize("name", ["ignores readers", "keeps queue"])
+@pytest.mark.parametrize("name", ["copies at once", "keeps queue"])
 def test_random_scenarios_meet_a_defect(name: str) -> None:
     # The benchmark "defects" has the figures of all; these need a schedule, or a look, that is rare by chance.
     rules = next(defect.rules for defect in DEFECTS if defect.name == name)
