@@ -197,9 +197,9 @@ def test_a_target_that_neither_a_kernel_nor_the_implementation_has_must_be_refus
 
 
 def test_a_check_finds_what_takes_any_target_and_stops_at_what_is_not_modelled() -> None:
-    assert check(lambda: Generous("snapshots", "snapshot-origin"), runs=60, seed=0).found is not None
+    assert check(lambda: Generous("snapshots", "snapshot-origin"), runs=600, seed=0).found is not None
     with pytest.raises(NotModelled, match="snapshots"):
-        check(lambda: Generous("snapshots", "snapshots"), runs=60, seed=0)
+        check(lambda: Generous("snapshots", "snapshots"), runs=600, seed=0)
 
 
 @pytest.mark.spec("ORACLE-20")

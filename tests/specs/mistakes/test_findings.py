@@ -72,7 +72,7 @@ def test_a_finding_that_does_not_show_in_time_is_none() -> None:
 
 def test_a_check_finds_one_without_being_told_where() -> None:
     finding = next(finding for finding in FINDINGS if finding.name == "merge-repeats-cleared-records")
-    report = check(lambda: Memory(rules=finding.rules), runs=40, seed=0)
+    report = check(lambda: Memory(rules=finding.rules), runs=120, seed=0)
     assert finding.name in [known.name for known in report.known]
     assert report.found is None
 

@@ -56,7 +56,7 @@ def _complete(d: Draft, request: Load) -> None:
     """
     device = d.devices.get(request.device)
     if device is None or device.is_nameless:
-        refuse(d, request, BadTable("ioctl: device has been removed from the dev hash table.", "ENXIO"))
+        refuse(d, request, BadTable("", "ENXIO"))  # the message of the ioctl layer says no more than that
         return
     problem = None if device.typed else too_small(d, request.built)
     if problem is not None:
@@ -100,7 +100,7 @@ def refuse(d: Draft, request: Load, bad: BadTable) -> None:
     """Refuses the table: destroys what was built of it, and changes nothing else (DEV-1)."""
     for id in reversed(request.built):
         destroy(d, id)
-    d.end_request(request, bad.errno, bad.text)
+    d.end_request(request, bad.errno, bad.text or None)
 
 
 def destroy(d: Draft, id: int) -> bool:
