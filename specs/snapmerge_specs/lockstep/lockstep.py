@@ -9,6 +9,7 @@ from snapmerge import (
     Blocked,
     Budget,
     Capabilities,
+    Died,
     Divergence,
     Done,
     Finish,
@@ -21,6 +22,7 @@ from snapmerge import (
     Reset,
     Rules,
     Step,
+    Undecided,
     Verdict,
     World,
     WouldBlock,
@@ -110,7 +112,13 @@ class Lockstep:
         return outcome
 
     def _verdict(self, step: Step, operation: Operation, outcome: Outcome) -> Verdict:
-        """What the oracle says.  A target that no kernel has, and the implementation has not either, can't be made."""
+        """What the oracle says.
+
+        A target that no kernel has, and the implementation has not either, can't be made.  A hang of an operation that
+        some schedule blocks for ever is none of its making: the implementation is lost, and nothing is decided.
+        """
+        if isinstance(outcome, Died) and outcome.text.startswith("hang:") and self.oracle.may_block(operation):
+            return Undecided(step, 0)
         try:
             return self.oracle.observe(operation, outcome)
         except NotModelled as error:

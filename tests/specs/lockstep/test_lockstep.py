@@ -14,6 +14,7 @@ from snapmerge import (
     Budget,
     Capabilities,
     Data,
+    Died,
     Disk,
     Divergence,
     Done,
@@ -23,6 +24,7 @@ from snapmerge import (
     NotModelled,
     Operation,
     OperationError,
+    Oracle,
     Outcome,
     Read,
     Reset,
@@ -289,3 +291,26 @@ def test_what_some_schedule_has_block_may_be_refused(lines: str, *, may: bool) -
     assert lockstep.steps[: len(before)] == before
     assert (len(lockstep.steps) == len(before)) == may
     lockstep.do(Resume("lower"))
+
+
+class Hanging(Memory):
+    """Hangs in a suspend."""
+
+    def apply(self, operation: Operation) -> Outcome:
+        return Died("hang: it has not ended") if isinstance(operation, Suspend) else super().apply(operation)
+
+
+@pytest.mark.parametrize(("may", "verdict"), [(True, Undecided), (False, Divergence)])
+def test_a_hang_is_a_divergence_unless_some_schedule_blocks_the_operation(
+    may: bool, verdict: type[Undecided | Divergence]
+) -> None:
+    class Knowing(Oracle):
+        def may_block(self, _operation: Operation) -> bool:
+            return may
+
+    lockstep = Lockstep(Hanging(), make_oracle=Knowing)
+    for text in ("disk base 8", 'create d "0 8 linear base 0"'):
+        lockstep.do(parse_operation(text))
+    with pytest.raises(VerdictError) as raised:
+        lockstep.do(parse_operation("suspend d"))
+    assert isinstance(raised.value.verdict, verdict)

@@ -13,7 +13,7 @@ __all__ = ["BadTable", "TableLine", "parse_table", "print_line"]
 
 
 class BadTable(Exception):
-    """A table that the kernel refuses: ``errno`` by name, and the target's message as it stands in the log ("": none)."""
+    """A table that the kernel refuses: ``errno`` by name, and the message as it stands in the log ("": none)."""
 
     def __init__(self, text: str, errno: str = "EINVAL") -> None:
         self.text, self.errno = text, errno
