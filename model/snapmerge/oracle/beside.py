@@ -1,36 +1,30 @@
-"""What is in flight beside an operation and can't make a difference to it: it may wait, or is done at once.
+"""What is in flight beside an operation and can't make a difference to it: it may wait.
 
 *Data* are the reads and writes of users that a disk has been given, with nothing left to do but to end.
 
 *   Data may wait while another operation is waited for that does not touch the same sectors, and before any begins
     that does not look at disks directly: it can end as well later.  What it writes is then less durable, and a power
     cut leaves all the more.  Reads of an origin that are counted by a snapshot are none: exceptions wait for them.
-*   Where nothing comes but I/O on devices, and no exception can fail, nobody sees how far a copy has come, nor where on
-    the COW device anything is.  A copy that is done at once only lets others continue, and what they send may wait.
 *   When all that is in flight is data, a read has seen each sector before a write that is in flight, or after it; what
     was seen says which, and whether any order gives it.
 """
 
 from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
-from snapmerge.machine.core.events import Io, Requeue
-from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
-from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
-from snapmerge.oracle.calm import Ahead, calm, merges, reads_what_it_should
-from snapmerge.oracle.places import frame, places, sender, size
-from snapmerge.records import replace
+from snapmerge.machine.core.events import Io
+from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Work
+from snapmerge.machine.snapshot.state import SnapshotTarget
+from snapmerge.oracle.calm import merges
+from snapmerge.oracle.places import frame, places, size
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Data, Outcome
 from snapmerge.trace.payload import Content, Seen, as_seen
 from snapmerge.units import Sector, Sectors, chunk_start
 from snapmerge.world.disk import Unknown
 from snapmerge.world.moves import finish
-from snapmerge.world.session import Session, Task
-from snapmerge.world.state import Flight, Flights, World, payload_of
+from snapmerge.world.session import Session
+from snapmerge.world.state import Flight, World, payload_of
 
-__all__ = ["copied_at_once", "data_that_waits", "overlap", "read_as_seen"]
-
-_AT_ONCE_MAX = 4096
-"""How many moves are made at once at most, so that whoever waits can give up between them."""
+__all__ = ["data_that_waits", "overlap", "read_as_seen"]
 
 
 def _data_token(world: World, flight: Flight) -> int | None:
@@ -124,74 +118,6 @@ def _copied(world: World) -> set[tuple[str, int]] | None:
 
 def _sectors(bio: Bio) -> set[tuple[str, int]]:
     return {(bio.where, at) for at in range(bio.sector, bio.sector + bio.count)}
-
-
-# --- what is done at once ----------------------------------------------------------------------------------------
-
-
-def copied_at_once(session: Session, after: Ahead) -> World | None:
-    """The world in which exceptions in the making, and what needs them, have come as far as a while gets them.
-
-    None: there are none, or how far they have come may be seen.
-    """
-    world, moved = session.world, 0
-    if not world.flights or not after.only_io or not _is_unwatched(session):
-        return None
-    data: list[Flight] = []
-    written: set[tuple[str, int]] = set()
-    while moved < _AT_ONCE_MAX:
-        world = _without_data(world, data, written)
-        last = next((f for f in reversed(world.flights) if _is_at_once(session, world, f, after, written)), None)
-        if last is None:
-            break
-        world, moved = finish(world, last), moved + 1
-    return replace(world, flights=Flights((*data, *_without_data(world, data, written).flights))) if moved else None
-
-
-def _without_data(world: World, data: list[Flight], written: set[tuple[str, int]]) -> World:
-    """The world without the data in flight, which is put aside, as are the sectors that it is for."""
-    rest = []
-    for flight in world.flights:
-        if _data_token(world, flight) is None or not isinstance(flight.effect, Io):
-            rest.append(flight)
-            continue
-        data.append(flight)
-        if flight.effect.bio.is_write:
-            written |= _sectors(flight.effect.bio)
-    return replace(world, flights=Flights(rest))
-
-
-def _is_unwatched(session: Session) -> bool:
-    world = session.world
-    if world.stack.requests or any(isinstance(task.operation, op.Discard) for task in session.tasks.values()):
-        return False
-    return bool(_snapshots(world)) and not merges(world) and calm(world)
-
-
-def _is_at_once(session: Session, world: World, flight: Flight, after: Ahead, written: set[tuple[str, int]]) -> bool:
-    if isinstance(flight.effect, Requeue):
-        work = world.stack.work[flight.effect.id]
-        return isinstance(work, Rest) and work.bio.op is Op.WRITE and _writes_alone(session, world, work)
-    match sender(world.stack, flight.effect.id)[1]:
-        case CopyJob(purpose=Copy.OUT, reading=True) as job if isinstance(flight.effect, Io):
-            return written.isdisjoint(_sectors(flight.effect.bio)) and reads_what_it_should(world, job, after)
-        case CopyJob(purpose=Copy.OUT):
-            return True
-        case StoreIo(step=StoreStep.ZERO_NEXT | StoreStep.WRITE_AREA):
-            return True
-        case _:
-            return False
-
-
-def _writes_alone(session: Session, world: World, rest: Rest) -> bool:
-    """Whether no other write under way is for these sectors: which is mapped first may show."""
-    above = world.stack.work[rest.parent]
-    if not isinstance(above, DeviceBio) or above.parent != SUBMITTER:
-        return False
-    tasks: list[Task] = list(session.tasks.values())
-    mine = next((task.operation for task in tasks if task.token == above.token), None)
-    others = (t.operation for t in tasks if t.token != above.token and isinstance(t.operation, op.Write))
-    return mine is not None and not any(overlap(world, mine, rest.bio, other) for other in others)
 
 
 # --- a read whose outcome is known -------------------------------------------------------------------------------

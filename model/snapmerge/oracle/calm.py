@@ -9,7 +9,7 @@ from snapmerge.machine.core.events import Io
 from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.places import Place, overlaps, places, places_of_bio, size
-from snapmerge.records import dataclass, replace
+from snapmerge.records import dataclass
 from snapmerge.trace import operations as op
 from snapmerge.units import chunk_count, chunk_of, chunk_start
 from snapmerge.world.disk import Disk
@@ -23,14 +23,12 @@ class Ahead:
     """What the operations from here on may show.
 
     ``cuts``: the power may be cut.  ``looked_at``: disks that are read directly, around every mapping; ``changed``:
-    those that are written to, broken or healed.  None: any disk.  ``only_io``: nothing comes but reads, writes and
-    flushes of devices, and the ends of operations.
+    those that are written to, broken or healed.  None: any disk.
     """
 
     cuts: bool = True
     looked_at: frozenset[str] | None = None
     changed: frozenset[str] | None = None
-    only_io: bool = False
 
 
 ANYTHING: Final = Ahead()
@@ -43,20 +41,11 @@ def ahead(operations: tuple[op.Operation, ...]) -> list[Ahead]:
     disks = {one.name for one in plain if isinstance(one, op.Disk)}
     linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and "linear" in str(one)}
     found: list[Ahead] = []
-    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset(), only_io=True)
+    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset())
     for one in reversed(plain):
-        only_io = here.only_io and _is_io(one, disks | linear)
-        here = replace(_with(here, one, disks, linear), only_io=only_io)
+        here = _with(here, one, disks, linear)
         found.append(here)
     return found[::-1]
-
-
-_IO = (op.Read, op.Write, op.Flush)
-
-
-def _is_io(one: op.Plain | op.Finish, direct: set[str]) -> bool:
-    """Whether it is the end of something, or I/O that is not on one of these disks or devices."""
-    return isinstance(one, op.Finish) or (isinstance(one, _IO) and one.where not in direct)
 
 
 def _with(after: Ahead, one: op.Plain | op.Finish, disks: set[str], linear: set[str]) -> Ahead:

@@ -33,7 +33,7 @@ from snapmerge.machine.core.events import Fetch, Io
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
 from snapmerge.machine.linear import LinearTarget
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
-from snapmerge.oracle.beside import copied_at_once, data_that_waits, overlap, read_as_seen
+from snapmerge.oracle.beside import data_that_waits, overlap, read_as_seen
 from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
 from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, size
 from snapmerge.trace import operations as op
@@ -51,9 +51,6 @@ def next_worlds(
 ) -> tuple[Iterator[World], bool]:
     """The worlds that come next, and whether there is one at most; ``seen``: what the operation should show."""
     world = session.world
-    copied = copied_at_once(session, after)
-    if copied is not None:
-        return iter((copied,)), True
     read = None if key is None else read_as_seen(session, key, seen)
     if read is not None:
         return iter(read), True
