@@ -20,6 +20,7 @@ from snapmerge.errors import MachineError
 from snapmerge.machine.core.bio import Bio, Op, WorkId
 from snapmerge.machine.core.draft import Draft
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, Device, DeviceBio, Piece, Rest, Target, Wake, Work
+from snapmerge.machine.core.tables import takes_discards
 from snapmerge.records import replace
 
 __all__ = [
@@ -79,7 +80,7 @@ def enter(d: Draft, work: DeviceBio) -> None:
 
 def _refuse(d: Draft, id: WorkId, work: DeviceBio, error: str | None) -> None:
     d.end(id)
-    _tell(d, replace(work, error=error))
+    _tell(d, work, error)
 
 
 def _is_needless(device: Device, bio: Bio) -> bool:
@@ -99,7 +100,7 @@ def _not_submittable(d: Draft, bio: Bio) -> str | None:
     live = d.device(bio.where).live
     if bio.op is not Op.FLUSH and live and bio.sector + bio.count > d.size(bio.where):
         return "EIO"
-    if bio.op is Op.DISCARD and any(_clones(d, d.targets[t], bio) == 0 for t in live):
+    if bio.op is Op.DISCARD and live and not takes_discards(d, bio.where):
         return "EOPNOTSUPP"
     return None
 
@@ -138,7 +139,7 @@ def wake_done(d: Draft, id: WorkId, wake: Wake, _error: str | None, _data: bytes
     if enters:
         _process(d, first, work)
     else:
-        _refuse(d, first, work, None if error is None else _as_submitted(work, error))
+        _refuse(d, first, work, _as_submitted(work, error))
     release_deferred(d, wake.device)
 
 
@@ -269,7 +270,7 @@ def _bio_ended(d: Draft, id: WorkId, work: DeviceBio) -> None:
     device = d.device(work.bio.where)
     if device.live:
         d.put_device(replace(device, busy=device.busy - 1), over=device)
-    _tell(d, replace(work, error=_as_submitted(work, work.error)))
+    _tell(d, work, _as_submitted(work, work.error))
 
 
 def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
@@ -281,9 +282,9 @@ def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
     return None if hidden else error
 
 
-def _tell(d: Draft, work: DeviceBio) -> None:
-    """Tells the submitter, or the work that has sent the bio, that it has ended."""
+def _tell(d: Draft, work: DeviceBio, error: str | None) -> None:
+    """Tells the submitter, or the work that has sent the bio, that it has ended, and how."""
     if work.parent == SUBMITTER:
-        d.end_bio(work.token, work.error)
+        d.end_bio(work.token, error)
     else:
-        d.end_later(work.parent, work.error)
+        d.end_later(work.parent, error)
