@@ -72,6 +72,7 @@ __all__ = [
     "next_area_zeroed",
     "prepare",
     "publish",
+    "queue",
     "queue_origin",
     "start_copy",
     "write_area",
@@ -138,6 +139,13 @@ def prepare(d: Draft, snap_id: int, chunk: int) -> bool:
     pending = snap.pending.set(chunk, Pending(chunk, new))
     d.put(replace(snap, store=store, pending=pending, order=(*snap.order, chunk)), over=snap)
     return True
+
+
+def queue(d: Draft, snap_id: int, chunk: int, id: WorkId) -> None:
+    """Makes the snapshot's own piece ``id`` wait for this exception."""
+    snap = snapshot(d, snap_id)
+    pending = snap.pending[chunk]
+    _put_pending(d, snap, replace(pending, waiting=(*pending.waiting, id)))
 
 
 def queue_origin(d: Draft, snap_id: int, chunk: int, id: WorkId) -> None:

@@ -16,7 +16,7 @@ from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot import copy_out
 from snapmerge.machine.snapshot.registry import snapshot
 from snapmerge.machine.snapshot.rules import rules_of
-from snapmerge.machine.snapshot.state import Pending, PendingStage, SnapshotTarget
+from snapmerge.machine.snapshot.state import PendingStage, SnapshotTarget
 from snapmerge.records import replace
 from snapmerge.units import Chunk, chunk_of, chunk_start, offset_in_chunk
 
@@ -85,7 +85,7 @@ def _write_new(d: Draft, id: WorkId, snap: SnapshotTarget, chunk: Chunk) -> None
         copy_out.fill(d, snap.id, chunk, id)
         bios.send(d, id, bio)
     else:
-        _put_pending(d, snap.id, replace(pending, waiting=(*pending.waiting, id)))
+        copy_out.queue(d, snap.id, chunk, id)
         copy_out.start_copy(d, snap.id, chunk)
 
 
@@ -126,11 +126,6 @@ def in_cow(snap: SnapshotTarget, bio: Bio, new: Chunk) -> Bio:
     """The bio, remapped to its exception.  Source: ``remap_exception``."""
     size = snap.store.chunk_size
     return bio.to(snap.cow, chunk_start(new, size) + offset_in_chunk(bio.sector, size))
-
-
-def _put_pending(d: Draft, snap_id: int, pending: Pending) -> None:
-    snap = snapshot(d, snap_id)
-    d.put(replace(snap, pending=snap.pending.set(pending.old, pending)), over=snap)
 
 
 # --- tracked I/O -------------------------------------------------------------------------------------------------
