@@ -83,6 +83,7 @@ from snapmerge.trace.operations import (
     Suspend,
     Table,
     Write,
+    inner,
 )
 from snapmerge.trace.outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
 from snapmerge.trace.payload import (
@@ -221,6 +222,7 @@ __all__ = [
     "fail",
     "finish",
     "happen",
+    "inner",
     "likely",
     "moves",
     "numbered_trace",

@@ -7,17 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.__main__ import rewritten
-from tests.docs._blocks import (
-    ROOT,
-    Block,
-    PageError,
-    blocks,
-    files,
-    masked,
-    needs_kernel,
-    pages,
-    run,
-)
+from tests.docs._blocks import ROOT, Block, PageError, blocks, files, masked, needs_kernel, pages, run
 
 FOUND = {str(path.relative_to(ROOT)): blocks(str(path.relative_to(ROOT)), path.read_text()) for path in pages()}
 EXCUSED_MAX = 6

@@ -37,7 +37,7 @@ ANYTHING: Final = Ahead()
 
 def ahead(operations: tuple[op.Operation, ...]) -> list[Ahead]:
     """For each of the operations what it and those after it may show."""
-    plain = [one.operation if isinstance(one, op.Start) else one for one in operations]
+    plain = [op.inner(one) for one in operations]
     disks = {one.name for one in plain if isinstance(one, op.Disk)}
     linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and "linear" in str(one)}
     found: list[Ahead] = []

@@ -32,10 +32,10 @@ def check_modelled(operation: op.Plain | op.Start, outcome: Outcome | None) -> N
     Raises:
         NotModelled: it concerns what the model does not have.
     """
-    operation = operation.operation if isinstance(operation, op.Start) else operation
-    if not isinstance(operation, op.Create | op.Load) or operation.table is None or isinstance(outcome, Died):
+    begun = op.inner(operation)
+    if not isinstance(begun, op.Create | op.Load) or begun.table is None or isinstance(outcome, Died):
         return
-    for line in parse_table(operation.table):
+    for line in parse_table(begun.table):
         if line.target in OTHER_TARGETS or (line.target not in MAINLINE.by_name and isinstance(outcome, Done)):
             raise NotModelled(f"the target {line.target} is not modelled", line.target)
     if isinstance(outcome, Failed) and outcome.text is not None and _BLOCKS in outcome.text:

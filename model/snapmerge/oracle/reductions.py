@@ -250,7 +250,7 @@ def _looks_at_disks(world: World, operation: op.Operation) -> bool:
 
 def _sees_no_disk(session: Session, key: int | None, operation: op.Operation) -> bool:
     """Whether this is I/O on a device or a look at one, which no disk shows in another way."""
-    plain = operation.operation if isinstance(operation, op.Start) else operation
+    plain = op.inner(operation)
     plain = session.tasks[plain.key].operation if isinstance(plain, op.Finish) and key is not None else plain
     kinds = op.Read | op.Write | op.Flush | op.Discard | op.Status | op.Table | op.Events
     return isinstance(plain, kinds) and not _looks_at_disks(session.world, plain)

@@ -182,7 +182,7 @@ class _Walk:
 
 def _known_enough(session: Session, operation: op.Operation, seen: Outcome | None) -> Iterator[Session]:
     """The session in every way in which what the operation must know of a disk can turn out to be what was seen."""
-    plain = operation.operation if isinstance(operation, op.Start) else operation
+    plain = op.inner(operation)
     if not isinstance(plain, op.Metadata):
         yield session
         return

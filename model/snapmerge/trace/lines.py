@@ -380,7 +380,7 @@ def _step(line: str) -> Step:
 
 def _sectors(step: Step) -> int:
     """How many sectors a step reads, writes, discards and shows, which bounds its cost."""
-    operation = step.operation.operation if isinstance(step.operation, op.Start) else step.operation
+    operation = op.inner(step.operation)
     asked = operation.count if isinstance(operation, op.Read | op.Write | op.Discard) else 0
     return asked + (len(step.outcome.sectors) if isinstance(step.outcome, Data) else 0)
 

@@ -36,6 +36,7 @@ __all__ = [
     "Suspend",
     "Table",
     "Write",
+    "inner",
 ]
 
 FaultKind = Literal["read", "write", "flush"]
@@ -243,3 +244,8 @@ class Finish:
 
 
 Operation = Plain | Start | Finish
+
+
+def inner(operation: Operation) -> Plain | Finish:
+    """What an operation is about: of a ``start`` the operation that it begins, else itself."""
+    return operation.operation if isinstance(operation, Start) else operation

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from snapmerge import Remove, Start, Step, Suspend, World
+from snapmerge import Remove, Step, Suspend, World, inner
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge_specs.generations.generation import MergeReaches, Reach
 
@@ -29,7 +29,7 @@ def _under_way(world: World) -> bool:
 
 
 def _interrupted(before: World, step: Step, _after: World) -> bool:
-    operation = step.operation.operation if isinstance(step.operation, Start) else step.operation
+    operation = inner(step.operation)
     here = operation.device if isinstance(operation, Suspend | Remove) else None
     return any(merge.device == here and merge.active and not merge.is_over for merge in _merges(before))
 

@@ -7,7 +7,7 @@ The model does not follow.  A check that meets one of these says which, and goes
 import re
 from collections.abc import Callable, Iterable
 
-from snapmerge import MAINLINE, Bio, Budget, Create, Died, Draft, Load, NotModelled, Op, Operation, Rules, Start, Step
+from snapmerge import MAINLINE, Bio, Budget, Create, Died, Draft, Load, NotModelled, Op, Operation, Rules, Step, inner
 from snapmerge.format.store import Persistent, Store
 from snapmerge.machine.snapshot.merge import area_read, commit_done
 from snapmerge.machine.snapshot.rules import SnapshotRules
@@ -26,7 +26,7 @@ def _nothing(_operation: Operation) -> bool:
 
 def _lines(operation: Operation) -> list[list[str]]:
     """The words of the table lines that an operation has."""
-    operation = operation.operation if isinstance(operation, Start) else operation
+    operation = inner(operation)
     table = operation.table if isinstance(operation, Create | Load) else None
     return [line.split() for line in table.split(";")] if table is not None else []
 

@@ -94,7 +94,7 @@ class Ledger:
 
     def _cut(self, operation: Operation) -> None:
         """Nobody knows what has become of writes since the last flush, until the same sectors are written again."""
-        inner = operation.operation if isinstance(operation, sm.Start) else operation
+        inner = sm.inner(operation)
         self.unsure |= self._volatile
         for write in [*self.under_way.values(), inner]:
             if isinstance(write, sm.Write) and write.where in (ORIGIN, BASE):

@@ -16,7 +16,6 @@ from snapmerge import (
     Failed,
     Finish,
     Load,
-    Operation,
     Read,
     Remove,
     Resume,
@@ -25,6 +24,7 @@ from snapmerge import (
     Suspend,
     World,
     Write,
+    inner,
 )
 from snapmerge.format.exceptions import pairs
 from snapmerge.format.store import Persistent
@@ -65,12 +65,8 @@ def _merge_finished(before: World, _step: Step, after: World) -> bool:
     return any(s.id in had and s.merge is not None and not _records(s) for s in _snapshots(after))
 
 
-def _plain(step: Step) -> Operation:
-    return step.operation.operation if isinstance(step.operation, Start) else step.operation
-
-
 def _interrupted(before: World, step: Step, _after: World) -> bool:
-    operation = _plain(step)
+    operation = inner(step.operation)
     here = operation.device if isinstance(operation, Suspend | Remove) else None
     return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
 
@@ -104,7 +100,7 @@ def _siblings(before: World, _step: Step, _after: World) -> bool:
 
 def _written_before_resume(before: World, step: Step, _after: World) -> bool:
     """A device is written to while a snapshot of what it lies on is constructed and not yet resumed."""
-    operation = _plain(step)
+    operation = inner(step.operation)
     if not isinstance(operation, Write) or operation.where not in before.stack.devices or _failed(step):
         return False
     here = {lower for id in before.stack.devices[operation.where].live for lower in _lower(before, id)}
@@ -117,7 +113,7 @@ def _lower(world: World, id: int) -> tuple[str, ...]:
 
 
 def _discarded_on_merge(before: World, step: Step, _after: World) -> bool:
-    operation = _plain(step)
+    operation = inner(step.operation)
     if not isinstance(operation, Discard) or _failed(step):
         return False
     return any(s.device == operation.where and s.active and s.merge is not None for s in _snapshots(before))

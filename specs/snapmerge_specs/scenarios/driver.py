@@ -208,7 +208,7 @@ class Sketched:
         waits may come in between.  A user who polls the status of a merge may or may not do so before its device is
         removed.
         """
-        plain = operation.operation if isinstance(operation, sm.Start) else operation
+        plain = sm.inner(operation)
         if not isinstance(plain, sm.Suspend | sm.Resume | sm.Remove):
             return False
         if isinstance(plain, sm.Remove) and any(
@@ -224,7 +224,7 @@ class Sketched:
 
         In the sketch it has ended; the thread of a kernel that does it may not have run yet.
         """
-        plain = operation.operation if isinstance(operation, sm.Start) else operation
+        plain = sm.inner(operation)
         if not isinstance(plain, _REQUESTS):
             return
         for key, task in sorted(self._sketch.tasks.items()):
@@ -235,10 +235,10 @@ class Sketched:
 
     def _may_wait_for_errors(self, operation: sm.Operation) -> bool:
         """Whether it flushes while a device of errors is suspended, in which kernels differ (DEV-29)."""
-        plain = operation.operation if isinstance(operation, sm.Start) else operation
+        if not isinstance(sm.inner(operation), sm.Flush):
+            return False
         held = [device for device in self.stack.devices.values() if device.held and device.live]
-        errors = any(self.stack.targets[device.live[0]].line.target == "error" for device in held)
-        return isinstance(plain, sm.Flush) and errors
+        return any(self.stack.targets[device.live[0]].line.target == "error" for device in held)
 
     def _in_lockstep(self, operation: sm.Operation) -> None:
         before = self.lockstep.world

@@ -17,7 +17,7 @@ from snapmerge import (
     Operation,
     OperationError,
     Outcome,
-    Start,
+    inner,
     operation_word,
 )
 from snapmerge_adapters import Memory
@@ -70,7 +70,7 @@ def asked_of(can: Capabilities, runs: int = 40) -> tuple[list[tuple[Operation, O
 
 def lines(asked: list[tuple[Operation, Outcome]]) -> list[list[str]]:
     """The words of every table line that was asked for."""
-    plain = [one.operation if isinstance(one, Start) else one for one, _ in asked]
+    plain = [inner(one) for one, _ in asked]
     tables = [one.table for one in plain if isinstance(one, Create | Load) and one.table]
     return [line.split() for table in tables for line in table.split(";")]
 
