@@ -11,10 +11,10 @@
 
 from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.events import Io
-from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Work
+from snapmerge.machine.core.state import Piece
 from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge.oracle.calm import merges
-from snapmerge.oracle.places import frame, places, size
+from snapmerge.oracle.places import frame, places, submitter
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Data, Outcome
 from snapmerge.trace.payload import Content, Seen, as_seen
@@ -32,15 +32,12 @@ def _data_token(world: World, flight: Flight) -> int | None:
     effect = flight.effect
     if not isinstance(effect, Io) or effect.bio.op is Op.FLUSH or flight.flushing:
         return None
-    work: Work | None = world.stack.work[effect.id]
-    while isinstance(work, Piece) and not work.full and work.chunk is None and work.then is None:
-        above = world.stack.work[work.parent]
-        if not isinstance(above, DeviceBio):
-            return None
-        if above.parent == SUBMITTER:
-            return above.token
-        work = world.stack.work[above.parent]
-    return None
+    return submitter(world.stack, world.stack.work[effect.id], _is_data)
+
+
+def _is_data(piece: Piece) -> bool:
+    """Whether a piece has nothing left to do but to end."""
+    return not piece.full and piece.chunk is None and piece.then is None
 
 
 def overlap(world: World, mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
@@ -106,7 +103,7 @@ def _copied(world: World) -> set[tuple[str, int]] | None:
     """The sectors of disks that exceptions in the making are to hold; None: not all are sectors of disks."""
     found: set[tuple[str, int]] = set()
     for snap in _snapshots(world):
-        chunk, end = snap.store.chunk_size, size(world.stack, snap.origin)
+        chunk, end = snap.store.chunk_size, world.stack.size(snap.origin)
         for old in snap.pending:
             start = chunk_start(old, chunk)
             there = places(world.stack, snap.origin, start, max(0, min(chunk, end - start)))

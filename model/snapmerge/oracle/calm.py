@@ -8,7 +8,7 @@ from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.events import Io
 from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
-from snapmerge.oracle.places import Place, overlaps, places, places_of_bio, size
+from snapmerge.oracle.places import Place, overlaps, places, places_of_bio
 from snapmerge.records import dataclass
 from snapmerge.trace import operations as op
 from snapmerge.units import chunk_count, chunk_of, chunk_start
@@ -86,7 +86,7 @@ def _matters(world: World, name: str, disk: Disk) -> bool:
     for snap in (t for t in copying if isinstance(t, SnapshotTarget)):
         for kind, sector, count in disk.faults:
             lower = snap.origin if kind == "read" else snap.cow
-            there = places(world.stack, lower, 0, size(world.stack, lower))
+            there = places(world.stack, lower, 0, world.stack.size(lower))
             at = (name, 0, disk.size) if kind == "flush" else (name, sector, count)
             if there is None or overlaps(there, (at,)):
                 return True
@@ -169,7 +169,7 @@ def _room(world: World, snap: SnapshotTarget) -> int:
 
     An area that fills up needs room for the one behind it, or the last record fails.
     """
-    store, total = snap.store, size(world.stack, snap.cow)
+    store, total = snap.store, world.stack.size(snap.cow)
     if not store.chunk_size or places(world.stack, snap.cow, 0, total) is None:
         return 0
     allocated, _, _ = store.usage(total)
@@ -209,7 +209,7 @@ def _is_unseen(world: World, snap: SnapshotTarget, after: Ahead) -> bool:
     """Whether nothing that comes shows what is on a snapshot's COW device but the snapshot, and its store."""
     if after.cuts and not isinstance(snap.store, Persistent):
         return False  # on the disk may be an older store, which the data overwrites
-    cow = places(world.stack, snap.cow, 0, size(world.stack, snap.cow))
+    cow = places(world.stack, snap.cow, 0, world.stack.size(snap.cow))
     if cow is None or after.looked_at is None or after.changed is None:
         return False
     return {name for name, _, _ in cow}.isdisjoint(after.looked_at | after.changed)

@@ -1,26 +1,17 @@
 """Where things lie: what a disk or device is made of, seen through linear devices."""
 
+from collections.abc import Callable
+
 from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Stack, Target, Work
 from snapmerge.machine.linear import LinearTarget
 from snapmerge.machine.snapshot.state import OriginTarget, SnapshotTarget
 
-__all__ = ["Place", "frame", "is_linear", "names_below", "overlaps", "places", "places_of_bio", "sender", "size"]
+__all__ = ["Place", "frame", "is_linear", "names_below", "overlaps", "places", "places_of_bio", "sender", "submitter"]
 
 Place = tuple[str, int, int]
 """Some sectors of a disk: its name, the first, how many."""
-
-
-def size(stack: Stack, name: str) -> int:
-    """The size in sectors of a disk, or of a device by its live table."""
-    if name in stack.disks:
-        return stack.disks[name]
-    device = stack.devices.get(name)
-    if device is None or not device.live:
-        return 0
-    line = stack.targets[device.live[-1]].line
-    return line.start + line.length
 
 
 def places(stack: Stack, name: str, sector: int, count: int) -> tuple[Place, ...] | None:
@@ -67,6 +58,18 @@ def sender(stack: Stack, id: WorkId) -> tuple[WorkId, Work | None]:
         id = above.parent
         work = stack.work[id]
     return id, work
+
+
+def submitter(stack: Stack, work: Work | None, passes: Callable[[Piece], bool]) -> int | None:
+    """The token of the bio that a piece is part of, through devices whose pieces pass; None: it is more than that."""
+    while isinstance(work, Piece) and passes(work):
+        above = stack.work[work.parent]
+        if not isinstance(above, DeviceBio):
+            return None
+        if above.parent == SUBMITTER:
+            return above.token
+        work = stack.work[above.parent]
+    return None
 
 
 def is_linear(stack: Stack, name: str) -> bool:

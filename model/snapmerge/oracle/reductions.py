@@ -30,12 +30,12 @@ from collections.abc import Iterator
 from snapmerge.format.store import Persistent, Store
 from snapmerge.machine.core.bio import Op, WorkId
 from snapmerge.machine.core.events import Fetch, Io
-from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest, Work
+from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Piece, Rest
 from snapmerge.machine.linear import LinearTarget
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.beside import data_that_waits, overlap, read_as_seen
 from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
-from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, size
+from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, submitter
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Outcome
 from snapmerge.units import chunk_start
@@ -199,7 +199,7 @@ def _may_be_overtaken(world: World, job: CopyJob) -> bool:
 
 def _is_shifted(world: World, snap: SnapshotTarget) -> bool:
     """Whether sectors of the snapshot's origin have other numbers in some linear device that is not the origin."""
-    mine = places(world.stack, snap.origin, 0, size(world.stack, snap.origin))
+    mine = places(world.stack, snap.origin, 0, world.stack.size(snap.origin))
     for target in world.stack.targets.values():
         if isinstance(target, LinearTarget) and target.device != snap.origin:
             theirs = places(world.stack, target.lower, target.offset, target.line.length)
@@ -220,15 +220,7 @@ def _is_idle(world: World, task: Task) -> bool:
 
 def _token(world: World, piece: Piece) -> int | None:
     """Whose bio the piece is part of, at the end; None: it is more than that, or part of something else."""
-    work: Work | None = piece
-    while isinstance(work, Piece) and not work.full:
-        above = world.stack.work[work.parent]
-        if not isinstance(above, DeviceBio):
-            return None
-        if above.parent == SUBMITTER:
-            return above.token
-        work = world.stack.work[above.parent]
-    return None
+    return submitter(world.stack, piece, lambda one: not one.full)
 
 
 def _looks_at_disks(world: World, operation: op.Operation) -> bool:

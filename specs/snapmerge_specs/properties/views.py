@@ -41,17 +41,9 @@ Below = Callable[[Target, int], tuple[str, int] | None]
 
 def view(world: World, name: str) -> tuple[Content | sm.Unknown, ...] | None:
     """What a reader would get from each sector of a device now; None: it can't be read (no table, invalid)."""
-    size, under = _size(world, name), generation_of(world.rules).below
-    sectors = tuple(_read(world, name, sector, under) for sector in range(size))
+    under = generation_of(world.rules).below
+    sectors = tuple(_read(world, name, sector, under) for sector in range(world.stack.size(name)))
     return None if not sectors or any(s is None for s in sectors) else tuple(s for s in sectors if s is not None)
-
-
-def _size(world: World, name: str) -> int:
-    if name in world.disks:
-        return world.disks[name].size
-    stack = world.stack
-    lines = [stack.targets[id].line for id in stack.devices[name].live]
-    return sum(line.length for line in lines)
 
 
 def _read(world: World, name: str, sector: int, under: Below) -> Content | sm.Unknown | None:
@@ -113,7 +105,7 @@ def ended(volumes: Volumes, operation: sm.Plain, world: World) -> Volumes:
             return volumes.set(where, _flushed(volumes[where], where, world))
         case sm.Remove(device) if device in volumes:
             return volumes.delete(device)
-        case sm.Create(device) | sm.Resume(device) if device in world.stack.devices and _size(world, device):
+        case sm.Create(device) | sm.Resume(device) if device in world.stack.devices and world.stack.size(device):
             return generation_of(world.rules).activated(volumes, device, world)
         case _:
             return volumes
@@ -154,7 +146,7 @@ def activated(volumes: Volumes, device: str, world: World) -> Volumes:
 def seen(volumes: Volumes, device: str, world: World) -> Volumes:
     """It begins as what is below: of that a power cut may leave what the disks have not been told to keep."""
     now, durable, under = [], [], generation_of(world.rules).below
-    for sector in range(_size(world, device)):
+    for sector in range(world.stack.size(device)):
         place = _place(world, device, sector, under)
         if place is None:
             return volumes

@@ -125,8 +125,7 @@ class Sketched:
 
     def size_of(self, device: str) -> int:
         """The length of the device's live table, in sectors."""
-        line = self.stack.targets[self.stack.devices[device].live[-1]].line
-        return line.start + line.length
+        return self.stack.size(device)
 
     def table_of(self, device: str) -> str:
         """What the device's live table was made from."""
