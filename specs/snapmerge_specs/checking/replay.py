@@ -1,6 +1,7 @@
 """A trace played anew: does it still end in a divergence that nothing known explains, or break the same promise?"""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from snapmerge import (
     MAINLINE,
@@ -61,25 +62,40 @@ def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Verdict
     return None
 
 
+Smaller = Callable[[Steps, Callable[[Steps], Steps | None]], Steps]
+"""Makes a trace smaller, as ``shrink`` does."""
+
+Found = TypeVar("Found", DivergenceReport, PromiseReport)
+
+
+def _smallest(first: Found, played: Callable[[Steps], Found | None], smaller: Smaller) -> Found:
+    """The report of the smallest trace; ``played`` gives that of a trace that still shows what ``first`` does."""
+    reports = {first.trace: first}
+
+    def still_shows(steps: Steps) -> Steps | None:
+        if (report := played(steps)) is None:
+            return None
+        reports[report.trace] = report
+        return report.trace
+
+    return reports[smaller(first.trace, still_shows)]
+
+
 def shrunk(
     trace: Steps,
     divergence: Divergence,
     replayed: Callable[[Steps], VerdictError | None],
-    smaller: Callable[[Steps, Callable[[Steps], Steps | None]], Steps] = shrink,
+    smaller: Smaller = shrink,
 ) -> DivergenceReport:
     """What was found, as small as ``smaller`` makes it; ``replayed`` plays a trace as ``again`` does."""
-    verdicts = {trace: divergence}
 
-    def still_fails(steps: Steps) -> Steps | None:
-        disagreement = replayed(steps)
-        if disagreement is None:
+    def diverges(steps: Steps) -> DivergenceReport | None:
+        if (disagreement := replayed(steps)) is None:
             return None
-        if isinstance(disagreement.verdict, Divergence):
-            verdicts[disagreement.trace] = disagreement.verdict
-        return disagreement.trace
+        verdict = disagreement.verdict
+        return DivergenceReport(disagreement.trace, verdict if isinstance(verdict, Divergence) else divergence)
 
-    trace = smaller(trace, still_fails)
-    return DivergenceReport(trace, verdicts.get(trace, divergence))
+    return _smallest(DivergenceReport(trace, divergence), diverges, smaller)
 
 
 class _Asked:
@@ -127,22 +143,18 @@ def shrunk_broken(
     trace: Steps,
     promise: BrokenPromise,
     replayed: Callable[[Steps], PromiseReport | None],
-    smaller: Callable[[Steps, Callable[[Steps], Steps | None]], Steps] = shrink,
+    smaller: Smaller = shrink,
 ) -> PromiseReport:
     """A trace that breaks a promise, as small as ``smaller`` makes it; ``replayed`` plays one as ``witnessed`` does.
 
     What is left breaks the same statement: a smaller trace that breaks another one is another mistake.
     """
-    found = {trace: PromiseReport(trace, promise)}
 
-    def still_breaks(steps: Steps) -> Steps | None:
+    def breaks(steps: Steps) -> PromiseReport | None:
         one = replayed(steps)
-        if one is None or one.promise.statement != promise.statement:
-            return None
-        found[one.trace] = one
-        return one.trace
+        return one if one is not None and one.promise.statement == promise.statement else None
 
-    return found[smaller(trace, still_breaks)]
+    return _smallest(PromiseReport(trace, promise), breaks, smaller)
 
 
 def assert_agrees(
