@@ -11,16 +11,17 @@ from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge_specs.generations.generation import Invariant, StepInvariant
 from snapmerge_specs.properties.held import is_held
 
-__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS"]
+__all__ = ["CONCEPT_INVARIANTS", "CONCEPT_STEPS", "merges"]
 
 
-def _merges(world: World) -> Iterator[ConceptMerge]:
+def merges(world: World) -> Iterator[ConceptMerge]:
+    """The merges of 2009, in the order of their ids."""
     return (t for _, t in sorted(world.stack.targets.items()) if isinstance(t, ConceptMerge))
 
 
 def _one_copy(world: World) -> str | None:
     """A merge has one copy in flight at most."""
-    for merge in _merges(world):
+    for merge in merges(world):
         if len(merge.copies) > 1:
             return f"{merge.device} copies the chunks {merge.copies} at once"
     return None
@@ -28,7 +29,7 @@ def _one_copy(world: World) -> str | None:
 
 def _rests(world: World) -> str | None:
     """Nothing of a merge is under way while its device is suspended."""
-    for merge in _merges(world):
+    for merge in merges(world):
         if world.stack.devices[merge.device].suspended and merge.copies and not _asked(world, merge.device):
             return f"{merge.device} is suspended, and copies chunk {merge.copies[0]}"
     return None
@@ -43,7 +44,7 @@ def _goes_on(world: World) -> str | None:
     """With nothing in flight, a merge that nothing holds back has ended, well or badly."""
     if world.flights or world.stack.requests:
         return None
-    for merge in _merges(world):
+    for merge in merges(world):
         if is_held(world, merge.device):
             continue
         if merge.active and merge.id in world.stack.devices[merge.device].live and not merge.is_over:
@@ -53,7 +54,7 @@ def _goes_on(world: World) -> str | None:
 
 def _own_chunk(world: World) -> str | None:
     """A write waits only while its own chunk is being copied, or written to both homes; nothing else waits."""
-    for merge in _merges(world):
+    for merge in merges(world):
         if merge.held:
             return f"{merge.device}: something waits for the end, and chunk {merge.progress} is next"
         for id in merge.queued:
@@ -87,7 +88,7 @@ def _stays_inside(world: World) -> str | None:
 
 def _one_server(world: World) -> str | None:
     """The exceptions on a COW device are one target's."""
-    for merge in _merges(world):
+    for merge in merges(world):
         if not merge.active or not merge.valid:
             continue
         for other in world.stack.targets.values():
@@ -104,7 +105,7 @@ def _is_at_work(target: Target) -> bool:
 def _one_merge(world: World) -> str | None:
     """One merge at a time copies to a destination."""
     met: dict[str, str] = {}
-    for merge in _merges(world):
+    for merge in merges(world):
         if merge.active and met.setdefault(merge.destination, merge.device) != merge.device:
             return f"{met[merge.destination]} and {merge.device} both merge into {merge.destination}"
     return None
@@ -113,7 +114,7 @@ def _one_merge(world: World) -> str | None:
 def _stops_soon(before: World, after: World) -> str | None:
     """While a device is on its way to rest, its merge begins no further copy."""
     stopping = {device for device, request in _turns(before).items() if isinstance(request, Suspending)}
-    for merge in _merges(after):
+    for merge in merges(after):
         was = before.stack.targets.get(merge.id)
         rested = isinstance(was, ConceptMerge) and was.stage is Stage.IDLE
         if merge.device in stopping and rested and merge.stage in _AT_A_CHUNK:
@@ -136,7 +137,7 @@ _AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
 def _one_event(before: World, after: World) -> str | None:
     """One event is raised when a merge ends that had something to merge, and none at any other time."""
     ended = [
-        m.device for m in _merges(after) if m.completed and _has_ended(after, m.id) and not _has_ended(before, m.id)
+        m.device for m in merges(after) if m.completed and _has_ended(after, m.id) and not _has_ended(before, m.id)
     ]
     for name, device in sorted(after.stack.devices.items()):
         was = before.stack.devices.get(name)
@@ -154,7 +155,7 @@ def _has_ended(world: World, id: int) -> bool:
 
 
 def _has_merge(world: World, device: str) -> bool:
-    return any(merge.device == device for merge in _merges(world))
+    return any(merge.device == device for merge in merges(world))
 
 
 CONCEPT_INVARIANTS: Final = (

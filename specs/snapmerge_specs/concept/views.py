@@ -1,12 +1,11 @@
 """What users see of a merge of 2009, and what they may see: the physical view, and the volume that it refines."""
 
-from collections.abc import Iterator
-
 import snapmerge as sm
 from snapmerge import Content, World
 from snapmerge.format.exceptions import lookup
 from snapmerge.machine.concept.state import ConceptMerge
 from snapmerge.machine.core.state import Target
+from snapmerge_specs.concept.properties import merges
 from snapmerge_specs.generations.volumes import NOTHING, Volume, Volumes
 from snapmerge_specs.properties import views
 from snapmerge_specs.properties.views import lies_on, reader, seen, snapshots_of
@@ -32,13 +31,9 @@ def activated(volumes: Volumes, device: str, world: World) -> Volumes:
     merge = next((target for target in live if isinstance(target, ConceptMerge)), None)
     if merge is not None:
         return _merged(volumes, device, merge, world)
-    if any(lies_on(world, device, merge.destination) for merge in _merges(world)):
+    if any(lies_on(world, device, merge.destination) for merge in merges(world)):
         return volumes
     return views.activated(volumes, device, world)
-
-
-def _merges(world: World) -> Iterator[ConceptMerge]:
-    return (t for _, t in sorted(world.stack.targets.items()) if isinstance(t, ConceptMerge))
 
 
 def _merged(volumes: Volumes, device: str, merge: ConceptMerge, world: World) -> Volumes:
