@@ -61,18 +61,8 @@ def test_what_kernels_differ_in_is_not_flushed(target: str, flushed: int) -> Non
     assert sum(isinstance(step.operation, sm.Flush) for step in driver.lockstep.steps) == flushed
 
 
-def _played(text: str) -> Sketched:
-    driver = Sketched(Lockstep(Memory()))
-    for step in sm.parse_trace(text):
-        if isinstance(step.operation, sm.Start):
-            driver.start(step.operation.operation)
-        elif not isinstance(step.operation, sm.Finish):
-            driver.do(step.operation)
-    return driver
-
-
 def test_a_device_whose_merge_is_waited_for_is_not_removed() -> None:
-    driver = _played(
+    driver = driven(
         """
         disk base 8
         disk cow 16
@@ -95,5 +85,5 @@ def test_a_device_whose_merge_is_waited_for_is_not_removed() -> None:
 
 def test_what_a_device_was_asked_is_waited_for_before_it_is_asked_for_more() -> None:
     text = 'disk base 8\ncreate dev "0 8 linear base 0"\nstart 1 suspend dev\nstart 2 resume dev\nresume dev'
-    done = [sm.print_operation(step.operation) for step in _played(text).lockstep.steps]
+    done = [sm.print_operation(step.operation) for step in driven(text).lockstep.steps]
     assert done[2:] == ["start 1 suspend dev", "finish 1", "start 2 resume dev", "finish 2", "resume dev"]
