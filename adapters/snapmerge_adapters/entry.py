@@ -36,7 +36,7 @@ def main() -> int:
 def _imported() -> "Callable[[], int] | None":
     """The command; None, after a message, when it can't be imported."""
     try:
-        os.getcwd()  # Hypothesis asks for it when it is imported, and relative names would lead nowhere
+        os.getcwd()  # relative names would lead nowhere
     except OSError as error:
         _say(f"can't start: the working directory: {error.strerror}; change to one that is there")
         return None

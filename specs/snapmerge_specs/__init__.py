@@ -2,7 +2,6 @@
 
 from snapmerge_specs.checking.check import SHRINK_TRIES, check
 from snapmerge_specs.checking.compare import Compared, compare
-from snapmerge_specs.checking.machine import LockstepMachine
 from snapmerge_specs.checking.replay import assert_agrees
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.concept.generation import CONCEPT_GENERATION
@@ -47,6 +46,19 @@ from snapmerge_specs.scenarios.coverage import NAMES as REACHED_NAMES
 from snapmerge_specs.scenarios.scenario import Scenario
 from snapmerge_specs.search.explore import Exploration, Violation, explore
 from snapmerge_specs.search.scripts import SCRIPTS
+
+TYPE_CHECKING = False  # what the module typing says, without the time that it takes to import
+if TYPE_CHECKING:
+    from snapmerge_specs.checking.machine import LockstepMachine
+else:
+    # The machine is imported when it is asked for: Hypothesis takes as long as all the rest, and nothing else needs it.
+    def __getattr__(name):  # noqa: ANN001, ANN202  # type checkers see the import above
+        if name != "LockstepMachine":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from snapmerge_specs.checking.machine import LockstepMachine
+
+        return LockstepMachine
+
 
 __all__ = [
     "DEFECTS",

@@ -61,7 +61,7 @@ def test_an_interrupt_while_it_is_imported() -> None:
         "import sys, signal\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'hypothesis': signal.raise_signal(signal.SIGINT)\n"
+        "        if name == 'snapmerge_specs': signal.raise_signal(signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupting())\n"
         "from snapmerge_adapters.entry import main\n"
         "sys.exit(main())\n"
@@ -99,3 +99,8 @@ def test_what_the_package_has_is_imported_when_it_is_asked_for() -> None:
         assert getattr(snapmerge_adapters, name).__name__.casefold() == name.casefold()
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         snapmerge_adapters.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_the_command_begins_without_hypothesis() -> None:
+    code = "import sys, snapmerge_adapters.cli.main; sys.exit('hypothesis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, env=environment(), check=False).returncode == 0

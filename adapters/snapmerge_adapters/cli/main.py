@@ -16,11 +16,14 @@ from typing import Final, NoReturn
 from snapmerge import SnapmergeError
 from snapmerge_adapters.cleanup import ENDING
 from snapmerge_adapters.cli.adapters import check_options, implementation
+from snapmerge_adapters.cli.check import run_check
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, INTERRUPTED, UNABLE, CommandError
+from snapmerge_adapters.cli.findings import finding_ids, run_findings
 from snapmerge_adapters.cli.generation import rules_of
 from snapmerge_adapters.cli.judge import run_judge, run_replay
 from snapmerge_adapters.cli.kernels import run_kernels
 from snapmerge_adapters.cli.parser import BadArguments, make_parser
+from snapmerge_adapters.cli.recipe import run_recipe
 from snapmerge_adapters.cli.show import complain, one_line
 from snapmerge_adapters.cli.streams import flush_output, forget, stand_in
 from snapmerge_adapters.cli.traces import read_trace
@@ -154,24 +157,6 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001  # t
 # --- the smaller commands ----------------------------------------------------------------------------------------
 
 
-def _run_check(options: Namespace) -> int:
-    from snapmerge_adapters.cli.check import run_check  # brings Hypothesis, which takes its time
-
-    return run_check(options)
-
-
-def _run_findings(options: Namespace) -> int:
-    from snapmerge_adapters.cli.findings import run_findings  # brings Hypothesis, too
-
-    return run_findings(options)
-
-
-def _run_recipe(options: Namespace) -> int:
-    from snapmerge_adapters.cli.recipe import run_recipe  # the same
-
-    return run_recipe(options)
-
-
 def _run_script(options: Namespace) -> int:
     trace = read_trace(options.trace)
     script = shell_script(trace.steps, lines=trace.lines, source=trace.name)
@@ -193,20 +178,18 @@ def _run_serve(options: Namespace) -> int:
 def _run_completion(options: Namespace) -> int:
     import shtab
 
-    from snapmerge_adapters.cli.findings import finding_ids  # brings Hypothesis, too
-
     print(shtab.complete(make_parser(finding_ids()), shell=options.shell))
     return AGREES
 
 
 _RUN: Final[dict[str, Callable[[Namespace], int]]] = {
-    "check": _run_check,
+    "check": run_check,
     "replay": run_replay,
     "judge": run_judge,
     "script": _run_script,
     "kernels": run_kernels,
-    "findings": _run_findings,
+    "findings": run_findings,
     "serve": _run_serve,
-    "recipe": _run_recipe,
+    "recipe": run_recipe,
     "completion": _run_completion,
 }
