@@ -29,6 +29,7 @@ from snapmerge.machine.core import bios, tables
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.events import ClearTable, LoadTable, RemoveDevice, ResumeDevice, SendMessage, SuspendDevice
 from snapmerge.machine.core.state import SUBMITTER, Device, DeviceBio, Load, Removing, ResumeStage, Resuming, Suspending
+from snapmerge.machine.core.suspend_lock import has_turn
 from snapmerge.machine.core.table_line import parse_table
 from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.records import replace
@@ -199,7 +200,7 @@ def _advance(d: Draft, token: int) -> bool:
     request = next((r for r in d.requests if r.token == token), None)
     if isinstance(request, Load):
         return _begin_load(d, request)
-    if request is None or _first(d, request.device) != token:
+    if request is None or not has_turn(d, request):
         return False
     match request:
         case Suspending():
@@ -210,11 +211,6 @@ def _advance(d: Draft, token: int) -> bool:
             return _advance_removing(d, request)
         case _:
             assert_never(request)
-
-
-def _first(d: Draft, device: str) -> int | None:
-    """The oldest request of a device, for which its others wait (DEV-19).  Source: ``suspend_lock``."""
-    return next((r.token for r in d.requests if r.device == device and not isinstance(r, Load)), None)
 
 
 def _begin_load(d: Draft, request: Load) -> bool:

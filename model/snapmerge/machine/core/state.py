@@ -235,6 +235,11 @@ class Suspending:
 class ResumeState:
     """How far the resume of one target has come; targets whose resume waits for something derive their own."""
 
+    @property
+    def locks(self) -> str | None:
+        """Another device whose ``suspend_lock`` this resume holds (DEV-30)."""
+        return None
+
     def renamed(self, old: str, new: str) -> "ResumeState":
         """With the new name of a device, if it has the old one."""
         _ = old, new

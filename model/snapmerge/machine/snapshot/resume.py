@@ -9,8 +9,10 @@ itself.
 So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RESUME`` is the table of all transitions:
 
 *   BEGUN: ``resume_snapshot`` looks for the device that acts as the origin (``acting_origin``).  If there is one,
-    ``_hold`` holds back new I/O of it and asks its merge to stop (MERGE-27).
-*   QUIETING: the resume waits until that device has no bio in flight, and its merge is idle.
+    ``_hold`` takes its ``suspend_lock``, unless a request of a user has that (DEV-30), holds back new I/O of it, and
+    asks its merge to stop (MERGE-27).
+*   QUIETING: the resume waits until that device has no bio in flight, and its merge is idle.  A user who asks for its
+    suspension, resume or removal meanwhile waits for the lock.
 *   ``_take_over`` does the rest in one step: it hands over, lets the held device and its merge go on, puts the snapshot
     in its place among those of the origin, and makes it ``active``, so that writes to the origin ask it.  A plain
     snapshot is resumed now (ACTIVE).
@@ -35,6 +37,7 @@ from snapmerge.errors import MachineError
 from snapmerge.machine.core.bios import release_deferred
 from snapmerge.machine.core.draft import Draft, Progress
 from snapmerge.machine.core.state import Resuming
+from snapmerge.machine.core.suspend_lock import is_locked
 from snapmerge.machine.core.tables import takes_discards
 from snapmerge.machine.core.transitions import Named, Transitions
 from snapmerge.machine.snapshot.handover import acting_origin
@@ -148,6 +151,8 @@ def resume_snapshot(d: Draft, request: Resuming, snap: SnapshotTarget) -> Progre
     state = request.state if isinstance(request.state, SnapshotResume) else SnapshotResume()
     match state.stage:
         case SnapshotResumeStage.BEGUN if (quiet := acting_origin(d, snap)) is not None:
+            if is_locked(d, quiet):
+                return Progress.WAITS
             d.change_request(replace(request, state=_hold(d, state, quiet)), over=request)
             return Progress.STEP
         case SnapshotResumeStage.BEGUN:

@@ -217,6 +217,11 @@ class SnapshotResume(ResumeState):
     quiet: str | None = None
     restart: int | None = None
 
+    @property
+    def locks(self) -> str | None:
+        """The device that acts as the origin's."""
+        return self.quiet
+
     def renamed(self, old: str, new: str) -> "SnapshotResume":
         """With the new name of the device that is held back, if it has the old one."""
         return replace(self, quiet=new) if self.quiet == old else self

@@ -85,6 +85,36 @@ def test_a_handover_waits_until_the_origin_has_no_write_that_waits_for_an_except
     bench.play("read base 8 8 -> #1+8\nread base 0 1 -> #1000\nread base 16 1 -> #80")
 
 
+_SECOND = 'disk cow2 104\ncreate second "0 32 snapshot base cow2 P 16"\nsuspend second\n'
+
+
+@pytest.mark.spec("DEV-30")
+def test_a_snapshot_that_holds_the_merging_device_waits_for_a_suspension_of_it() -> None:
+    bench = Bench(setup() + _SECOND + "write snap 8 8 #1\nwrite snap 24 8 #50\n" + HAND_OVER)
+    bench.start("resume origin")
+    bench.settle_but("read cow 24 8")
+    suspend, resume = bench.start("suspend origin"), bench.start("resume second")
+    assert [bench.ended(suspend), bench.ended(resume)] == [None, None]
+    bench.settle()
+    assert [bench.ended(suspend), bench.ended(resume)] == ["ok", "ok"]
+    bench.play('status origin -> "0 32 snapshot-merge 24/104 16"')  # one of two runs is left: the merge did not go on
+
+
+@pytest.mark.spec("DEV-30")
+@pytest.mark.parametrize("operation", ["suspend origin", "remove origin"])
+def test_what_is_asked_of_a_device_that_a_snapshot_holds_waits(operation: str) -> None:
+    bench = Bench(setup() + _SECOND + "write snap 8 8 #1\nwrite snap 24 8 #50\n" + HAND_OVER)
+    bench.start("resume origin")
+    bench.settle_but("read cow 24 8")
+    resume, other = bench.start("resume second"), bench.start(operation)
+    assert [bench.ended(resume), bench.ended(other)] == [None, None]
+    bench.finish("read cow 24 8")
+    bench.finish("write base 24 8", "flush base", "flush cow", "write cow 8 8 fua")
+    assert bench.ended(resume) == "ok"
+    bench.settle()
+    assert bench.ended(other) == "ok"
+
+
 @pytest.mark.spec("MERGE-27")
 def test_a_merge_that_runs_on_the_origin_stops_for_a_snapshot_and_goes_on() -> None:
     second = 'disk cow2 104\ncreate second "0 32 snapshot base cow2 P 16"\nsuspend second\n'
