@@ -6,12 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-__all__ = ["Job", "Worker"]
+__all__ = ["Job", "Worker", "is_waiting"]
 
 T = TypeVar("T")
 
 _GLANCE: Final = 0.001
 _ASLEEP: Final = 2
+
+
+def is_waiting(task: Path) -> bool:
+    """Whether a task sleeps until something happens that another operation may have to bring about.
+
+    ``task`` is its folder in ``/proc``.  A grace period of RCU, for which a suspension waits, needs nothing but time.
+    """
+    try:
+        if (task / "stat").read_text().rpartition(")")[2].split()[0] not in "SD":
+            return False
+        return "synchronize_" not in (task / "stack").read_text()
+    except OSError:  # it has ended, or its stack is for root only
+        return True
 
 
 class Job(Generic[T]):
@@ -50,11 +63,7 @@ class Job(Generic[T]):
         return self._done.is_set()
 
     def _asleep(self) -> bool:
-        try:
-            stat = Path(f"/proc/self/task/{self._thread.native_id if self._thread else 0}/stat").read_text()
-        except OSError:
-            return True
-        return stat.rpartition(")")[2].split()[0] in "SD"
+        return is_waiting(Path(f"/proc/self/task/{self._thread.native_id if self._thread else 0}"))
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended, after waiting for that at most ``seconds``."""
