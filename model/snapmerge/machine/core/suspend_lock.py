@@ -19,13 +19,13 @@ def _first(d: Draft, device: str) -> Suspending | Resuming | Removing | None:
 
 
 def has_turn(d: Draft, request: Suspending | Resuming | Removing) -> bool:
-    """Whether a request has its device's lock, or can take it."""
+    """Whether a request has its device's lock, or can take it (DEV-19, DEV-30)."""
     resumes = (r for r in d.requests if isinstance(r, Resuming) and r is not request)
     locked = any(r.state is not None and r.state.locks == request.device for r in resumes)
     return _first(d, request.device) is request and not locked
 
 
 def is_locked(d: Draft, device: str) -> bool:
-    """Whether one of the device's own requests has its lock, or is the next to have it."""
+    """Whether one of the device's own requests has its lock, or is the next to have it (DEV-30)."""
     first = _first(d, device)
     return first is not None and not (isinstance(first, Resuming) and first.stage in _UNLOCKED)
