@@ -23,10 +23,11 @@ PAGES: Final = tuple(
         "merge",
         "concept",
         "devices",
+        "world",
         "oracle",
     )
 )
-"""The pages that are about the format, the machine and the oracle."""
+"""The pages whose statements the model does: about the format, the machine, the world and the oracle."""
 
 STATEMENT: Final = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
 WORDS: Final = {

@@ -102,9 +102,9 @@ from snapmerge.units import SECTOR_BYTES, Chunk, Sector, Sectors
 from snapmerge.world.disk import Disk as DiskState
 from snapmerge.world.disk import Unknown
 from snapmerge.world.moves import advance, fail, finish, moves, settle
-from snapmerge.world.power import crashes, cut_power, decide, likely
+from snapmerge.world.power import crashes, cut_power, newest_contents, resolve
 from snapmerge.world.session import Choose, Raw, Result, Session, operate, settled
-from snapmerge.world.state import World, add_disk, happen, start_world
+from snapmerge.world.state import World, add_disk, deliver, start_world
 
 __all__ = [
     "CONCEPT",
@@ -218,13 +218,12 @@ __all__ = [
     "crashes",
     "cut_power",
     "data_bytes",
-    "decide",
+    "deliver",
     "fail",
     "finish",
-    "happen",
     "inner",
-    "likely",
     "moves",
+    "newest_contents",
     "numbered_trace",
     "operate",
     "operation_word",
@@ -236,6 +235,7 @@ __all__ = [
     "print_outcome",
     "print_trace",
     "read_store",
+    "resolve",
     "sector_bytes",
     "settle",
     "settled",

@@ -10,7 +10,7 @@ import snapmerge as sm
 from snapmerge.machine.core.state import CopyJob
 from snapmerge.machine.snapshot.state import Copy
 from snapmerge.records import replace
-from snapmerge.world.session import begin, poll, tend
+from snapmerge.world.session import advance_tasks, begin, poll
 from snapmerge_specs.concept import AS_POSTED
 
 __all__ = ["concept"]
@@ -66,7 +66,7 @@ class _Run:
         kinds = {flight.effect.id: flight for flight in world.flights}
         copying = {id for id, one in world.stack.work.items() if _is_copy(one) and one.reading}
         world = sm.advance(world)
-        self.session = tend(replace(self.session, world=world))
+        self.session = advance_tasks(replace(self.session, world=world))
         for id in before - {f.effect.id for f in world.flights if f is kinds.get(f.effect.id)}:
             flight = kinds[id]
             self.ios += 1
@@ -94,7 +94,7 @@ class _Run:
 
     def recover(self) -> None:
         """Cuts the power, and merges again."""
-        self.session = sm.Session(sm.decide(sm.cut_power(self.session.world), lambda _: 0))
+        self.session = sm.Session(sm.resolve(sm.cut_power(self.session.world), lambda _: 0))
         if not self.mainline:
             self._play(f'create origin "{self.origin}"')
         self._ask(sm.Create(self.device, self.table))

@@ -2,7 +2,7 @@
 
 import snapmerge as sm
 from snapmerge.records import replace
-from snapmerge.world.session import begin, poll, tend
+from snapmerge.world.session import advance_tasks, begin, poll
 from snapmerge.world.state import Flight
 
 __all__ = ["THREE_RUNS", "Bench", "allowed", "disk_with", "play", "setup", "verdict"]
@@ -102,7 +102,7 @@ class Bench:
         assert not isinstance(operation, sm.Start | sm.Finish)
         self._key += key is None
         key = self._key if key is None else key
-        self.session = tend(begin(self.session, key, operation))
+        self.session = advance_tasks(begin(self.session, key, operation))
         return key
 
     def ended(self, key: int) -> str | None:
@@ -143,7 +143,7 @@ class Bench:
         return found
 
     def _put(self, world: sm.World) -> None:
-        self.session = tend(replace(self.session, world=world))
+        self.session = advance_tasks(replace(self.session, world=world))
 
 
 def _flight(flight: Flight) -> str:

@@ -28,8 +28,8 @@ from snapmerge import (
     Session,
     World,
     counted,
-    decide,
     operate,
+    resolve,
 )
 
 __all__ = ["Memory", "as_outcome", "check_room", "model_capabilities"]
@@ -159,7 +159,7 @@ class Memory:
         try:
             result, session = operate(self._session, operation, choose)
             if isinstance(operation, Crash):
-                session = Session(decide(session.world, lambda count: 0 if choose is None else choose(count, 0)))
+                session = Session(resolve(session.world, lambda count: 0 if choose is None else choose(count, 0)))
         finally:
             self.choices = () if choose is None else tuple(choose.choices)
         if isinstance(operation, Reset):

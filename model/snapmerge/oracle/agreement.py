@@ -19,7 +19,7 @@ from snapmerge.trace.outcomes import Data, Done, Failed, Outcome
 from snapmerge.trace.payload import Content, as_seen
 from snapmerge.world.disk import Unknown
 from snapmerge.world.disk_operations import Raw, Result
-from snapmerge.world.power import bind, likely
+from snapmerge.world.power import bind, newest_contents
 from snapmerge.world.session import Session
 
 __all__ = ["agreeing", "alike", "asked", "likely_outcome"]
@@ -29,7 +29,7 @@ def likely_outcome(result: Result) -> Outcome:
     """The result as an outcome; the newest candidate where nobody knows."""
     if not isinstance(result, Raw):
         return result
-    return Data(tuple(map(as_seen, likely(result.sectors))))
+    return Data(tuple(map(as_seen, newest_contents(result.sectors))))
 
 
 def asked(session: Session, operation: Operation) -> Plain | Start:

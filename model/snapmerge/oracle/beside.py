@@ -1,12 +1,12 @@
-"""What is in flight beside an operation and can't make a difference to it: it may wait.
+"""Reductions of the search for data that other operations have in flight.
 
-*Data* are the reads and writes of users that a disk has been given, with nothing left to do but to end.
+*Data* are pieces of users' reads and writes that a disk has been given and that end when the disk has finished.
 
-*   Data may wait while another operation is waited for that does not touch the same sectors, and before any begins
-    that does not look at disks directly: it can end as well later.  What it writes is then less durable, and a power
-    cut leaves all the more.  Reads of an origin that are counted by a snapshot are none: exceptions wait for them.
-*   When all that is in flight is data, a read has seen each sector before a write that is in flight, or after it; what
-    was seen says which, and whether any order gives it.
+*   The search may postpone the end of data while it follows an operation that touches other sectors, and before one
+    that does not access disks directly.  A write that ends later is less durable, so a power cut can leave everything
+    that it could have left before.  Reads that a snapshot tracks are no data, since exceptions wait for them.
+*   If only data is in flight, each sector of a read was read before a given write in flight, or after it.  The observed
+    content says which, so one order suffices, or none explains the read.
 """
 
 from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
@@ -28,7 +28,7 @@ __all__ = ["data_that_waits", "overlap", "read_as_seen"]
 
 
 def _data_token(world: World, flight: Flight) -> int | None:
-    """Whose data the flight is, by the token of the bio; None: it is none."""
+    """The token of the user's bio whose data the flight is; None: it is no data."""
     effect = flight.effect
     if not isinstance(effect, Io) or effect.bio.op is Op.FLUSH or flight.flushing:
         return None
@@ -36,7 +36,7 @@ def _data_token(world: World, flight: Flight) -> int | None:
 
 
 def _is_data(piece: Piece) -> bool:
-    """Whether a piece has nothing left to do but to end."""
+    """Whether no other work depends on the end of this piece."""
     return not piece.full and piece.chunk is None and piece.then is None
 
 
@@ -67,9 +67,9 @@ def _is(content: Content | Unknown, seen: Seen) -> bool:
 
 
 def data_that_waits(session: Session, key: int | None) -> set[WorkId]:
-    """The ids of the data in flight that may as well end later than the operation, which looks at no disk directly.
+    """The ids of data in flight whose end may be postponed until the operation has ended (WORLD-14).
 
-    ``key``: that of the operation, if it has begun.
+    The operation accesses no disk directly; ``key`` is its key, None if it has not begun.
     """
     world = session.world
     copied = _copied(world)
@@ -90,7 +90,7 @@ def data_that_waits(session: Session, key: int | None) -> set[WorkId]:
 
 
 def _whole_chunks(world: World, operation: op.Plain) -> op.Plain:
-    """The operation, over all the chunks that a write has to do with."""
+    """The operation, extended to whole chunks if it writes: a write can copy the rest of its chunks."""
     if not isinstance(operation, op.Write | op.Discard):
         return operation
     chunk = max((snap.store.chunk_size for snap in _snapshots(world)), default=0) or 1
@@ -100,16 +100,16 @@ def _whole_chunks(world: World, operation: op.Plain) -> op.Plain:
 
 
 def _copied(world: World) -> set[tuple[str, int]] | None:
-    """The sectors of disks that exceptions in the making are to hold; None: not all are sectors of disks."""
+    """The disk sectors that pending exceptions are copies of; None: some of them are no sectors of a disk."""
     found: set[tuple[str, int]] = set()
     for snap in _snapshots(world):
         chunk, end = snap.store.chunk_size, world.stack.size(snap.origin)
         for old in snap.pending:
             start = chunk_start(old, chunk)
-            there = places(world.stack, snap.origin, start, max(0, min(chunk, end - start)))
-            if there is None:
+            ranges = places(world.stack, snap.origin, start, max(0, min(chunk, end - start)))
+            if ranges is None:
                 return None
-            found |= {(name, at) for name, sector, count in there for at in range(sector, sector + count)}
+            found |= {(name, at) for name, sector, count in ranges for at in range(sector, sector + count)}
     return found
 
 
@@ -121,9 +121,9 @@ def _sectors(bio: Bio) -> set[tuple[str, int]]:
 
 
 def read_as_seen(session: Session, key: int, seen: Outcome | None) -> tuple[World, ...] | None:
-    """The world after the next move that leads to what a read has shown; none: it can't be.
+    """The one move that suffices to explain what a read has shown, as the world after it (WORLD-14).
 
-    None: more can happen than that data ends, or is the same whatever the order.
+    Empty: no order explains it.  None: this reduction does not apply, since more than data is in flight.
     """
     world, task = session.world, session.tasks[key]
     if not isinstance(task.operation, op.Read) or not isinstance(seen, Data) or not _is_only_data(world):
@@ -137,7 +137,7 @@ def read_as_seen(session: Session, key: int, seen: Outcome | None) -> tuple[Worl
 
 
 def _is_only_data(world: World) -> bool:
-    """Whether all that can happen is that data ends, well."""
+    """Whether the only possible moves are successful ends of data."""
     stack = world.stack
     return (
         not stack.requests
@@ -150,9 +150,9 @@ def _is_only_data(world: World) -> bool:
 
 
 def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[World, ...] | None:
-    """Before a read comes each write that it has seen; then the read itself, if it has seen the rest.
+    """The next of the writes that the read has seen, else the read itself, if the disk holds what it has shown.
 
-    None: two writes are for the same sector, or what is there is not known.
+    None: two writes are to the same sector, or a content is unknown.
     """
     if not isinstance(bio.payload, Buffer):
         return None
@@ -160,7 +160,7 @@ def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[Worl
     now = dict(zip(wanted, world.disks[bio.where].read(bio.sector, bio.count), strict=True))
     writes = [(other, written) for other, written in _writes(world, bio.where) if not written.keys().isdisjoint(wanted)]
     touched = [at for _, written in writes for at in written]
-    known = not any(isinstance(c, Unknown) for there in (now, *(w for _, w in writes)) for c in there.values())
+    known = not any(isinstance(c, Unknown) for held in (now, *(w for _, w in writes)) for c in held.values())
     if not known or len(touched) != len(set(touched)):
         return None
     for other, written in writes:
@@ -171,7 +171,7 @@ def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[Worl
 
 
 def _writes(world: World, disk: str) -> list[tuple[Flight, dict[int, Content | Unknown]]]:
-    """The writes to a disk that are in flight, each with what it writes by sector."""
+    """The writes in flight to a disk, each with its contents by sector."""
     found = []
     for flight in world.flights:
         if isinstance(flight.effect, Io) and flight.effect.bio.is_write and flight.effect.bio.where == disk:

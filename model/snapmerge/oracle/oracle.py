@@ -37,7 +37,7 @@ from snapmerge.trace.lines import Step
 from snapmerge.trace.operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Write
 from snapmerge.trace.outcomes import Blocked, Outcome
 from snapmerge.world.moves import advance
-from snapmerge.world.session import Result, Session, operate, perform, tend
+from snapmerge.world.session import Result, Session, advance_tasks, operate, perform
 from snapmerge.world.state import World
 
 __all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
@@ -188,7 +188,7 @@ class Oracle:
 
     def _met(self, step: Step, spending: Spending) -> Session | None:
         """The first session of the canonical schedule in which a look shows what was seen (ORACLE-8)."""
-        session, question = tend(self._witness), asked(self._witness, step.operation)
+        session, question = advance_tasks(self._witness), asked(self._witness, step.operation)
         while True:
             result, after = perform(session, step.operation)
             agreed = next(agreeing(question, result, step.outcome, after), None)
@@ -196,7 +196,7 @@ class Oracle:
                 self._expected = (step.operation, result, after)
                 return agreed
             spending.tick()
-            session = tend(Session(advance(session.world), session.tasks))
+            session = advance_tasks(Session(advance(session.world), session.tasks))
 
     def _make_sense(self, step: Step, spending: Spending) -> Verdict:
         """The operation makes no sense in the witness (ORACLE-4); if an outcome is not known it may in another world.

@@ -13,7 +13,7 @@ from snapmerge.oracle.reductions import next_worlds
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Blocked, Done, Outcome
 from snapmerge.world.disk_operations import metadata
-from snapmerge.world.session import Result, Session, blocked, enter, poll, tend
+from snapmerge.world.session import Result, Session, advance_tasks, blocked, poll, submit
 
 __all__ = ["LOOKS", "Node", "Spend", "outcomes"]
 
@@ -94,7 +94,7 @@ class _Walk:
         while self._stack:
             node = self._take()
             if node is not None:
-                for result in self._at(node[0], tend(node[1])):
+                for result in self._at(node[0], advance_tasks(node[1])):
                     found = True
                     yield result
         if not found and self._error is not None:
@@ -168,7 +168,7 @@ class _Walk:
         """The operation begins here, with what it must know of a disk turned out in every way."""
         try:
             for here in _known_enough(session, self._operation, self._outcome):
-                yield enter(here, self._operation)
+                yield submit(here, self._operation)
         except OperationError as error:
             self._error = error
 

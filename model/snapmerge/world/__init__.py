@@ -1,1 +1,1 @@
-"""The machine with its environment: disks that lose power, and operations carried out move by move."""
+"""The machine with its environment: disks with volatile caches, effects in flight, power cuts, users' operations."""

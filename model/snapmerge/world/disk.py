@@ -1,7 +1,7 @@
-"""A disk with a volatile cache: what is durable, and what has been written since, sector by sector.
+"""A disk with a volatile cache: for each sector its durable content, and the contents written since.
 
-A sector is atomic; nothing larger is.  What the power cut leaves of a sector is its durable content or any that was
-written since, whatever becomes of its neighbours: that is every legal subset of the unflushed writes, and every order.
+A sector is atomic; nothing larger is.  A power cut leaves of each sector its durable content or any content written
+since, independently of its neighbours (WORLD-5): this covers every subset of the unflushed writes, in every order.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,10 @@ __all__ = ["Disk", "Mark", "Sectors", "Unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The content of a sector after a power cut, until somebody looks: one of ``candidates``.
+    """The content of a sector that a power cut has left undecided: one of ``candidates`` (WORLD-7).
 
-    Copies of it are equal, so that to learn one is to learn all.  ``where`` tells sectors apart.
+    ``where`` is the disk and sector of the original.  Copies of an unknown content are equal to it, so a read of one
+    of them decides all.
     """
 
     where: tuple[str, int]
@@ -28,12 +29,12 @@ class Unknown:
 
 Sectors = tuple[Content | Unknown, ...]
 Mark = Map[int, Sectors]
-"""What a flush will make durable: for each sector what had been written, in order, when the flush was sent."""
+"""Cached contents by sector, oldest first: the cache of a disk, or the part of it that a flush in flight covers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """``durable`` and ``cached`` by sector; a sector in neither holds zeroes (tag 0).  ``cached``: oldest first."""
+    """A disk of ``size`` sectors.  A sector that is neither in ``durable`` nor in ``cached`` holds zeroes (tag 0)."""
 
     size: int
     durable: Map[int, Content | Unknown] = Map()
@@ -41,33 +42,33 @@ class Disk:
     faults: tuple[tuple[FaultKind, int, int], ...] = ()
 
     def sector(self, at: int) -> Content | Unknown:
-        """What a read of this sector gives."""
+        """The content that a read of this sector returns: the newest."""
         written = self.cached.get(at)
         return self.durable.get(at, 0) if written is None else written[-1]
 
     def read(self, sector: int, count: int) -> Sectors:
-        """What a read of these sectors gives."""
+        """The contents that a read of these sectors returns."""
         return tuple(map(self.sector, range(sector, sector + count)))
 
     def write(self, sector: int, data: Iterable[Content | Unknown], *, durable: bool = False) -> "Disk":
-        """The disk after a write; ``durable``: with FUA.  Sectors at fault keep what they have."""
+        """The disk after a write; ``durable``: with FUA (WORLD-9).  Sectors at fault keep their contents (WORLD-8)."""
         written: Iterable[tuple[int, Content | Unknown]] = enumerate(data, sector)
         if self.faults:
-            written = [(at, what) for at, what in written if not self.fails("write", at, 1)]
+            written = [(at, content) for at, content in written if not self.fails("write", at, 1)]
         cached, medium = self.cached.mutate(), self.durable
         if durable:
             media = medium.mutate()
-            for at, what in written:
+            for at, content in written:
                 cached.pop(at, None)
-                media[at] = what
+                media[at] = content
             medium = media.finish()
         else:
-            for at, what in written:
-                cached[at] = (*cached.get(at, ()), what)
+            for at, content in written:
+                cached[at] = (*cached.get(at, ()), content)
         return Disk(self.size, medium, cached.finish(), self.faults)
 
     def flush(self, mark: Mark) -> "Disk":
-        """The disk after a flush that was sent when the cache was as ``mark``."""
+        """The disk after a flush: the contents in ``mark`` are durable, and later ones stay cached (WORLD-4)."""
         medium, cached = self.durable.mutate(), self.cached.mutate()
         for at, written in mark.items():
             medium[at] = written[-1]
@@ -78,13 +79,16 @@ class Disk:
         return Disk(self.size, medium.finish(), cached.finish(), self.faults)
 
     def fails(self, kind: FaultKind, sector: int, count: int) -> bool:
-        """Whether a fault makes this I/O fail."""
+        """Whether this I/O touches a sector at fault; a flush touches all sectors (WORLD-8)."""
         return any(
             kind == fault and (kind == "flush" or (sector < start + length and start < sector + count))
             for fault, start, length in self.faults
         )
 
     def candidates(self, at: int, in_flight: Sectors = ()) -> Sectors:
-        """What a power cut may leave of a sector, the newest first; ``in_flight``: being written just now."""
+        """The contents that a power cut may leave in a sector, newest first (WORLD-5).
+
+        ``in_flight``: the contents of writes to it that were sent and have not finished, oldest first.
+        """
         newest_first = (*reversed(in_flight), *reversed(self.cached.get(at, ())), self.durable.get(at, 0))
         return tuple(dict.fromkeys(newest_first))

@@ -1,4 +1,4 @@
-"""What operations do at once, without the machine: disks are made, broken, read and written; tables looked at."""
+"""Operations that end at once and send the machine no request: on disks, and queries of devices and stores."""
 
 from collections.abc import Iterator
 from typing import assert_never
@@ -16,17 +16,17 @@ from snapmerge.world.moves import made_durable
 from snapmerge.world.power import bind
 from snapmerge.world.state import World, add_disk
 
-__all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "look", "metadata"]
+__all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "metadata", "query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What a read has given, with what nobody knows yet."""
+    """The sectors that a read has returned; some may still be ``Unknown``."""
 
     sectors: Sectors
 
     def seen(self) -> Data | None:
-        """As an outcome; None while something in it is unknown."""
+        """The read as an outcome; None while one of its sectors is unknown."""
         if any(isinstance(s, Unknown) for s in self.sectors):
             return None
         return Data(tuple(as_seen(s) for s in self.sectors if not isinstance(s, Unknown)))
@@ -36,7 +36,7 @@ Result = Outcome | Raw
 
 
 def disk_of(world: World, name: str) -> Disk:
-    """The disk called ``name``; OperationError when there is none."""
+    """The disk called ``name``.  Raises OperationError if it does not exist."""
     disk = world.disks.get(name)
     if disk is None:
         raise OperationError(f"there is no disk {name}")
@@ -44,7 +44,7 @@ def disk_of(world: World, name: str) -> Disk:
 
 
 def change_disk(world: World, operation: op.Disk | op.Fault | op.Heal) -> World:
-    """The world with the disk added, made to fail, or healed."""
+    """The world after a disk was added, was given a fault, or lost all its faults (WORLD-8)."""
     if isinstance(operation, op.Disk):
         return add_disk(world, operation.name, operation.size)
     disk = disk_of(world, operation.disk)
@@ -61,8 +61,8 @@ def _check_inside(name: str, sector: int, count: int, size: int) -> None:
         raise OperationError(f"sectors {sector} to {sector + count} are not inside {name}, which has {size}")
 
 
-def look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
-    """What ``status``, ``table`` and ``events`` say of a device now."""
+def query(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
+    """The answer of ``status``, ``table`` or ``events``."""
     device = world.stack.devices.get(operation.device)
     if device is None:
         return Failed("ENXIO")
@@ -78,35 +78,35 @@ def look(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:
 
 
 class _Unreadable(Exception):
-    """A fault keeps a store from being read."""
+    """A fault of the disk fails a read of the store."""
 
 
 def metadata(world: World, name: str, seen: Outcome | None = None) -> Iterator[tuple[World, Outcome]]:
-    """What the store on a disk can turn out to be, the newest first, each with the world in which it is that.
+    """The stores that a disk may hold, each with the world in which it holds it; newest contents first (WORLD-7).
 
-    Only what a store is read from is looked at; the rest of the disk stays as unknown as it was.  ``seen``: what
-    begins otherwise is left out.
+    Unknown sectors are decided only where the store's metadata lie.  ``seen``: the store that was observed, if any;
+    stores that begin differently are left out.
     """
-    left = [world]
-    while left:
-        here = left.pop()
-        found, unknown = _store(disk_of(here, name))
+    open_worlds = [world]
+    while open_worlds:
+        candidate = open_worlds.pop()
+        found, unknown = _store(disk_of(candidate, name))
         if unknown is None:
-            yield here, found
-        elif _begins(found, seen):
-            left += [bind(here, unknown, content) for content in reversed(unknown.candidates)]
+            yield candidate, found
+        elif _may_become(found, seen):
+            open_worlds += [bind(candidate, unknown, content) for content in reversed(unknown.candidates)]
 
 
-def _begins(found: Outcome, seen: Outcome | None) -> bool:
-    """Whether a store that is known up to here may still turn out to be the one that was seen."""
+def _may_become(found: Outcome, seen: Outcome | None) -> bool:
+    """Whether a store, of which only a first part is known, can still equal the observed one."""
     if not isinstance(found, Records) or not isinstance(seen, Records) or found.kind != "store":
         return True
     return found == replace(seen, records=seen.records[: len(found.records)])
 
 
 def _store(disk: Disk) -> tuple[Outcome, Unknown | None]:
-    """The store on a disk, up to the first sector that it depends on and that nobody knows, with that sector."""
-    unsure: list[Unknown] = []
+    """The store on a disk, and the first unknown sector that it depends on; None if all of them are known."""
+    undecided: list[Unknown] = []
 
     def read(sector: int, count: int) -> bytes:
         if disk.fails("read", sector, count):
@@ -115,7 +115,7 @@ def _store(disk: Disk) -> tuple[Outcome, Unknown | None]:
         for content in disk.read(sector, count):
             if isinstance(content, Unknown):
                 if not ends(data):
-                    unsure.append(content)
+                    undecided.append(content)
                 break
             data += data_bytes((content,))
         return bytes(data)
@@ -124,11 +124,11 @@ def _store(disk: Disk) -> tuple[Outcome, Unknown | None]:
         found: Outcome = read_store(read, disk.size)
     except _Unreadable:
         found = Failed("EIO")
-    return found, unsure[0] if unsure else None
+    return found, undecided[0] if undecided else None
 
 
 def disk_io(world: World, io: op.Write | op.Read | op.Discard | op.Flush) -> tuple[World, Result]:
-    """I/O on a disk, around every mapping: at once."""
+    """Carries out I/O directly on a disk.  It ends at once, and the devices above see it (WORLD-11)."""
     disk = world.disks[io.where]
     result: Result = Done()
     if isinstance(io, op.Flush):

@@ -1,7 +1,7 @@
-"""What may happen next in a world: each move carries out one effect that is in flight, and tells the machine.
+"""The moves of a world: each carries out one effect in flight, and reports it to the machine.
 
-``moves`` gives every next thing that the environment may do; ``settle`` does the canonical ones (what the processor
-does before what disks do, first in, first out) until nothing is in flight.
+``moves`` yields every world that may come next.  ``settle`` makes the canonical moves until nothing is in flight: the
+processor's work before the disks', each first in, first out.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from snapmerge.records import replace
 from snapmerge.trace.operations import FaultKind
 from snapmerge.trace.payload import data_bytes
 from snapmerge.world.disk import Mark, Sectors, Unknown
-from snapmerge.world.power import bind, known, likely
+from snapmerge.world.power import bind, newest_contents, resolutions
 from snapmerge.world.state import Flight, Flights, World, absorb, filled, payload_of
 
 __all__ = [
@@ -34,10 +34,9 @@ __all__ = [
 def moves(
     world: World, *, faults: bool = False, unless: Callable[[Flight], bool] = lambda _flight: False
 ) -> Iterator[World]:
-    """Every world that may come next, the canonical one first; ``faults``: disks may fail, too.
+    """Every world that may come next, the canonical one first; ``faults``: every I/O may also fail.
 
-    ``unless`` says which flights do not end now.  Power cuts are not among the moves: ``crashes`` gives what those
-    leave.
+    Flights for which ``unless`` is true do not end now.  Power cuts are not among the moves: see ``crashes``.
     """
     for flight in in_canonical_order(world):
         if unless(flight):
@@ -48,27 +47,27 @@ def moves(
 
 
 def endings(world: World, flight: Flight) -> Iterator[World]:
-    """Every world in which this flight is the next to end, as the faults of the disks have it."""
-    for here in _known_enough(world, flight):
-        yield finish(here, flight)
+    """Every world in which this flight is the next to end, as the disks' faults decide."""
+    for resolved in _resolve_fetched(world, flight):
+        yield finish(resolved, flight)
 
 
-def _known_enough(world: World, flight: Flight) -> Iterator[World]:
-    """The world in every way in which what the machine is about to read can turn out."""
+def _resolve_fetched(world: World, flight: Flight) -> Iterator[World]:
+    """The world, once for each content that the bytes a ``Fetch`` hands to the machine can have."""
     if not isinstance(flight.effect, Fetch):
         yield world
         return
     unknown = frozenset(c.where for c in world.buffers[flight.effect.id] if isinstance(c, Unknown))
-    yield from known(world, unknown)
+    yield from resolutions(world, unknown)
 
 
 def in_canonical_order(world: World) -> list[Flight]:
-    """What is in flight, in the order of the canonical schedule."""
+    """The effects in flight, in the order of the canonical schedule."""
     return sorted(world.flights, key=_rank)
 
 
 def _rank(flight: Flight) -> int:
-    """What the processor does comes before what disks do, and what it has begun before what another thread will."""
+    """The canonical order: first the work of the running thread, then that of other threads, then the disks'."""
     match flight.effect:
         case Io():
             return 2
@@ -79,25 +78,25 @@ def _rank(flight: Flight) -> int:
 
 
 def settle(world: World) -> World:
-    """The world when nothing is in flight any more, by the canonical schedule."""
+    """The world after canonical moves until nothing is in flight; every move is one of ``moves`` (WORLD-3)."""
     while world.flights:
         world = advance(world)
     return world
 
 
 def advance(world: World) -> World:
-    """The world after its canonical next move; something must be in flight."""
+    """The world after its canonical move; something must be in flight."""
     return finish(world, world.flights[canonical(world)])
 
 
 def canonical(world: World) -> int:
-    """Which of the flights comes next in the canonical schedule; something must be in flight."""
+    """The index of the flight that ends next in the canonical schedule; something must be in flight."""
     sooner = [i for i, flight in enumerate(world.flights) if not isinstance(flight.effect, Io)]
     return min(sooner, key=lambda i: _rank(world.flights[i])) if sooner else 0
 
 
 def finish(world: World, flight: Flight) -> World:
-    """The world after this effect has been carried out, as the disks' faults have it."""
+    """The world after this effect has been carried out; it fails where a fault of the disk says so."""
     effect = flight.effect
     match effect:
         case Requeue(id):
@@ -112,36 +111,37 @@ def finish(world: World, flight: Flight) -> World:
 
 
 def fail(world: World, flight: Flight) -> World:
-    """The world after this effect has failed without a trace."""
+    """The world after this effect has failed and has changed nothing on the disk."""
     return _report(world, flight, Finished(flight.effect.id, "EIO"))
 
 
 def _fetched(world: World, id: WorkId) -> tuple[World, bytes]:
-    """The bytes in a buffer; where nobody knows, the newest candidate is it from now on."""
+    """The bytes in a buffer; each unknown sector is decided to be its newest candidate (WORLD-7)."""
     for content in world.buffers[id]:
         if isinstance(content, Unknown):
             world = bind(world, content, content.candidates[0])
-    return world, data_bytes(likely(world.buffers[id]))
+    return world, data_bytes(newest_contents(world.buffers[id]))
 
 
 def _flushed(world: World, flight: Flight, bio: Bio) -> World:
+    """Carries out a flush, or the flush before a write: the write then begins as a flight of its own (WORLD-9)."""
     disk = world.disks[bio.where]
     if disk.fails("flush", 0, 0):
         return _report(world, flight, Finished(flight.effect.id, "EIO"))
-    # What it was sent before comes next; an empty flush was sent before nothing, and leaves with its report.
+    # The write after the flush takes the flight's place; a flush without data is removed by ``_report``.
     flights = Flights(Flight(f.effect) if f.effect is flight.effect else f for f in world.flights)
     world = made_durable(replace(world, flights=flights), bio.where, flight.mark)
     return _report(world, flight, Finished(flight.effect.id)) if bio.op is Op.FLUSH else world
 
 
 def made_durable(world: World, name: str, done: Mark) -> World:
-    """The world when this much of what a disk has in its cache is durable, whoever has asked for it."""
+    """The world after the contents in ``done`` have left a disk's cache and are durable (WORLD-4)."""
     flights = Flights(_trimmed(flight, name, done) for flight in world.flights)
     return replace(world, disks=world.disks.set(name, world.disks[name].flush(done)), flights=flights)
 
 
 def _trimmed(flight: Flight, where: str, done: Mark) -> Flight:
-    """Another flush of the disk has less to do once one is done."""
+    """Drops from a pending flush of the disk what a finished one has made durable."""
     mark = flight.mark
     if not mark or not isinstance(flight.effect, Io) or flight.effect.bio.where != where:
         return flight
@@ -152,7 +152,7 @@ def _trimmed(flight: Flight, where: str, done: Mark) -> Flight:
 
 
 def _moved(world: World, flight: Flight, bio: Bio) -> World:
-    """Data has moved between a disk and a buffer."""
+    """Moves data between a disk and a buffer; a copy is a read and later a write, each with its own move (WORLD-10)."""
     disk = world.disks[bio.where]
     kind: FaultKind = "read" if bio.op is Op.READ else "write"
     error = "EIO" if disk.faults and disk.fails(kind, bio.sector, bio.count) else None
@@ -168,7 +168,7 @@ def _moved(world: World, flight: Flight, bio: Bio) -> World:
 
 
 def _forget_in_marks(world: World, bio: Bio) -> World:
-    """What was written durably needs no flush any more; what a fault has kept from being written does."""
+    """Drops from pending flushes the sectors that a FUA write has made durable; not those where it failed."""
     if not any(f.mark for f in world.flights):
         return world
     disk = world.disks[bio.where]
@@ -189,7 +189,7 @@ def _fill(world: World, to: Buffer, sectors: Sectors) -> World:
 
 
 def _report(world: World, flight: Flight, event: Finished) -> World:
-    """Tells the machine; buffers of its own that nobody needs any more go."""
+    """Reports a finished effect to the machine, and frees the buffer of work that no longer uses it."""
     flights = world.flights.without(flight)
     stack, effects = step(world.stack, event, world.rules)
     buffers = world.buffers
@@ -201,12 +201,12 @@ def _report(world: World, flight: Flight, event: Finished) -> World:
 
 
 def _needs_buffer(before: Work | None, after: Work | None) -> bool:
-    """Whether work goes on with what was read for it; other work may have the same name by now."""
+    """Whether the work still uses its buffer.  Equal names are no proof: new work may have taken the name."""
     return after is not None and (after.keeps_buffer or after is before)
 
 
 def _own_buffer(effect: Io | Fetch | Requeue) -> WorkId | None:
-    """The work whose buffer this is about; None: none, or a submitter's."""
+    """The work of the machine whose buffer the effect uses; None: it uses none, or that of a user's bio."""
     if isinstance(effect, Fetch):
         return effect.id
     owner = effect.bio.payload.owner if isinstance(effect, Io) and isinstance(effect.bio.payload, Buffer) else None

@@ -1,4 +1,4 @@
-"""Power cuts: what a cut leaves of a world, and how the sectors that it leaves unknown turn out."""
+"""Power cuts: the world after one, and the ways in which its unknown sectors can be decided."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,11 +10,14 @@ from snapmerge.trace.payload import Content
 from snapmerge.world.disk import Disk, Sectors, Unknown
 from snapmerge.world.state import Flights, World, add_disk, payload_of, start_world
 
-__all__ = ["bind", "crashes", "cut_power", "decide", "known", "likely"]
+__all__ = ["bind", "crashes", "cut_power", "newest_contents", "resolutions", "resolve"]
 
 
 def cut_power(world: World) -> World:
-    """The world after a power cut: no devices; sectors that nobody can be sure of are ``Unknown`` until one looks."""
+    """The world after a power cut: disks without cached contents, no devices, nothing in flight (WORLD-5, WORLD-6).
+
+    A sector with several possible contents is ``Unknown`` until it is read (WORLD-7).
+    """
     after = start_world(world.rules)
     for name in sorted(world.disks):
         disk = world.disks[name]
@@ -29,13 +32,13 @@ def cut_power(world: World) -> World:
 
 
 def _unknown(name: str, at: int, candidates: Sectors) -> Unknown:
-    """One of these; a candidate that is itself unknown stands for its own candidates."""
+    """An unknown content with these candidates; an unknown candidate is replaced by its own candidates."""
     flat = (c.candidates if isinstance(c, Unknown) else (c,) for c in candidates)
     return Unknown((name, at), tuple(dict.fromkeys(c for cs in flat for c in cs)))
 
 
 def _being_written(world: World, name: str) -> dict[int, Sectors]:
-    """What is on its way to a disk, by sector: a write that has been sent may have arrived in any part."""
+    """The contents of writes in flight to a disk, by sector, oldest first (WORLD-5)."""
     writing: dict[int, Sectors] = {}
     for flight in world.flights:
         effect = flight.effect
@@ -46,18 +49,18 @@ def _being_written(world: World, name: str) -> dict[int, Sectors]:
 
 
 def crashes(world: World) -> Iterator[World]:
-    """Every world that a power cut may leave, each sector known; the one that keeps all comes first."""
-    yield from known(cut_power(world))
+    """Every world that a power cut may leave, each with all sectors known; first the one with the newest contents."""
+    yield from resolutions(cut_power(world))
 
 
-def known(world: World, where: frozenset[tuple[str, int]] | None = None) -> Iterator[World]:
-    """The world in every way in which its unknown sectors (or just these) can turn out."""
+def resolutions(world: World, where: frozenset[tuple[str, int]] | None = None) -> Iterator[World]:
+    """The world, once for each way to decide its unknown sectors; ``where``: only these are decided."""
     unknown = _first_unknown(world, where)
     if unknown is None:
         yield world
         return
     for content in unknown.candidates:
-        yield from known(bind(world, unknown, content), where)
+        yield from resolutions(bind(world, unknown, content), where)
 
 
 def _first_unknown(world: World, where: frozenset[tuple[str, int]] | None = None) -> Unknown | None:
@@ -69,31 +72,31 @@ def _first_unknown(world: World, where: frozenset[tuple[str, int]] | None = None
 
 
 def bind(world: World, unknown: Unknown, content: Content) -> World:
-    """The world in which the unknown content has turned out to be this."""
+    """The world after the unknown content, and every copy of it, was decided to be ``content`` (WORLD-7)."""
 
-    def one(there: Content | Unknown) -> Content | Unknown:
-        return content if there == unknown else there
+    def bound(held: Content | Unknown) -> Content | Unknown:
+        return content if held == unknown else held
 
-    def learnt(disk: Disk) -> Disk:
-        medium = Map({at: one(c) for at, c in disk.durable.items()})
-        cached = Map({at: tuple(map(one, cs)) for at, cs in disk.cached.items()})
+    def bound_disk(disk: Disk) -> Disk:
+        medium = Map({at: bound(c) for at, c in disk.durable.items()})
+        cached = Map({at: tuple(map(bound, cs)) for at, cs in disk.cached.items()})
         return replace(disk, durable=medium, cached=cached)
 
-    disks = Map({name: learnt(disk) for name, disk in world.disks.items()})
-    buffers = Map({owner: tuple(map(one, sectors)) for owner, sectors in world.buffers.items()})
+    disks = Map({name: bound_disk(disk) for name, disk in world.disks.items()})
+    buffers = Map({owner: tuple(map(bound, sectors)) for owner, sectors in world.buffers.items()})
     flights = Flights(
-        replace(f, mark=Map({at: tuple(map(one, cs)) for at, cs in f.mark.items()})) for f in world.flights
+        replace(f, mark=Map({at: tuple(map(bound, cs)) for at, cs in f.mark.items()})) for f in world.flights
     )
     return replace(world, disks=disks, buffers=buffers, flights=flights)
 
 
-def decide(world: World, choose: Callable[[int], int]) -> World:
-    """The world when each unknown sector has turned out to be the candidate that is chosen."""
+def resolve(world: World, choose: Callable[[int], int]) -> World:
+    """The world after each unknown sector was decided: ``choose(n)`` returns the index of one of n candidates."""
     while (unknown := _first_unknown(world)) is not None:
         world = bind(world, unknown, unknown.candidates[choose(len(unknown.candidates))])
     return world
 
 
-def likely(sectors: Sectors) -> Iterator[Content]:
-    """The contents; where nobody knows, the newest candidates."""
+def newest_contents(sectors: Sectors) -> Iterator[Content]:
+    """The contents of the sectors; of an unknown one its newest candidate."""
     return (s.candidates[0] if isinstance(s, Unknown) else s for s in sectors)

@@ -1,7 +1,7 @@
-"""Operations carried out on worlds: what a user does, step by step, with the environment's moves in between.
+"""A user's operations, carried out step by step on a world, with the environment's moves in between.
 
-A ``Session`` is a world and the operations under way in it.  ``operate`` takes the canonical schedule, or one of
-your choice; ``_schedules`` has every schedule.
+A ``Session`` is a world and the operations under way in it.  ``operate`` follows the canonical schedule, or one that
+the caller chooses; ``oracle.schedules`` explores all of them.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Blocked, Done, Failed, Outcome
 from snapmerge.trace.payload import tags_from
-from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, look, metadata
+from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, metadata, query
 from snapmerge.world.moves import advance, canonical, finish
 from snapmerge.world.power import cut_power
-from snapmerge.world.state import World, happen, start_world
+from snapmerge.world.state import World, deliver, start_world
 
 __all__ = [
     "NOW",
@@ -40,23 +40,27 @@ __all__ = [
     "Result",
     "Session",
     "Task",
+    "advance_tasks",
     "begin",
     "blocked",
-    "enter",
     "operate",
     "perform",
     "poll",
     "settled",
-    "tend",
+    "submit",
 ]
 
 NOW: Final = -1
-"""The key of an operation that was not begun by ``start``."""
+"""The key of an operation that was not begun with ``start``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An operation under way; ``stage``: what it waits for; ``failed``: how it will end once all is cleaned up."""
+    """An operation under way.
+
+    ``stage``: the request that it waits for; ``failed``: its outcome after the device of a failed ``create`` is
+    removed; ``result``: its outcome, if it has ended already.
+    """
 
     operation: op.Plain
     token: int
@@ -78,11 +82,11 @@ class Session:
         return Session(start_world(rules))
 
 
-# --- to begin an operation ---------------------------------------------------------------------------------------
+# --- beginning an operation --------------------------------------------------------------------------------------
 
 
 def begin(session: Session, key: int, operation: op.Plain) -> Session:
-    """Begins an operation under a key that is free.  Raises OperationError when it makes no sense here."""
+    """Begins an operation under a free key.  Raises OperationError if the operation is invalid here."""
     if key in session.tasks:
         raise OperationError(f"the key {key} is in use; finish it first")
     try:
@@ -92,11 +96,12 @@ def begin(session: Session, key: int, operation: op.Plain) -> Session:
 
 
 def _token(session: Session, key: int) -> int:
-    """By what number the machine knows the operation: its key, unless a task that has another key by now has that."""
-    taken = {task.token for task in session.tasks.values()}
-    while key in taken:
-        key = min(key, NOW) - 1  # no key
-    return key
+    """The number by which the machine knows the operation: its key, or a negative number if that token is in use."""
+    used = {task.token for task in session.tasks.values()}
+    token = key
+    while token in used:
+        token = min(token, NOW) - 1
+    return token
 
 
 def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Session:
@@ -107,21 +112,21 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
         case op.Create(device):
             if device in world.disks:
                 raise OperationError(f"{device} is a disk; a device needs another name")
-            return _ask(session, key, Task(operation, token, "create"), CreateDevice(token, device))
+            return _request(session, key, Task(operation, token, "create"), CreateDevice(token, device))
         case op.Load(device, table):
-            return _ask(session, key, Task(operation, token), LoadTable(token, device, table))
+            return _request(session, key, Task(operation, token), LoadTable(token, device, table))
         case op.Clear(device):
-            return _ask(session, key, Task(operation, token), ClearTable(token, device))
+            return _request(session, key, Task(operation, token), ClearTable(token, device))
         case op.Resume(device):
-            return _ask(session, key, Task(operation, token), ResumeDevice(token, device))
+            return _request(session, key, Task(operation, token), ResumeDevice(token, device))
         case op.Suspend(device):
-            return _ask(session, key, Task(operation, token), SuspendDevice(token, device))
+            return _request(session, key, Task(operation, token), SuspendDevice(token, device))
         case op.Remove(device) if _is_open(session, device):
-            return _done(session, key, operation, token, world, Failed("EBUSY"))
+            return _end_at_once(session, key, operation, token, world, Failed("EBUSY"))
         case op.Remove(device):
-            return _ask(session, key, Task(operation, token), RemoveDevice(token, device))
+            return _request(session, key, Task(operation, token), RemoveDevice(token, device))
         case op.Message(device, text):
-            return _ask(session, key, Task(operation, token), SendMessage(token, device, text))
+            return _request(session, key, Task(operation, token), SendMessage(token, device, text))
         case op.Settle(device):
             return Session(world, session.tasks.set(key, Task(operation, token, "settle")))
         case op.Crash():
@@ -129,26 +134,26 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
         case op.Reset():
             return Session(start_world(world.rules), Map({key: Task(operation, token, result=Done())}))
         case op.Disk() | op.Fault() | op.Heal():
-            return _done(session, key, operation, token, change_disk(world, operation), Done())
+            return _end_at_once(session, key, operation, token, change_disk(world, operation), Done())
         case op.Status() | op.Table() | op.Events():
-            return _done(session, key, operation, token, world, look(world, operation))
+            return _end_at_once(session, key, operation, token, world, query(world, operation))
         case op.Metadata(name):
-            world, found = next(metadata(world, name))  # from now on it is this
-            return _done(session, key, operation, token, world, found)
+            world, found = next(metadata(world, name))  # decides the unknown sectors of the store
+            return _end_at_once(session, key, operation, token, world, found)
         case _:
             assert_never(operation)
 
 
-def _ask(session: Session, key: int, task: Task, event: Event) -> Session:
-    return Session(happen(session.world, event), session.tasks.set(key, task))
+def _request(session: Session, key: int, task: Task, event: Event) -> Session:
+    return Session(deliver(session.world, event), session.tasks.set(key, task))
 
 
-def _done(session: Session, key: int, operation: op.Plain, token: int, world: World, result: Result) -> Session:
+def _end_at_once(session: Session, key: int, operation: op.Plain, token: int, world: World, result: Result) -> Session:
     return Session(world, session.tasks.set(key, Task(operation, token, result=result)))
 
 
 def _is_open(session: Session, device: str) -> bool:
-    """Whether somebody has the device open: I/O that was begun with ``start`` keeps it so until ``finish``."""
+    """Whether the device is open: I/O that was begun with ``start`` keeps it open until ``finish`` (DEV-20)."""
     operations = (task.operation for task in session.tasks.values())
     started = any(isinstance(o, op.Read | op.Write | op.Flush | op.Discard) and o.where == device for o in operations)
     return started and device in session.world.stack.devices
@@ -161,14 +166,14 @@ def _begin_io(session: Session, key: int, io: op.Write | op.Read | op.Discard | 
     world = session.world
     if io.where in world.disks:
         world, result = disk_io(world, io)
-        return _done(session, key, io, token, world, result)
+        return _end_at_once(session, key, io, token, world, result)
     if io.where not in world.stack.devices:
         raise OperationError(f"there is no device or disk {io.where}")
     buffer = Buffer(token)
     if isinstance(io, op.Write):
         world = replace(world, buffers=world.buffers.set(buffer.owner, tuple(tags_from(io.tag, io.count))))
     event = SubmitBio(token, _bio(io, buffer))
-    return _ask(Session(world, session.tasks), key, Task(io, token, "io"), event)
+    return _request(Session(world, session.tasks), key, Task(io, token, "io"), event)
 
 
 def _bio(io: op.Write | op.Read | op.Discard | op.Flush, buffer: Buffer) -> Bio:
@@ -185,12 +190,12 @@ def _bio(io: op.Write | op.Read | op.Discard | op.Flush, buffer: Buffer) -> Bio:
             assert_never(io)
 
 
-# --- to see it end -----------------------------------------------------------------------------------------------
+# --- ending an operation -----------------------------------------------------------------------------------------
 
 
 def poll(session: Session, key: int) -> tuple[Session, Result | None]:
-    """What the operation under this key has come to; None while it is under way.  What has ended is taken out."""
-    session = tend(session)
+    """The result of the operation under this key, which then leaves the session; None while it is under way."""
+    session = advance_tasks(session)
     task = session.tasks[key]
     world, result = _result(session.world, task)
     if result is None:
@@ -228,7 +233,7 @@ def _io_result(world: World, task: Task) -> tuple[World, Result | None]:
 
 
 def _settled(world: World, operation: op.Plain) -> Outcome | None:
-    """What a user finds who polls the status: the device's merge is over, or the device is gone; None: neither."""
+    """The outcome of ``settle``: no merge of the device is running, or the device is gone; None: it runs (WORLD-12)."""
     device = world.stack.devices.get(operation.device) if isinstance(operation, op.Settle) else None
     if device is None:
         return Failed("ENXIO")
@@ -236,8 +241,8 @@ def _settled(world: World, operation: op.Plain) -> Outcome | None:
     return Done() if all(world.rules.by_class[type(target)].settled(target) for target in targets) else None
 
 
-def tend(session: Session) -> Session:
-    """Lets operations of several steps take the next one: ``create`` with a table loads and resumes, or undoes."""
+def advance_tasks(session: Session) -> Session:
+    """Takes the next step of operations with several: ``create`` with a table loads, resumes, or removes the device."""
     if not session.world.replies:
         return session
     for key, task in sorted(session.tasks.items()):
@@ -263,14 +268,14 @@ def _next_stage(session: Session, key: int, task: Task, create: op.Create) -> Se
     else:
         task = replace(task, stage="resume")
         event = ResumeDevice(task.token, create.device)
-    return tend(_ask(Session(world, session.tasks), key, task, event))
+    return advance_tasks(_request(Session(world, session.tasks), key, task, event))
 
 
 # --- schedules ---------------------------------------------------------------------------------------------------
 
 
 Choose = Callable[[int, int], int]
-"""Chooses one of n, a number from 0 to n - 1; the second argument is what the canonical schedule takes."""
+"""``choose(n, canonical)`` returns a number from 0 to n - 1; ``canonical`` is the choice of the canonical schedule."""
 
 
 def _no_tick() -> None:
@@ -280,12 +285,13 @@ def _no_tick() -> None:
 def operate(
     session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
 ) -> tuple[Result, Session]:
-    """Carries an operation out by the canonical schedule, in which all that is in flight ends first; or as is chosen.
+    """Carries an operation out by the canonical schedule, which first ends everything in flight.
 
-    ``tick`` is called before every move of the canonical schedule; it may raise to give up.
+    ``choose`` replaces the canonical schedule.  ``tick`` is called before every move; it may raise to give up.
 
     Raises:
-        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+        OperationError: the operation is invalid here.
+        WouldBlock: it would block and was not begun with ``start`` (WORLD-13).
     """
     session = settled(session, tick) if choose is None else _some_moves(session, choose)
     return perform(session, operation, choose, tick)
@@ -294,12 +300,11 @@ def operate(
 def perform(
     session: Session, operation: op.Operation, choose: Choose | None = None, tick: Callable[[], None] = _no_tick
 ) -> tuple[Result, Session]:
-    """Carries an operation out beside what is in flight, which goes on only until the operation has ended.
+    """Carries an operation out while other effects are in flight; moves are made only until it has ended.
 
-    Raises:
-        OperationError: it makes no sense here, or would block and was not begun with ``start``.
+    Arguments and exceptions are those of ``operate``.
     """
-    key, session = enter(session, operation)
+    key, session = submit(session, operation)
     if key is None:
         return Done(), session
     while True:
@@ -320,28 +325,28 @@ def _next_world(world: World, choose: Choose | None) -> World:
 
 
 def _some_moves(session: Session, choose: Choose) -> Session:
-    """Lets some of what is in flight go on; the last choice, beside those in flight, is to let nothing."""
+    """Makes the chosen moves; the choice after the last flight is to make no more."""
     if session.tasks:
-        session = tend(session)
+        session = advance_tasks(session)
     while flights := session.world.flights:
         chosen = choose(len(flights) + 1, canonical(session.world))
         if chosen == len(flights):
             break
-        session = tend(Session(finish(session.world, flights[chosen]), session.tasks))
+        session = advance_tasks(Session(finish(session.world, flights[chosen]), session.tasks))
     return session
 
 
 def blocked(operation: op.Operation) -> Blocked:
-    """The outcome of what can't end.  Raises WouldBlock when nobody said that it may wait."""
+    """The outcome of an operation that can't end.  Raises WouldBlock unless it is a ``finish`` (WORLD-13)."""
     if not isinstance(operation, op.Finish):
-        raise WouldBlock("it would block for ever; begin it with start")
+        raise WouldBlock("the operation would block for ever; begin it with start")
     return Blocked()
 
 
 def settled(session: Session, tick: Callable[[], None] = _no_tick) -> Session:
-    """The session when all that is in flight has ended, by the canonical schedule; ``tick`` comes before every move."""
+    """The session after canonical moves until nothing is in flight; ``tick`` is called before every move."""
     if session.tasks:
-        session = tend(session)  # what takes its next step at once has taken it, whatever is in flight
+        session = advance_tasks(session)  # a step that waits for no flight comes before all of them
     while session.world.flights:
         world = session.world
         while world.flights:
@@ -349,15 +354,15 @@ def settled(session: Session, tick: Callable[[], None] = _no_tick) -> Session:
             world = advance(world)
         session = Session(world, session.tasks)
         if session.tasks:
-            session = tend(session)
+            session = advance_tasks(session)
     return session
 
 
-def enter(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
-    """Begins the operation; the key to poll, or None when there is nothing to wait for."""
+def submit(session: Session, operation: op.Operation) -> tuple[int | None, Session]:
+    """Begins the operation; returns the key to poll, or None after a ``start``."""
     match operation:
         case op.Start(_, op.Disk() | op.Fault() | op.Heal() | op.Crash() | op.Reset() as inner):
-            raise OperationError(f"{type(inner).__name__.lower()} never blocks: do it without start")
+            raise OperationError(f"{type(inner).__name__.lower()} never blocks: use it without start")
         case op.Start(key, inner):
             return None, begin(session, key, inner)
         case op.Finish(key):

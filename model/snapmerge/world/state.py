@@ -1,8 +1,8 @@
-"""The world: the machine closed by everything around it, so that all that is left open is *what happens next*.
+"""The world: the machine together with its environment, so that the only open question is which move comes next.
 
-A world is a stack, its disks, and what is in flight between them.  ``happen`` takes an event to the machine and puts
-what the machine asks for in flight.  What the environment may do next is in ``moves``, what a power cut leaves in
-``power``: nondeterminism is in these two files, explicit, and nowhere else.
+A world is a stack, its disks, and the effects in flight between them.  ``deliver`` gives an event to the machine and
+puts the effects that it asks for in flight.  ``moves`` has what the environment may do next, and ``power`` what a power
+cut may leave: all nondeterminism is in these two files.
 """
 
 from typing import Final, assert_never
@@ -25,21 +25,24 @@ __all__ = [
     "World",
     "absorb",
     "add_disk",
+    "deliver",
     "filled",
-    "happen",
     "payload_of",
     "start_world",
 ]
 
 Buffers = Map[WorkId | int, Sectors]
-"""What is in each buffer, by its owner (``Buffer.owner``)."""
+"""The contents of each buffer, by its owner (``Buffer.owner``)."""
 
 _NO_MARK: Final[Mark] = Map()
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """An effect under way.  ``flushing``: the flush of it, or before it, is; ``mark``: what that will make durable."""
+    """An effect in flight.
+
+    ``flushing``: its flush, or preflush, has not finished; ``mark``: the cached contents which that will make durable.
+    """
 
     effect: Io | Fetch | Requeue
     flushing: bool = False
@@ -47,16 +50,15 @@ class Flight:
 
 
 class Flights(tuple[Flight, ...]):
-    """What is in flight: a set, as any of it may end next.
+    """The effects in flight.  They are a set, since any of them may end next (WORLD-2).
 
-    It is kept in the order in which it was sent, by which the canonical schedule goes; that is no part of what it is,
-    so flights in another order are equal.
+    The tuple keeps the order in which they were sent, for the canonical schedule; equality and hash ignore the order.
     """
 
     __slots__ = ()
 
     def without(self, flight: Flight) -> "Flights":
-        """All but this one, which may have been trimmed meanwhile."""
+        """All flights except that of the same effect; its mark may differ, since other flushes trim it."""
         return Flights([other for other in self if other.effect is not flight.effect]) if len(self) > 1 else Flights()
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +73,10 @@ class Flights(tuple[Flight, ...]):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All there is.  ``buffers`` by owner; ``ended`` and ``replies`` by token: what has ended and was not collected."""
+    """The machine, its environment, and its rules; a value (WORLD-2).
+
+    ``ended`` (errors of bios, or None) and ``replies`` are kept by token until the session collects them.
+    """
 
     stack: Stack = EMPTY
     disks: Map[str, Disk] = Map()
@@ -83,24 +88,24 @@ class World:
 
 
 def start_world(rules: Rules = MAINLINE) -> World:
-    """A world with nothing in it."""
+    """An empty world."""
     return World(rules=rules)
 
 
 def add_disk(world: World, name: str, size: int) -> World:
-    """The world with one disk more, zero-filled."""
-    world = happen(world, AddDisk(name, size))
+    """The world with a new, zero-filled disk."""
+    world = deliver(world, AddDisk(name, size))
     return replace(world, disks=world.disks.set(name, Disk(size)))
 
 
-def happen(world: World, event: Event) -> World:
-    """The world after an event, with what the machine asked for in flight."""
+def deliver(world: World, event: Event) -> World:
+    """The world after the machine has handled an event; the effects that it asked for are in flight."""
     stack, effects = step(world.stack, event, world.rules)
     return absorb(world, stack, effects)
 
 
 def absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
-    """The world with the machine at ``stack``, and what it asks for in flight."""
+    """The world with the machine's new stack, and the effects that it asked for in flight."""
     sent: list[Flight] = []
     buffers, ended, replies = world.buffers, world.ended, world.replies
     for effect in effects:
@@ -124,7 +129,7 @@ def absorb(world: World, stack: Stack, effects: tuple[Effect, ...]) -> World:
 
 
 def payload_of(world: World, bio: Bio) -> Sectors:
-    """The sectors that a write carries: the bytes of its own, those of its buffer, or zeroes."""
+    """The sectors that a write carries: its own bytes, those of its buffer, or zeroes."""
     payload = bio.payload
     match payload:
         case None:
@@ -138,7 +143,7 @@ def payload_of(world: World, bio: Bio) -> Sectors:
 
 
 def filled(buffers: Buffers, to: Buffer, sectors: Sectors) -> Buffers:
-    """The buffers with ``sectors`` in one of them, zeroes before where it was shorter."""
+    """The buffers after ``sectors`` were stored in one of them; a gap before them is filled with zeroes."""
     held = buffers.get(to.owner, ())
     if to.offset > len(held):
         held = (*held, *(0,) * (to.offset - len(held)))

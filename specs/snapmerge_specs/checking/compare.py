@@ -35,7 +35,7 @@ def play(operations: Iterable[Operation], rules: Rules) -> list[Outcome | None]:
             seen.append(None)
             continue
         if isinstance(operation, sm.Crash):
-            session = Session(sm.decide(session.world, lambda count: count - 1))
+            session = Session(sm.resolve(session.world, lambda count: count - 1))
         seen.append(result.seen() if isinstance(result, sm.Raw) else result)
     return seen
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import snapmerge as sm
 from snapmerge import Rules, Session, Step
 from snapmerge.records import replace
-from snapmerge.world.session import Task, begin, poll, tend
+from snapmerge.world.session import Task, advance_tasks, begin, poll
 from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.generations.volumes import NOTHING, Volumes
 from snapmerge_specs.lockstep.capabilities import FAULTS, FEATURES
@@ -147,7 +147,7 @@ class Monitor:
             self._look()
             return result.seen() or sm.Data(())
         if isinstance(task.operation, sm.Crash):
-            self.session = Session(sm.decide(self.session.world, lambda count: count - 1))
+            self.session = Session(sm.resolve(self.session.world, lambda count: count - 1))
             self._before.clear()
             self._loose.clear()
         known = set(self._volumes)
@@ -172,7 +172,7 @@ class Monitor:
         """Lets everything in flight end.  Raises ViolationError."""
         while self.session.world.flights:
             self._move()
-        self.session = tend(self.session)
+        self.session = advance_tasks(self.session)
         self._look()
         self._look_for_stuck()
 
@@ -194,7 +194,7 @@ class Monitor:
 
     def _move(self) -> None:
         before = self.session.world
-        self.session = tend(replace(self.session, world=sm.advance(before)))
+        self.session = advance_tasks(replace(self.session, world=sm.advance(before)))
         _require(wrong_move(before, self.session.world))
         self._look()
 

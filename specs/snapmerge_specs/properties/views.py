@@ -151,8 +151,8 @@ def seen(volumes: Volumes, device: str, world: World) -> Volumes:
         if place is None:
             return volumes
         disk = world.disks[place[0]]
-        now.append(frozenset(sm.likely((disk.sector(place[1]),))))
-        durable.append(frozenset(sm.likely(disk.candidates(place[1]))))
+        now.append(frozenset(sm.newest_contents((disk.sector(place[1]),))))
+        durable.append(frozenset(sm.newest_contents(disk.candidates(place[1]))))
     return volumes.set(device, Volume(tuple(now), tuple(durable)))
 
 
@@ -160,7 +160,7 @@ def reader(disk: sm.DiskState) -> Callable[[int, int], bytes]:
     """The disk's bytes, as ``read_store`` wants them; where nobody knows, the newest."""
 
     def read(sector: int, count: int) -> bytes:
-        return sm.data_bytes(sm.likely(disk.read(sector, count)))
+        return sm.data_bytes(sm.newest_contents(disk.read(sector, count)))
 
     return read
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 
 import snapmerge as sm
 from snapmerge.world.moves import endings
-from snapmerge.world.session import poll, tend
+from snapmerge.world.session import advance_tasks, poll
 from snapmerge.world.state import Flight
 from snapmerge_specs.generations.script import Script
 from snapmerge_specs.properties.views import view
@@ -63,7 +63,7 @@ def _label(flight: Flight) -> Hashable:
 
 def _results(session: sm.Session) -> Hashable:
     """How operations have ended, by their keys."""
-    session = tend(session)
+    session = advance_tasks(session)
     return tuple((key, poll(session, key)[1]) for key in sorted(session.tasks))
 
 

@@ -15,7 +15,7 @@ from immutables import Map
 import snapmerge as sm
 from snapmerge import MAINLINE, Rules, Session, World
 from snapmerge.records import dataclass, replace
-from snapmerge.world.session import Task, begin, poll, tend
+from snapmerge.world.session import Task, advance_tasks, begin, poll
 from snapmerge_specs.generations.script import Script
 from snapmerge_specs.generations.volumes import NOTHING, Volumes
 from snapmerge_specs.properties.problems import Problem, lost, never_ends, wrong_move, wrong_read, wrong_state
@@ -145,7 +145,7 @@ class Search:
 
     def _collected(self, state: State) -> State:
         """Takes the outcomes of operations that have ended, which is when users may count on them."""
-        state = replace(state, session=tend(state.session))
+        state = replace(state, session=advance_tasks(state.session))
         for key, task in sorted(state.session.tasks.items()):
             session, result = poll(state.session, key)
             if result is not None:

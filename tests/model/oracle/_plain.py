@@ -8,7 +8,7 @@ import snapmerge as sm
 from snapmerge.oracle import schedules as _schedules
 from snapmerge.oracle.agreement import agreeing, asked
 from snapmerge.oracle.calm import ANYTHING, Ahead, ahead
-from snapmerge.world.power import known
+from snapmerge.world.power import resolutions
 
 __all__ = ["Seen", "everything", "explains", "plainly"]
 
@@ -72,7 +72,7 @@ def _outcomes(
 
 
 def _certain(session: sm.Session) -> list[sm.Session]:
-    return [sm.Session(world, session.tasks) for world in known(session.world)]
+    return [sm.Session(world, session.tasks) for world in resolutions(session.world)]
 
 
 def _text(result: sm.Result) -> str:

@@ -8,7 +8,7 @@ from snapmerge.oracle import reductions as _reductions
 from snapmerge.oracle import schedules as _schedules
 from snapmerge.oracle.calm import ANYTHING, Ahead, ahead, calm
 from snapmerge.oracle.schedules import Node
-from snapmerge.world.power import known
+from snapmerge.world.power import resolutions
 
 OVERFLOW = setup(base=32, cow=32)
 """Room for two exceptions."""
@@ -183,11 +183,11 @@ UNSURE = setup("P 2", base=8, cow=16) + "write snap 0 2 #1\nwrite cow 0 1 #0\nwr
 def test_no_store_is_left_out_that_a_power_cut_may_leave(before: str) -> None:
     session = play(UNSURE + "\n" + before)
     operation = sm.parse_operation("metadata cow")
-    plain = {sm.operate(sm.Session(world), operation)[0] for world in known(session.world)}
+    plain = {sm.operate(sm.Session(world), operation)[0] for world in resolutions(session.world)}
     found = list(sm.outcomes(session, operation))
     assert {result for result, _ in found} == plain
     for result, after in found:
-        assert {sm.operate(sm.Session(world), operation)[0] for world in known(after.world)} == {result}
+        assert {sm.operate(sm.Session(world), operation)[0] for world in resolutions(after.world)} == {result}
 
 
 def test_what_a_store_is_not_read_from_stays_unknown() -> None:

@@ -28,6 +28,6 @@ def played(random: Random, rules: Rules) -> Session:
         except sm.OperationError:
             continue
         if isinstance(operation, sm.Crash):
-            session = Session(sm.decide(session.world, random.randrange))
+            session = Session(sm.resolve(session.world, random.randrange))
         assert flushes_are_behind_nothing_else(session.world)
     return session

@@ -57,7 +57,7 @@ def send(d: Draft, id: WorkId, bio: Bio) -> None:
 
 
 def enter(d: Draft, work: DeviceBio) -> None:
-    """A bio arrives at a mapped device, which refuses it, holds it back (DEV-2), or lets it in.
+    """A bio arrives at a mapped device, which refuses it, holds it back (DEV-2, WORLD-1), or lets it in.
 
     A device without a live table fails every bio (DEV-6, DEV-21).
     """

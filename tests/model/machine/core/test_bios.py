@@ -48,7 +48,7 @@ def test_what_lies_beyond_the_device_below_fails() -> None:
 def test_a_write_with_preflush_flushes_every_target_first() -> None:
     bench = Bench(TWO)
     bio = sm.Bio(sm.Op.WRITE, "dev", 0, 1, bytes(512), preflush=True, fua=True)
-    bench.session = sm.Session(sm.happen(bench.world, sm.SubmitBio(7, bio)))
+    bench.session = sm.Session(sm.deliver(bench.world, sm.SubmitBio(7, bio)))
     assert bench.flights == ["flush a", "flush b"]
     bench.finish("flush b", "flush a")
     assert bench.flights == ["write a 8 1 fua"]

@@ -27,7 +27,7 @@ def test_what_can_not_happen_is_the_drivers_fault_and_changes_nothing(event: sm.
     with pytest.raises(sm.EventError):
         sm.step(stack, event)
     with pytest.raises(sm.EventError):
-        sm.happen(bench.world, event)
+        sm.deliver(bench.world, event)
     assert bench.world.stack == stack
 
 
