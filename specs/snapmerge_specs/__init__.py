@@ -1,4 +1,4 @@
-"""What must hold, executable: properties, the lockstep machine, strategies, defects, findings in real kernels."""
+"""What must hold, as code: properties, lockstep with an oracle, scenarios, defects, findings in kernels, recipes."""
 
 from snapmerge_specs.checking.check import SHRINK_TRIES, check
 from snapmerge_specs.checking.compare import Compared, compare
@@ -19,7 +19,7 @@ from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
 from snapmerge_specs.lockstep.schedule import ScheduledStep, choices_of, follow
-from snapmerge_specs.lockstep.told import OUTCOME_MAX, DivergenceError, allowed_text, breaks, seen_text, some_text
+from snapmerge_specs.lockstep.texts import OUTCOME_MAX, DivergenceError, allowed_text, breaks, seen_text, some_text
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
 from snapmerge_specs.mistakes.traces import finding_trace
@@ -47,11 +47,11 @@ from snapmerge_specs.scenarios.scenario import Scenario
 from snapmerge_specs.search.explore import Exploration, Violation, explore
 from snapmerge_specs.search.scripts import SCRIPTS
 
-TYPE_CHECKING = False  # what the module typing says, without the time that it takes to import
+TYPE_CHECKING = False  # as in the module typing, without the time that its import takes
 if TYPE_CHECKING:
     from snapmerge_specs.checking.machine import LockstepMachine
 else:
-    # The machine is imported when it is asked for: Hypothesis takes as long as all the rest, and nothing else needs it.
+    # The machine is imported on first use: it needs Hypothesis, whose import takes as long as everything else.
     def __getattr__(name):  # noqa: ANN001, ANN202  # type checkers see the import above
         if name != "LockstepMachine":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

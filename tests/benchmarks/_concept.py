@@ -106,7 +106,7 @@ def _is_copy(work: object) -> TypeGuard[CopyJob]:
 
 
 def concept(sizes: Sizes) -> Iterator[Figure]:
-    """Each figure of the patch and of the design as it was meant, as a ratio to the kernel's."""
+    """Each figure of the patch and of the intended design, as a ratio to the kernel's."""
     chunks = sizes.chunks
     designs = {"kernel's": sm.MAINLINE, "patch": AS_POSTED, "as meant": sm.CONCEPT}
     measures: dict[str, Callable[[sm.Rules, int], float]] = {

@@ -74,4 +74,4 @@ CONCEPT_ENTRIES: Final = Entries(
     check=_check,
     facts=lambda options: {"destination": options.destination},
 )
-"""The patch as posted, the same as it was meant, and what is wrong with the patch."""
+"""The patch as posted, the same as intended, and what is wrong with the patch."""

@@ -183,7 +183,7 @@ class _Check:
     def _avoids(self, operation: Operation, random: Random) -> bool:
         """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
         about = self._implementation.capabilities.about
-        deadly = next((f for f in FINDINGS if f.death and f.leads_there(operation) and f.concerns(about)), None)
+        deadly = next((f for f in FINDINGS if f.death and f.may_die(operation) and f.concerns(about)), None)
         if deadly is None or random.randrange(self._deadly_once_in) == 0:
             return False
         self._avoided[deadly.name] += 1

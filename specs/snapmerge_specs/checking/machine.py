@@ -12,7 +12,7 @@ from snapmerge_specs.checking.replay import again, explained, shrunk
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.lockstep.schedule import choices_of, follow
-from snapmerge_specs.lockstep.told import DivergenceError
+from snapmerge_specs.lockstep.texts import DivergenceError
 from snapmerge_specs.scenarios.scenario import Scenario
 
 __all__ = ["LockstepMachine"]

@@ -25,7 +25,7 @@ from snapmerge_specs.generations.generation import generation_of
 from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, PromiseReport
-from snapmerge_specs.lockstep.told import DivergenceError
+from snapmerge_specs.lockstep.texts import DivergenceError
 from snapmerge_specs.mistakes.findings import Finding, explanation
 from snapmerge_specs.promises.witness import Witness
 from snapmerge_specs.promises.words import BrokenPromise

@@ -1,4 +1,4 @@
-"""What a step may reach of a merge of 2009."""
+"""The states of a merge of 2009 that a step may reach."""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,7 +12,7 @@ __all__ = ["MERGES"]
 
 
 def _changed(test: Callable[[ConceptMerge], bool]) -> Reach:
-    """Some merge passes the test after the step, and was not there or did not pass it before."""
+    """Whether some merge passes the test after the step and did not before it."""
 
     def reach(before: World, _step: Step, after: World) -> bool:
         passed = {merge.id for merge in merges(before) if test(merge)}
@@ -27,8 +27,8 @@ def _under_way(world: World) -> bool:
 
 def _interrupted(before: World, step: Step, _after: World) -> bool:
     operation = inner(step.operation)
-    here = operation.device if isinstance(operation, Suspend | Remove) else None
-    return any(merge.device == here and merge.active and not merge.is_over for merge in merges(before))
+    name = operation.device if isinstance(operation, Suspend | Remove) else None
+    return any(merge.device == name and merge.active and not merge.is_over for merge in merges(before))
 
 
 MERGES: Final = MergeReaches(
@@ -37,4 +37,4 @@ MERGES: Final = MergeReaches(
     interrupted=_interrupted,
     failed=_changed(lambda merge: merge.failed or merge.broken),
 )
-"""Of the merges of 2009."""
+"""The states of merges of 2009."""

@@ -1,8 +1,8 @@
-"""What is wrong with the ``snapshot-merge`` of 2009: named defects, each one transition of the design as it was meant.
+"""The defects of the ``snapshot-merge`` of 2009: each replaces one transition of the intended design.
 
-With all of them the target is the patch to the letter (``AS_POSTED``), with none it is ``snapmerge.CONCEPT``, and with
-any one a property fails (specs/concept.md).  ``S`` are those that a careful reader finds in the patch, ``N`` those that
-the checker had to be built for.
+With all of them the target is the patch to the letter (``AS_POSTED``); with none it is ``snapmerge.CONCEPT``; each of
+them violates a property (specs/concept.md).  Those called ``S`` can be found by reading the patch; those called ``N``
+were found by the checker.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,9 @@ __all__ = ["AS_POSTED", "CONCEPT_DEFECTS", "ConceptDefect"]
 
 @dataclass(frozen=True, slots=True)
 class ConceptDefect:
-    """``transition``: which entry of ``ConceptRules`` is replaced by ``function``; ``statement``: what it violates.
+    """A defect.  ``transition``: the entry of ``ConceptRules`` that ``function`` replaces.
 
-    ``why``: where in the patch it is, and what comes of it.
+    ``statement``: the statement that it violates; ``why``: its place in the patch, and its consequence.
     """
 
     id: str
@@ -39,18 +39,18 @@ class ConceptDefect:
 
     @property
     def rules(self) -> Rules:
-        """The design as it was meant, with this defect."""
+        """The intended design with this defect."""
         return with_defects(self)
 
 
 def with_defects(*defects: ConceptDefect) -> Rules:
-    """The design as it was meant, with these defects."""
+    """The intended design with these defects."""
     changes = {defect.transition: defect.function for defect in defects}
     return CONCEPT.changed(ConceptRules, **changes)
 
 
 def _below_count(d: Draft, merge: ConceptMerge, new: int) -> bool:
-    """``if (merge_chunk > sm->nr_chunks)``: a chunk of the COW device against the number of chunks to merge."""
+    """``if (merge_chunk > sm->nr_chunks)``: compares a chunk of the COW device with the number of chunks to merge."""
     first = rules_of(d).span(merge.line)[0] // merge.chunk_size
     if new <= merge.end - first:
         return True
@@ -82,11 +82,11 @@ def _leaves_source(_d: Draft, _merge: ConceptMerge) -> bool:
     return True
 
 
-def _refuses_nobody(_d: Draft, _target: Target) -> str | None:
+def _refuses_none(_d: Draft, _target: Target) -> str | None:
     return None
 
 
-def _goes_on_unread(d: Draft, merge: ConceptMerge) -> None:
+def _ignores_unreadable(d: Draft, merge: ConceptMerge) -> None:
     d.log("snapshots: Exception store resume failed")
     d.put(replace(merge, stage=Stage.IDLE), over=merge)
 
@@ -96,7 +96,7 @@ def _skips_flush(d: Draft, merge: ConceptMerge) -> None:
 
 
 def _blocks_all(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
-    """``if (sm->merge_progress < sm->nr_chunks)``: everything waits for the end of all."""
+    """``if (sm->merge_progress < sm->nr_chunks)``: every bio waits for the end of the merge."""
     bio: Bio = piece.bio
     if bio.op is Op.FLUSH and piece.number:
         piece_ended(d, id, None)
@@ -114,7 +114,7 @@ def _from_zero(line: TableLine) -> tuple[int, int]:
     return 0, line.length
 
 
-def _protects_nobody(_d: Draft, _destination: str, _sector: int, _id: WorkId | None) -> bool:
+def _protects_none(_d: Draft, _destination: str, _sector: int, _id: WorkId | None) -> bool:
     return False
 
 
@@ -152,8 +152,8 @@ CONCEPT_DEFECTS: Final = (
         "S1",
         "a chunk of the COW device is compared with the number of chunks to merge, and skipped when it is larger",
         "merge_work() compares a chunk number of the COW device with nr_chunks, which counts chunks of the "
-        "origin: two number spaces that have nothing to do with each other. A chunk that lives farther behind is "
-        "skipped, with a line in the log, and counted as done.",
+        "origin: two unrelated number spaces. An exception with a larger chunk number is skipped, with a line in the "
+        "log, and counted as done.",
         "CONCEPT-1",
         "usable",
         _below_count,
@@ -170,8 +170,8 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S3",
         "the last chunk is copied whole, beyond the end",
-        "merge_work() copies chunk_size sectors of every chunk. Behind the end of the target is an error, or, on "
-        "a larger device, somebody else's data.",
+        "merge_work() copies chunk_size sectors of every chunk. Beyond the end of the target the copy fails, or, on "
+        "a larger device, overwrites unrelated data.",
         "CONCEPT-10",
         "extent",
         _whole_chunk,
@@ -179,9 +179,8 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S4",
         "a suspension does not wait for the copy in flight",
-        "snapshot_merge_presuspend() says that it waits for the copy, and does not. The device is suspended with "
-        "a copy in flight; the resume calls the worker, which begins the same chunk again, and two callbacks "
-        "count it.",
+        "snapshot_merge_presuspend() should wait for the copy, and does not. The device is suspended with a copy in "
+        "flight; the resume calls the worker, which begins the same chunk again, and two callbacks count it.",
         "CONCEPT-7",
         "copies_settled",
         _settled,
@@ -197,9 +196,9 @@ CONCEPT_DEFECTS: Final = (
     ),
     ConceptDefect(
         "S6",
-        "a failed copy is logged, and nobody hears of it",
-        "merge_callback() returns after an error: no state says that the merge has failed, and nobody calls the "
-        "worker again.",
+        "a failed copy is only logged",
+        "merge_callback() returns after an error: no state says that the merge has failed, and the worker is not "
+        "called again.",
         "CONCEPT-5",
         "copy_failed",
         _only_logs,
@@ -207,17 +206,17 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S7",
         "nothing records the end: the next load merges again",
-        "That a merge has ended is kept nowhere: merge_progress begins at 0 with every load, and what was written "
-        "since the end is overwritten by the old exceptions.",
+        "The end of a merge is not recorded: merge_progress begins at 0 with every load, and the old exceptions "
+        "overwrite what was written since the end.",
         "CONCEPT-1",
         "record",
         _records_nothing,
     ),
     ConceptDefect(
         "S8",
-        "the snapshot lives on beside the merge of its exceptions",
-        "The store has an instance of its own in the merge, and nobody tells the snapshot: both go on to serve "
-        "one COW device.",
+        "the snapshot stays active beside the merge of its exceptions",
+        "The merge has an instance of the store of its own, and the snapshot is not told: both keep serving one COW "
+        "device.",
         "CONCEPT-11",
         "take_over",
         _leaves_source,
@@ -225,25 +224,25 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S9",
         "the snapshot may be in use when its merge begins",
-        "Nothing asks whether the snapshot is in use: exceptions that it makes from now on are not seen by the merge.",
+        "The patch does not check whether the snapshot is in use: the merge misses exceptions that it makes later.",
         "CONCEPT-11",
         "refuse",
-        _refuses_nobody,
+        _refuses_none,
     ),
     ConceptDefect(
         "S11",
         "a store that can't be read counts as one without exceptions",
         "snapshot_merge_resume() logs that the store could not be read, and calls the worker: no chunk has an "
-        "exception, so all of them are done, and the rollback has not taken place.",
+        "exception, so all of them count as done, although nothing was rolled back.",
         "CONCEPT-1",
         "load_failed",
-        _goes_on_unread,
+        _ignores_unreadable,
     ),
     ConceptDefect(
         "S12",
-        "the end is told before the copies are durable",
-        "Nothing flushes the destination before the end is told. Whoever throws the COW device away then has "
-        "neither copy after a power cut.",
+        "the merge reports its end before the copies are durable",
+        "The patch does not flush the destination before it reports the end. A user who then discards the COW device "
+        "has neither copy after a power cut.",
         "CONCEPT-3",
         "flush",
         _skips_flush,
@@ -260,14 +259,14 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S15",
         "a suspension waits for the end of the merge",
-        "Nothing asks the worker to stop: a suspension waits for bios, and they wait for the end of the merge.",
+        "The patch does not stop the worker: a suspension waits for bios, and these wait for the end of the merge.",
         "CONCEPT-8",
         "stop",
         _never_stops,
     ),
     ConceptDefect(
         "S16",
-        "chunks are counted from 0, wherever the target begins",
+        "chunks are counted from 0, even if the target begins later",
         "The worker counts chunks from 0 to len / chunk_size, but chunks are numbered from the device's first "
         "sector: a target that begins later covers others.",
         "CONCEPT-1",
@@ -277,24 +276,24 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S17",
         "snapshots on the destination itself are not asked",
-        "The copy goes to the device that the table names. If that is the real origin, nobody saves its content "
-        "for the other snapshots, as the patch itself says.",
+        "The copy goes to the device that the table names. If that is the real origin, its old content is not "
+        "copied out for the other snapshots, as the patch itself says.",
         "ORIGIN-1",
         "protects",
-        _protects_nobody,
+        _protects_none,
     ),
     ConceptDefect(
         "S18",
-        "others may write to the destination meanwhile",
-        "FMODE_EXCL is a question in a comment: others go on to write to the destination, before or behind the worker.",
+        "the destination can be written to during the merge",
+        "FMODE_EXCL is only a question in a comment: the destination takes writes during the merge.",
         "CONCEPT-1",
         "claims",
         _claims_nothing,
     ),
     ConceptDefect(
         "S19",
-        "two merges may have one destination",
-        "Nothing keeps two merges from one destination: of each chunk that both have the last copy wins.",
+        "two merges can have one destination",
+        "The patch does not prevent it: of each chunk with an exception in both stores, the last copy wins.",
         "CONCEPT-12",
         "merges",
         _one_of_many,
@@ -302,7 +301,7 @@ CONCEPT_DEFECTS: Final = (
     ConceptDefect(
         "S21",
         "a copy that can't be begun is not noticed",
-        "The result of dm_kcopyd_copy() is assigned and not looked at: a copy that was not begun has no callback, "
+        "The result of dm_kcopyd_copy() is assigned and not checked: a copy that was not begun has no callback, "
         "and the merge stops for ever.",
         "CONCEPT-5",
         "not_submitted",
@@ -310,16 +309,16 @@ CONCEPT_DEFECTS: Final = (
     ),
     ConceptDefect(
         "S27",
-        "an invalid snapshot is merged as far as it goes",
-        "Whether the snapshot's header says that it is valid is not asked: what was saved until it overflowed is "
-        "merged, the rest is not.",
+        "an invalid snapshot is merged in part",
+        "The patch does not check whether the header says that the snapshot is valid: the exceptions from before the "
+        "overflow are merged, and the others are missing.",
         "CONCEPT-1",
         "invalid",
         _merges_invalid,
     ),
     ConceptDefect(
         "S28",
-        "the event of the end is raised at every resume, and for nothing",
+        "the event of the end is raised at every resume, and without exceptions",
         "The worker raises the event whenever it finds nothing to do: at every resume after the end, and for a "
         "snapshot without exceptions.",
         "CONCEPT-14",
@@ -328,8 +327,8 @@ CONCEPT_DEFECTS: Final = (
     ),
     ConceptDefect(
         "N1",
-        "a transient store is taken, and has nothing to merge",
-        "create_exception_store() takes a transient store, which has no metadata: the merge's own instance of it "
+        "a transient store is accepted, and has nothing to merge",
+        "create_exception_store() accepts a transient store, which has no metadata: the merge's own instance of it "
         "is empty, whatever the snapshot's holds.",
         "CONCEPT-1",
         "takes",
@@ -345,7 +344,7 @@ CONCEPT_DEFECTS: Final = (
         _counted_once,
     ),
 )
-"""All of them."""
+"""All defects of the patch."""
 
 AS_POSTED: Final = with_defects(*CONCEPT_DEFECTS)
-"""The patch, to the letter."""
+"""The rules of the patch to the letter: with all of its defects."""

@@ -16,7 +16,7 @@ __all__ = ["CONCEPT_GENERATION"]
 
 
 def _shows(world: World, device: str, cut: bool) -> str:
-    """A merge shows the merged snapshot, also after a power cut; any other device keeps what it showed."""
+    """The statement that a wrong sector violates: a merge shows its snapshot, any other device keeps its content."""
     targets = world.stack.targets
     merges = any(isinstance(targets[id], ConceptMerge) for id in world.stack.devices[device].live)
     return "CONCEPT-2" if not merges else "CONCEPT-3" if cut else "CONCEPT-1"

@@ -1,4 +1,4 @@
-"""The hunt: random scenarios of a merge of 2009, every property looked at, and what breaks one as a short trace."""
+"""The hunt: runs random scenarios of a merge of 2009, checks every property, and shrinks the first violation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["ViolationTrace", "hunt"]
 
 @dataclass(frozen=True, slots=True)
 class ViolationTrace:
-    """A property that does not hold: the operations that show it, and the scenario (``run``) that it was met in."""
+    """A violated property: the operations that show it, shrunk, and the number of its scenario (``run``)."""
 
     property: str
     statement: str
@@ -26,10 +26,10 @@ class ViolationTrace:
 
 
 def hunt(rules: Rules = CONCEPT, *, runs: int = 1000, steps: int = 12, seed: int = 0) -> ViolationTrace | None:
-    """The first property that does not hold in ``runs`` scenarios, with its operations shrunk; None: all hold.
+    """The first violation in ``runs`` scenarios, with its operations shrunk; None: all properties hold.
 
-    Only ``rules`` say how the merge works, and nothing says where to look.  One that a user sees is preferred to one
-    met a little earlier that nobody does.  The same seed makes the same scenarios.
+    The scenarios do not depend on the mistake in ``rules``; equal seeds give equal scenarios.  A violation with a wrong
+    outcome is preferred to one met up to 100 scenarios earlier that no outcome shows.
     """
     hidden: tuple[int, ViolationError, tuple[Step, ...]] | None = None
     for run in range(runs):
@@ -44,7 +44,7 @@ def hunt(rules: Rules = CONCEPT, *, runs: int = 1000, steps: int = 12, seed: int
 
 
 _PATIENCE: Final = 100
-"""Scenarios to go on for when nobody would see what was found."""
+"""The number of scenarios to run after a violation that no outcome shows."""
 
 
 def _scenario(

@@ -1,4 +1,4 @@
-"""What must hold of a merge of 2009 (specs/concept.md): of every world, and of two worlds one move apart."""
+"""The properties of a merge of 2009 (specs/concept.md): of every world, and of every move."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -20,7 +20,7 @@ def merges(world: World) -> Iterator[ConceptMerge]:
 
 
 def _one_copy(world: World) -> str | None:
-    """A merge has one copy in flight at most."""
+    """A merge has at most one copy in flight."""
     for merge in merges(world):
         if len(merge.copies) > 1:
             return f"{merge.device} copies the chunks {merge.copies} at once"
@@ -28,20 +28,20 @@ def _one_copy(world: World) -> str | None:
 
 
 def _rests(world: World) -> str | None:
-    """Nothing of a merge is under way while its device is suspended."""
+    """A suspended merge has no copy in flight."""
     for merge in merges(world):
-        if world.stack.devices[merge.device].suspended and merge.copies and not _asked(world, merge.device):
+        if world.stack.devices[merge.device].suspended and merge.copies and not _changes(world, merge.device):
             return f"{merge.device} is suspended, and copies chunk {merge.copies[0]}"
     return None
 
 
-def _asked(world: World, device: str) -> bool:
-    """Whether a request that stops the device's merge, or lets it go on, is under way."""
+def _changes(world: World, device: str) -> bool:
+    """Whether a request is under way that stops or restarts the device's merge."""
     return any(isinstance(r, Suspending | Resuming | Removing) and r.device == device for r in world.stack.requests)
 
 
-def _goes_on(world: World) -> str | None:
-    """With nothing in flight, a merge that nothing holds back has ended, well or badly."""
+def _progresses(world: World) -> str | None:
+    """With nothing in flight, a merge has finished or failed, unless a suspended device holds it back."""
     if world.flights or world.stack.requests:
         return None
     for merge in merges(world):
@@ -53,10 +53,10 @@ def _goes_on(world: World) -> str | None:
 
 
 def _own_chunk(world: World) -> str | None:
-    """A write waits only while its own chunk is being copied, or written to both homes; nothing else waits."""
+    """A write waits only while its own chunk is being copied or written to both devices; nothing else waits."""
     for merge in merges(world):
         if merge.held:
-            return f"{merge.device}: something waits for the end, and chunk {merge.progress} is next"
+            return f"{merge.device}: a bio waits for the end of the merge, and chunk {merge.progress} is next"
         for id in merge.queued:
             piece = world.stack.work[id]
             if not isinstance(piece, Piece) or piece.bio.op is Op.FLUSH:
@@ -71,7 +71,7 @@ def _own_chunk(world: World) -> str | None:
 
 
 def _stays_inside(world: World) -> str | None:
-    """A merge copies to sectors of its target only."""
+    """A merge copies only to the sectors of its target."""
     for flight in world.flights:
         work = world.stack.work.get(flight.effect.id)
         if not isinstance(flight.effect, Io) or not isinstance(work, CopyJob) or work.purpose is not ConceptCopy.CHUNK:
@@ -87,55 +87,55 @@ def _stays_inside(world: World) -> str | None:
 
 
 def _one_server(world: World) -> str | None:
-    """The exceptions on a COW device are one target's."""
+    """The exceptions on a COW device belong to one target."""
     for merge in merges(world):
         if not merge.active or not merge.valid:
             continue
         for other in world.stack.targets.values():
             serves = isinstance(other, ConceptMerge | SnapshotTarget) and other.cow == merge.cow
-            if serves and other.device != merge.device and _is_at_work(other):
+            if serves and other.device != merge.device and _is_active(other):
                 return f"{merge.device} and {other.device} both serve {merge.cow}"
     return None
 
 
-def _is_at_work(target: Target) -> bool:
+def _is_active(target: Target) -> bool:
     return isinstance(target, ConceptMerge | SnapshotTarget) and target.active and target.valid
 
 
 def _one_merge(world: World) -> str | None:
-    """One merge at a time copies to a destination."""
-    met: dict[str, str] = {}
+    """At most one merge copies to a destination."""
+    found: dict[str, str] = {}
     for merge in merges(world):
-        if merge.active and met.setdefault(merge.destination, merge.device) != merge.device:
-            return f"{met[merge.destination]} and {merge.device} both merge into {merge.destination}"
+        if merge.active and found.setdefault(merge.destination, merge.device) != merge.device:
+            return f"{found[merge.destination]} and {merge.device} both merge into {merge.destination}"
     return None
 
 
 def _stops_soon(before: World, after: World) -> str | None:
-    """While a device is on its way to rest, its merge begins no further copy."""
-    stopping = {device for device, request in _turns(before).items() if isinstance(request, Suspending)}
+    """While a device is being suspended, its merge begins no further copy."""
+    stopping = {device for device, request in _first_requests(before).items() if isinstance(request, Suspending)}
     for merge in merges(after):
         was = before.stack.targets.get(merge.id)
         rested = isinstance(was, ConceptMerge) and was.stage is Stage.IDLE
         if merge.device in stopping and rested and merge.stage in _AT_A_CHUNK:
-            return f"{merge.device} is to be suspended, and takes chunk {merge.progress}"
+            return f"{merge.device} is being suspended, and begins chunk {merge.progress}"
     return None
 
 
-def _turns(world: World) -> dict[str, Suspending | Resuming | Removing]:
-    """For each device the request whose turn it is."""
-    turns: dict[str, Suspending | Resuming | Removing] = {}
+def _first_requests(world: World) -> dict[str, Suspending | Resuming | Removing]:
+    """The first request of each device, which is the one being served."""
+    first: dict[str, Suspending | Resuming | Removing] = {}
     for request in world.stack.requests:
         if isinstance(request, Suspending | Resuming | Removing):
-            turns.setdefault(request.device, request)
-    return turns
+            first.setdefault(request.device, request)
+    return first
 
 
 _AT_A_CHUNK: Final = (Stage.DRAINING, Stage.PROTECTING, Stage.COPYING)
 
 
 def _one_event(before: World, after: World) -> str | None:
-    """One event is raised when a merge ends that had something to merge, and none at any other time."""
+    """A merge with exceptions raises one event when it ends; nothing else raises events of its device."""
     ended = [
         m.device for m in merges(after) if m.completed and _has_ended(after, m.id) and not _has_ended(before, m.id)
     ]
@@ -143,7 +143,7 @@ def _one_event(before: World, after: World) -> str | None:
         was = before.stack.devices.get(name)
         raised = device.events - was.events if was is not None else 0
         if raised > ended.count(name) and _has_merge(after, name):
-            return f"{name} raises an event, and nothing has ended"
+            return f"{name} raises an event, and no merge has ended"
         if raised < ended.count(name):
             return f"{name} has ended, and raises no event"
     return None
@@ -161,7 +161,7 @@ def _has_merge(world: World, device: str) -> bool:
 CONCEPT_INVARIANTS: Final = (
     Invariant("one copy", "CONCEPT-6", _one_copy),
     Invariant("rests", "CONCEPT-7", _rests),
-    Invariant("goes on", "CONCEPT-5", _goes_on),
+    Invariant("progresses", "CONCEPT-5", _progresses),
     Invariant("own chunk", "CONCEPT-9", _own_chunk),
     Invariant("stays inside", "CONCEPT-10", _stays_inside),
     Invariant("one server of exceptions", "CONCEPT-11", _one_server),

@@ -1,4 +1,4 @@
-"""The recipes as proposed in 2009 (specs/recipes.md), and a plausible mistake that their properties catch."""
+"""The recipes as proposed in 2009 (specs/recipes.md), with a seeded defect that their properties catch."""
 
 from collections.abc import Callable
 from typing import Final, Literal
@@ -13,9 +13,9 @@ __all__ = ["CONCEPT_ROLLBACK_DEFECTS", "BackupAsPosted", "ConceptRollback"]
 
 
 class ConceptRollback(Rollback):
-    """The recipe as proposed in 2009: a merge is a device of its own, beside the suspended snapshot.
+    """The rollback as proposed in 2009: the merge is a device of its own, and the snapshot is suspended.
 
-    ``destination``: the virtual origin, which protects other snapshots, or the real one, which does not.
+    ``destination``: the virtual origin, through which other snapshots are protected, or the real one, without that.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ConceptRollback(Rollback):
         self._destination = ORIGIN if destination == "virtual" else BASE
 
     def merge(self) -> None:
-        """Makes the merge, or makes it again after a power cut."""
+        """Creates the merge, also again after a power cut, and waits for it."""
         if UPGRADE in self.tables:
             self.do(sm.Suspend(UPGRADE))
             del self.tables[UPGRADE]
@@ -39,16 +39,16 @@ class ConceptRollback(Rollback):
         self.wait_for("merge")
 
     def put_back(self) -> None:
-        """Removes the merge and what is left of the snapshot."""
+        """Removes the merge and the snapshot's device."""
         self.remove("merge")
         self.remove(UPGRADE)
 
 
 class BackupAsPosted(Backup):
-    """With the step of 2009: the old snapshot's exceptions are merged into the copy."""
+    """The backup as proposed in 2009: merges the old snapshot's exceptions into the copy."""
 
     def bring_forward(self) -> tuple[int, ...] | None:
-        """Merges, by a device whose destination is the copy; the first time copies everything."""
+        """Merges with the copy as destination; the first round copies everything."""
         changed = self.changed()
         if changed is None:
             return super().bring_forward()
@@ -62,11 +62,11 @@ class BackupAsPosted(Backup):
 
 
 class DoesNotWaitBeside(ConceptRollback):
-    """Removes the merge before it is over."""
+    """Removes the merge before it has ended."""
 
     def wait_for(self, device: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 CONCEPT_ROLLBACK_DEFECTS: Final = (DoesNotWaitBeside,)
-"""Of the rollback by a merge beside the snapshot."""
+"""The defects of the rollback as proposed in 2009."""

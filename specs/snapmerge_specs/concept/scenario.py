@@ -1,7 +1,7 @@
-"""What may happen to a merge of 2009: the moves of a user, drawn by looking at a world.
+"""Scenarios for a merge of 2009: random moves of a user, drawn by the predicted world.
 
-Small devices with an origin, a snapshot to merge, another that must not change, and whatever can get in a merge's way:
-suspended devices, failing disks, other writers, another merge, a power cut.
+They have an origin, a snapshot to merge, another that must not change, and events that disturb a merge: suspended
+devices, failing disks, other writers, another merge, power cuts.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 from snapmerge_specs.generations.generation import Draw
-from snapmerge_specs.scenarios.driver import Sketched, pick
+from snapmerge_specs.scenarios.driver import Predicted, pick
 
 __all__ = ["ConceptScenario"]
 
 
-class ConceptScenario(Sketched):
-    """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
+class ConceptScenario(Predicted):
+    """The moves of a scenario.  Each draws its choices with ``draw``."""
 
     def begin(self, draw: Draw) -> None:
-        """Makes the disks, the origin and its snapshots."""
+        """Creates the disks, the origin and its snapshots."""
         self.chunk_size = chunk = 1 + draw(0, 1)
         self.size = size = chunk * draw(1, 4) + draw(0, chunk - 1)
         self.kind = pick(draw, ("P", "P", "P", "P", "PO", "N"))
@@ -40,23 +40,23 @@ class ConceptScenario(Sketched):
             self.write(draw, ["snap", "origin"])
         self.do(sm.Flush("snap"))
         if whole > size and draw(0, 1):
-            self.do(sm.Write("base", Sector(size), Sectors(whole - size), self.tags(whole - size)))  # somebody else's
+            self.do(sm.Write("base", Sector(size), Sectors(whole - size), self.tags(whole - size)))
 
     def move(self, draw: Draw) -> None:
-        """Any move."""
+        """Makes any move."""
         moves = [self.merge] * 3 + [self.io] * 4 + [self.hold, self.let_go, self.let_go, self.stop, self.go_on]
         moves += [self.wait, self.look, self.again, self.crash, self.fail, self.end_merge, self.second, self.shrink]
         moves += [self.message, self.interrupt, self.interrupt, self.interrupt]
         pick(draw, moves)(draw)
 
     def write(self, draw: Draw, devices: Sequence[str]) -> None:
-        """Writes a chunk, or a part of one, or several."""
+        """Writes up to two chunks' worth of sectors."""
         sector = draw(0, self.size - 1)
         count = min(draw(1, 2 * self.chunk_size), self.size - sector)
         self.do(sm.Write(pick(draw, devices), Sector(sector), Sectors(count), self.tags(count)))
 
     def io(self, draw: Draw) -> None:
-        """Writes, reads or flushes some device."""
+        """Writes, reads or flushes a device."""
         device = pick(draw, ("merge", "merge", "snap", "origin", "beside"))
         if device not in self.devices:
             device = "origin"
@@ -69,7 +69,7 @@ class ConceptScenario(Sketched):
                 self.write(draw, [device])
 
     def merge(self, draw: Draw) -> None:
-        """Merges the snapshot, which is suspended for it, as one should; or is not."""
+        """Creates the merge; mostly suspends the snapshot before, which is the proper way."""
         if "merge" in self.devices:
             return
         if draw(0, 4) == 0:
@@ -79,7 +79,7 @@ class ConceptScenario(Sketched):
         self.do(sm.Create("merge", self._merge_table(draw, "cow", self._destination(draw))))
 
     def interrupt(self, draw: Draw) -> None:
-        """Holds the destination back while the merge begins, does something to the merge, and lets both go on."""
+        """Suspends the destination while the merge begins, makes another move, and resumes both."""
         if "merge" in self.devices:
             return
         destination = "window" if "window" in self.devices else "origin"
@@ -103,7 +103,7 @@ class ConceptScenario(Sketched):
         return f"0 {start} linear {destination} 0; {start} {self.size - start} snapshot-merge {args}"
 
     def second(self, draw: Draw) -> None:
-        """Merges the other snapshot, too."""
+        """Creates a merge of the other snapshot as well."""
         if "merge2" not in self.devices:
             self.do(sm.Suspend("beside"))
             self.do(
@@ -111,11 +111,11 @@ class ConceptScenario(Sketched):
             )
 
     def hold(self, draw: Draw) -> None:
-        """Suspends a device, so that what a merge sends there is held back."""
+        """Suspends a device, which then holds back the merge's I/O to it."""
         self.do(sm.Suspend(pick(draw, ("origin", "origin", "window", "snap"))))
 
     def let_go(self, draw: Draw) -> None:
-        """Resumes one."""
+        """Resumes such a device."""
         self.do(sm.Resume(pick(draw, ("origin", "origin", "window", "snap"))))
 
     def stop(self, _draw: Draw) -> None:
@@ -123,11 +123,11 @@ class ConceptScenario(Sketched):
         self.do(sm.Suspend("merge"))
 
     def go_on(self, _draw: Draw) -> None:
-        """Resumes it."""
+        """Resumes the merge."""
         self.do(sm.Resume("merge"))
 
     def again(self, _draw: Draw) -> None:
-        """Loads the merge anew."""
+        """Reloads the merge's table."""
         if "merge" in self.live:
             table = self.table_of("merge")
             self.do(sm.Suspend("merge"))
@@ -140,25 +140,25 @@ class ConceptScenario(Sketched):
         self.do(sm.Remove("merge"))
 
     def wait(self, draw: Draw) -> None:
-        """Waits for the end of the merge, or of something that was begun."""
+        """Waits for the end of the merge, or of an operation that was started."""
         if self.pending_keys and draw(0, 1):
             self._do(sm.Finish(pick(draw, self.pending_keys)))
         else:
             self.do(sm.Settle("merge"))
 
     def look(self, draw: Draw) -> None:
-        """Looks at a device."""
+        """Reads a device's status, table and events."""
         device = pick(draw, ("merge", "merge", "origin", "snap"))
         for operation in (sm.Status(device), sm.Table(device), sm.Events(device)):
             self.do(operation)
 
     def message(self, draw: Draw) -> None:
-        """Asks for an exception."""
+        """Sends a message that asks for an exception, or an unknown one."""
         text = pick(draw, ("lookup 0", "lookup 1", "lookup x", "hello"))
         self.do(sm.Message(pick(draw, ("snap", "merge", "origin")), text))
 
     def crash(self, _draw: Draw) -> None:
-        """Cuts the power; makes the origin, and the merge if there was one."""
+        """Cuts the power during a merge, and recreates the devices."""
         if "merge" not in self.live:
             return
         tables = {name: self.table_of(name) for name in ("origin", "window", "merge") if name in self.live}
@@ -167,7 +167,7 @@ class ConceptScenario(Sketched):
             self.do(sm.Create(name, table))
 
     def fail(self, draw: Draw) -> None:
-        """Lets a disk fail somewhere, or heals it."""
+        """Sets a fault of a disk, or heals it."""
         disk = pick(draw, ("base", "cow"))
         if draw(0, 2) == 0:
             self.do(sm.Heal(disk))
@@ -177,14 +177,14 @@ class ConceptScenario(Sketched):
         self.do(sm.Fault(disk, pick(draw, kinds), Sector(draw(0, used - 1)), Sectors(1)))
 
     def shrink(self, _draw: Draw) -> None:
-        """Makes a device smaller that a merge may have as its destination."""
+        """Shortens the device ``window``, which may be a merge's destination."""
         if "window" in self.devices:
             self.do(sm.Suspend("window"))
             self.do(sm.Load("window", "0 1 linear copy 0"))
             self.do(sm.Resume("window"))
 
     def end(self) -> None:
-        """Lets everything go on and come to its end, and looks."""
+        """Resumes every device, finishes everything that was started, and reads every device."""
         for device in ("window", "origin", "merge", "merge2", "snap", "beside"):
             self.do(sm.Resume(device))
         for key in self.pending_keys:

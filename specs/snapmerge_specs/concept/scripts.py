@@ -1,6 +1,6 @@
-"""The small scopes of the concept generation: scripts that the explorer takes through every schedule.
+"""The small scopes of the concept generation: scripts that the explorer runs by every schedule.
 
-Chunks of one sector, two of them; a snapshot whose merge has the origin's device, or the origin itself, as destination.
+They have two chunks of one sector, and a merge whose destination is the origin's device or its disk.
 """
 
 from typing import Final

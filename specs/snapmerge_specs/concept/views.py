@@ -1,4 +1,4 @@
-"""What users see of a merge of 2009, and what they may see: the physical view, and the volume that it refines."""
+"""The view of a merge of 2009, and the abstract volume that it refines."""
 
 import snapmerge as sm
 from snapmerge import Content, World
@@ -14,7 +14,7 @@ __all__ = ["activated", "below"]
 
 
 def below(target: Target, sector: int) -> tuple[str, int] | None:
-    """Where the content of a target's sector is; a chunk is at home on the destination once the worker is past it."""
+    """The device that holds a target's sector, and which sector of it; that is the destination for merged chunks."""
     if not isinstance(target, ConceptMerge):
         return views.below(target, sector)
     if target.broken or not target.active:
@@ -26,7 +26,7 @@ def below(target: Target, sector: int) -> tuple[str, int] | None:
 
 
 def activated(volumes: Volumes, device: str, world: World) -> Volumes:
-    """A device has a new live table: of what lies on the destination of a merge nobody says anything."""
+    """The volumes after a device has got a new live table; devices on the destination of a merge have none."""
     live = (world.stack.targets[id] for id in world.stack.devices[device].live)
     merge = next((target for target in live if isinstance(target, ConceptMerge)), None)
     if merge is not None:
@@ -37,9 +37,9 @@ def activated(volumes: Volumes, device: str, world: World) -> Volumes:
 
 
 def _merged(volumes: Volumes, device: str, merge: ConceptMerge, world: World) -> Volumes:
-    """A merge of 2009 is live: in its sectors it is what the snapshot on its COW device was, if it merges it home.
+    """The volumes after a merge of 2009 has become live: in its sectors it has the contents of its snapshot.
 
-    What lies on its destination changes from now on, and so may what is not there any more.
+    The volumes of devices on its destination, which it changes from now on, and of removed devices are dropped.
     """
     home = {name for name in volumes if name in world.stack.devices and lies_on(world, name, merge.destination)}
     gone = {name for name in volumes if name not in world.stack.devices}
@@ -54,7 +54,7 @@ def _merged(volumes: Volumes, device: str, merge: ConceptMerge, world: World) ->
 
 
 def _found(world: World, merge: ConceptMerge) -> Volume | None:
-    """What a merge begins with whose snapshot is not there: of a dropped one (valid=0) nothing counts."""
+    """The initial content of a merge without a live snapshot; an invalid store (valid=0) has no exceptions."""
     disk = world.disks.get(merge.cow)
     header = sm.read_store(reader(disk), disk.size) if disk is not None else sm.Records("new")
     below = merge.destination if header.kind == "store" and not header.valid else merge.device
@@ -62,7 +62,7 @@ def _found(world: World, merge: ConceptMerge) -> Volume | None:
 
 
 def _is_source(world: World, name: str, merge: ConceptMerge) -> bool:
-    """Whether a device is, or was until a moment ago, the valid snapshot whose exceptions are merged to its origin."""
+    """Whether a device is the snapshot whose exceptions are merged to its origin, valid or just handed over."""
     return any(
         snap.cow == merge.cow
         and (snap.valid or not snap.store.chunk_size)
@@ -72,7 +72,7 @@ def _is_source(world: World, name: str, merge: ConceptMerge) -> bool:
 
 
 def _within(volume: Volume, merge: ConceptMerge) -> Volume:
-    """The volume in the target's sectors; of those around it nobody says anything."""
+    """The volume with the contents of the target's sectors; the other sectors may hold anything."""
     covered = range(merge.line.start, merge.line.start + merge.line.length)
 
     def held(sets: tuple[frozenset[Content], ...]) -> tuple[frozenset[Content], ...]:

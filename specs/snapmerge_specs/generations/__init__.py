@@ -1,1 +1,1 @@
-"""What a generation of the snapshot targets brings to the specs: one record, which is registered."""
+"""Generations of the snapshot targets: the record that each of them registers with the specs."""

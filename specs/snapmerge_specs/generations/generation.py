@@ -1,9 +1,8 @@
 """The record of a generation, and the registered ones.
 
 The properties, the explorer, the check and the scenarios' coverage are the same for every generation of the snapshot
-targets (the kernel's, and any that stands beside it).  Whatever depends on the generation they look up here, by the
-rules of the world that they are given.  So a generation is added or deleted with its folder and with the line of
-``snapmerge_specs`` that registers it.
+targets (that of Linux, and others).  They look up here whatever depends on the generation, by the rules of the world at
+hand.  So a generation is added or deleted with its folder and with the line of ``snapmerge_specs`` that registers it.
 """
 
 from collections import Counter
@@ -33,15 +32,15 @@ __all__ = [
 ]
 
 Reach = Callable[[World, Step, World], bool]
-"""Whether a step has reached something, from the worlds before and after it."""
+"""Whether a step has reached a certain state: a function of the world before it, the step, and the world after it."""
 
 Draw = Callable[[int, int], int]
-"""Draws a number from the first to the last, both included: from Hypothesis, or from a generator of random numbers."""
+"""``draw(first, last)`` returns a number from first to last, both included, from Hypothesis or a random generator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """``holds`` gives None, or a sentence about what is wrong."""
+    """A property of every world.  ``holds`` returns None, or a sentence that says what is wrong."""
 
     name: str
     statement: str
@@ -50,7 +49,7 @@ class Invariant:
 
 @dataclass(frozen=True, slots=True)
 class StepInvariant:
-    """The same for the worlds before and after a move."""
+    """A property of every move.  ``holds`` gets the worlds before and after it, and returns as in ``Invariant``."""
 
     name: str
     statement: str
@@ -59,7 +58,7 @@ class StepInvariant:
 
 @dataclass(frozen=True, slots=True)
 class MergeReaches:
-    """What a step may reach of a merge."""
+    """The states of a merge that a step may reach."""
 
     under_way: Callable[[World], bool]
     finished: Reach
@@ -68,40 +67,40 @@ class MergeReaches:
 
 
 class Driver(Protocol):
-    """What a scenario drives: ``Lockstep``, or a ``Monitor``."""
+    """The object that a scenario drives: a ``Lockstep``, or a ``Monitor``."""
 
     rules: Rules
     steps: list[Step]
 
     @property
     def capabilities(self) -> Capabilities:
-        """What may be asked for."""
+        """The operations, targets and features that the scenario may use."""
 
     @property
     def world(self) -> World:
-        """A world that agrees with all that was seen."""
+        """A world that agrees with all outcomes seen so far."""
 
     def do(self, operation: Operation) -> Outcome:
-        """Does it.  Raises OperationError when it makes no sense now."""
+        """Carries the operation out.  Raises OperationError if it is invalid now."""
 
 
 class Onward(Protocol):
-    """What does operations where no oracle follows: a ``Witness``.  ``over``: it does nothing any more."""
+    """Carries out operations after a divergence, without an oracle: a ``Witness``.  ``over``: it has given up."""
 
     over: bool
 
     def would_block(self, operation: Operation) -> bool:
-        """Whether it may never end, so that it is left out."""
+        """Whether the operation may never end, so that it must be left out."""
 
     def follow(self, operation: Operation) -> Outcome | None:
-        """Does it; None: it was not done."""
+        """Carries the operation out; None: it was left out."""
 
 
 class ScenarioMoves(Protocol):
     """A random scenario under way, as a check drives it.
 
-    Attributes: ``apart`` whether it has come to a disagreement, after which the oracle does not follow; ``over``
-    whether nothing is done any more; ``reached`` how often the states that matter were reached.
+    Attributes: ``apart`` whether the implementation has left the model, after which the oracle is not asked; ``over``
+    whether the scenario has ended; ``reached`` how often each state of ``scenarios.coverage`` was reached.
     """
 
     lockstep: Driver
@@ -110,37 +109,37 @@ class ScenarioMoves(Protocol):
 
     @property
     def over(self) -> bool:
-        """As above."""
+        """Whether the scenario has ended."""
 
     def begin(self, draw: Draw) -> None:
-        """Makes the disks and the first devices."""
+        """Creates the disks and the first devices."""
 
     def move(self, draw: Draw) -> None:
-        """Any move of a user."""
+        """Makes one move of a user, drawn at random."""
 
     def end(self) -> None:
-        """Lets everything end, and looks."""
+        """Finishes everything that was started, and reads every device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """What a generation of the snapshot targets brings.  No field has a default: a missing answer is a type error.
+    """Everything in the specs that depends on the generation.  No field has a default: a missing one is a type error.
 
     Attributes:
-        part: the class of the part of the rules by which it is known (``Rules.has``).
-        rules: its rules, as they were meant.
+        part: the class of the rules' part that identifies the generation (``Rules.has``).
+        rules: the rules of its intended behaviour.
         in_kernels: whether Linux has it, so that findings in kernels explain a divergence, and promises of Linux hold.
-        invariants: what must hold in every world.
-        steps: what must hold of two worlds, one move apart.
-        reads: the statement that a read violates that gives what it must not.
-        shows: the statement that a wrong sector of a device violates, now and (True) after a power cut.
-        ends: the statement that an operation violates that never ends.
-        durable: the statement that a device violates when a power cut takes what was durable.
-        below: where the content of a target's sector is: the device or disk below, and the sector there; None: it
+        invariants: the properties of every world.
+        steps: the properties of every move.
+        reads: the statement that a read with a wrong content violates.
+        shows: the statement that a wrong sector of a device violates; the flag says whether the power was cut before.
+        ends: the statement that an operation violates which never ends.
+        durable: the statement that is violated when a power cut loses durable contents.
+        below: where the content of a target's sector is: the device or disk below, and the sector of that; None: it
             can't be read.
-        activated: the volumes once a device has a new live table.
-        merges: what a step may reach of a merge.
-        scenario: makes a scenario for a driver; the others as in ``Sketched``.
+        activated: the volumes after a device has got a new live table.
+        merges: the states of a merge that a step may reach.
+        scenario: creates a scenario for a driver; the arguments are those of ``Predicted``.
         scripts: small scopes for the explorer.
     """
 
@@ -166,7 +165,7 @@ _REGISTERED: Final[list[Generation]] = []
 
 
 def register(generation: Generation) -> None:
-    """Makes a generation known; one that builds on another comes after it, as its rules have both parts."""
+    """Registers a generation.  One that extends another is registered after it, since its rules have both parts."""
     _REGISTERED.append(generation)
 
 
@@ -176,7 +175,7 @@ def generations() -> tuple[Generation, ...]:
 
 
 def generation_of(rules: Rules) -> Generation:
-    """The generation of these rules.  Raises LookupError if none is registered whose part they have."""
+    """The generation of these rules: the last registered one whose part they have.  Raises LookupError if none is."""
     for generation in reversed(_REGISTERED):
         if rules.has(generation.part):
             return generation

@@ -1,4 +1,4 @@
-"""A script: what users do in a small scope, which the explorer takes through every schedule."""
+"""A script: the operations of users in a small scope, which the explorer runs by every schedule."""
 
 import snapmerge as sm
 from snapmerge.records import dataclass
@@ -8,10 +8,10 @@ __all__ = ["Script", "script"]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What users do, and (``recovery``) what they do after a power cut, before they look again.
+    """The operations of users; ``recovery``: those that recreate the devices after a power cut.
 
-    ``cuts``: the power may be cut from this step on; None: never.  ``merges``: the snapshot that the recovery
-    merges, so that it is what ``device`` shows from then on.
+    ``cuts``: the first step after which the power may be cut; None: never.  ``merges``: the snapshot that the recovery
+    merges, whose contents ``device`` shows from then on.
     """
 
     name: str
@@ -31,6 +31,6 @@ def script(
     merges: str | None = None,
     device: str = "origin",
 ) -> Script:
-    """A script from lines of a trace; the rest as in ``Script``."""
+    """A script from the lines of a trace without outcomes; the other arguments are those of ``Script``."""
     steps = tuple(step.operation for step in sm.parse_trace(text))
     return Script(name, steps, tuple(step.operation for step in sm.parse_trace(recovery)), cuts, merges, device)

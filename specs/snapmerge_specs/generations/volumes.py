@@ -1,4 +1,4 @@
-"""Volumes: what each sector of a device may hold, now and after a power cut."""
+"""Volumes: the contents that each sector of a device may have, now and after a power cut."""
 
 from immutables import Map
 
@@ -10,10 +10,10 @@ __all__ = ["NOTHING", "Volume", "Volumes"]
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One device as an array: what each sector may hold now, and what it may hold after a power cut.
+    """A device as an array: the contents that each sector may have now, and after a power cut (``durable``).
 
-    An empty set: nobody says.  ``flushing``: what it may hold after one when the flush under way has ended: what was
-    there, and what is written since.  ``home``: where a merge copies it to that has a device of its own.
+    An empty set allows any content.  ``flushing``: what ``durable`` becomes when the flush under way has ended;
+    ``home``: the destination of the merge that the device is, if it has a device of its own beside the origin.
     """
 
     now: tuple[frozenset[Content], ...]
@@ -22,7 +22,7 @@ class Volume:
     home: str | None = None
 
     def written(self, sector: int, tags: range, *, over: bool) -> "Volume":
-        """With a write under way (old or new), or ``over`` (new)."""
+        """The volume during a write, with old and new contents allowed, or after it (``over``), with the new ones."""
         new = dict(enumerate(tags, sector))
 
         def either(held: tuple[frozenset[Content], ...]) -> tuple[frozenset[Content], ...]:
@@ -33,11 +33,11 @@ class Volume:
         return replace(self, now=now if over else either(self.now), durable=either(self.durable), flushing=flushing)
 
     def flush_sent(self) -> "Volume":
-        """With a flush under way."""
+        """The volume during a flush."""
         return replace(self, flushing=self.now)
 
     def flushed(self) -> "Volume":
-        """After the flush: what was there when it was sent is durable."""
+        """The volume after the flush: the contents at the time when it was sent are durable."""
         return self if self.flushing is None else replace(self, durable=self.flushing, flushing=None)
 
 

@@ -1,1 +1,1 @@
-"""What Linux brings to the specs: the generation that real kernels have."""
+"""The generation of Linux: the snapshot targets of real kernels."""

@@ -1,4 +1,4 @@
-"""The record of Linux' generation."""
+"""The record of the generation of Linux."""
 
 from typing import Final
 

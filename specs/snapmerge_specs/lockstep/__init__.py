@@ -1,1 +1,1 @@
-"""An implementation and the oracle beside it: judged outcomes, capabilities, and reports."""
+"""Drives an implementation in lockstep with the oracle: verdicts, capabilities, and reports."""

@@ -1,6 +1,6 @@
-"""What may be asked of an implementation: nothing that its capabilities do not say it has.
+"""Whether an operation is within an implementation's capabilities; only such operations are sent to it (PROTO-3).
 
-This is the one place that knows; scenarios draw what they like, and what is not within the capabilities is left out.
+Scenarios draw operations freely; those beyond the capabilities are left out, by the functions of this file alone.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ FEATURES: Final = frozenset({"discard", "refusals"}) | _TABLE_WORDS
 
 
 def has_kind(kind: str, can: Capabilities) -> bool:
-    """Whether it has stores of this kind: those of kind ``P`` come with the targets."""
+    """Whether the implementation has stores of this kind; every implementation has those of kind ``P``."""
     return kind not in _TABLE_WORDS or kind in can.features
 
 
 def is_within(operation: Operation, can: Capabilities) -> bool:
-    """Whether an implementation of these capabilities has all that the operation names."""
+    """Whether the capabilities have the operation and every target and feature in it."""
     if operation_word(operation) not in can.operations:
         return False
     match operation:
@@ -33,7 +33,7 @@ def is_within(operation: Operation, can: Capabilities) -> bool:
         case sm.Discard():
             return "discard" in can.features
         case sm.Create(_, None):
-            return "load" in can.operations  # without which nothing can be done with it
+            return "load" in can.operations  # a device that never gets a table is of no use
         case sm.Create(_, str(table)) | sm.Load(_, table):
             return all(_has_line(line.split(), can) for line in table.split(";"))
         case _:
@@ -41,20 +41,20 @@ def is_within(operation: Operation, can: Capabilities) -> bool:
 
 
 def _has_line(words: list[str], can: Capabilities) -> bool:
-    """Whether it has what a table line names; a target that nobody has is refused, which is a feature, too."""
+    """Whether the capabilities have the target and the features of a table line; for an unknown target, refusals."""
     target, features = "".join(words[2:3]), _TABLE_WORDS.intersection(words[5:])
     has_target = target in can.targets if target in sm.TARGETS else "refusals" in can.features
     return has_target and features <= can.features
 
 
 def may_be_refused(operation: Operation, outcome: sm.Result, can: Capabilities) -> bool:
-    """Whether the operation may be tried although the model says that device-mapper refuses it, if it does."""
+    """Whether the operation may be tried: if device-mapper refuses it (``outcome``), only with the feature for that."""
     refused = isinstance(operation, sm.Create | sm.Load | sm.Message) and isinstance(outcome, sm.Failed)
     return not refused or "refusals" in can.features
 
 
 def left_out(can: Capabilities) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What a check never asks for, as these capabilities lack it: ``("targets", ("linear",))`` and the like."""
+    """The words that a check leaves out since these capabilities lack them, such as ``("targets", ("linear",))``."""
     return tuple(_lacking(can))
 
 

@@ -1,4 +1,4 @@
-"""Lockstep: an implementation and the oracle do the same, and what is seen is judged at once."""
+"""Lockstep: each operation runs on an implementation, and the oracle judges its outcome at once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -34,9 +34,9 @@ __all__ = ["Lockstep", "VerdictError", "judge", "replay"]
 
 
 class VerdictError(AssertionError):
-    """An implementation has left the model, or the oracle could not decide whether.
+    """The oracle has not agreed to an outcome: a divergence, or undecided.
 
-    Attributes: ``trace`` the steps up to and with the one that was not agreed to; ``verdict`` what the oracle says.
+    Attributes: ``trace`` the steps, the last of which is the one with that outcome; ``verdict`` the oracle's verdict.
     """
 
     def __init__(self, trace: tuple[Step, ...], verdict: Verdict) -> None:
@@ -45,12 +45,12 @@ class VerdictError(AssertionError):
 
 
 class Lockstep:
-    """Drives an implementation beside an oracle, which ``make_oracle`` makes for the rules.
+    """Drives an implementation and an oracle side by side; ``make_oracle`` creates the oracle for the rules.
 
     Begins with ``reset``, if the implementation has it.
 
-    Attributes: ``steps`` what was done and seen; ``refused`` what the implementation says makes no sense although it
-    does, and why it says so.
+    Attributes: ``steps`` the operations with their outcomes; ``refused`` the operations that the implementation calls
+    invalid although the model does not, with the implementation's reasons.
 
     Raises:
         VerdictError: the implementation can't be reset.
@@ -71,12 +71,12 @@ class Lockstep:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the implementation can do."""
+        """The implementation's capabilities."""
         return self.implementation.capabilities
 
     @property
     def world(self) -> World:
-        """A world that agrees with all that was seen."""
+        """A world that agrees with all outcomes seen so far."""
         return self.oracle.world
 
     def _reset(self) -> None:
@@ -88,17 +88,17 @@ class Lockstep:
             raise VerdictError((step,), Divergence(step, (Done(),)))
 
     def do(self, operation: Operation) -> Outcome:
-        """Does it on both sides; what was seen.
+        """Carries the operation out on the implementation, lets the oracle judge the outcome, and returns it.
 
         Raises:
-            VerdictError: what was seen is not allowed, or nobody can say.
-            OperationError: the operation makes no sense now, or might never end; neither side has done it.
-            NotModelled: the implementation has done what the model does not have.
+            VerdictError: the outcome is not allowed, or the oracle can't decide.
+            OperationError: the operation is invalid now, or might never end; neither side has carried it out.
+            NotModelled: the implementation has accepted something that the model does not have.
         """
         self.oracle.check(operation)
         try:
             outcome = self.implementation.apply(operation)
-        except WouldBlock:  # where the oracle, which was asked first, has it end by one schedule
+        except WouldBlock:  # the oracle was asked before: by one schedule at least the operation ends
             if self.oracle.may_block(operation):
                 raise
             outcome = Blocked()
@@ -112,10 +112,10 @@ class Lockstep:
         return outcome
 
     def _verdict(self, step: Step, operation: Operation, outcome: Outcome) -> Verdict:
-        """What the oracle says.
+        """The oracle's verdict.
 
-        A target that no kernel has, and the implementation has not either, can't be made.  A hang of an operation that
-        some schedule blocks for ever is none of its making: the implementation is lost, and nothing is decided.
+        A target that neither a kernel nor the implementation's capabilities have must be refused: accepting it is a
+        divergence.  A hang of an operation that blocks for ever by some schedule is undecided, since it may be right.
         """
         if isinstance(outcome, Died) and outcome.text.startswith("hang:") and self.oracle.may_block(operation):
             return Undecided(step, 0)
@@ -134,10 +134,13 @@ def judge(
     *,
     budget: Budget = Budget(),  # noqa: B008  # it is frozen
 ) -> Iterator[tuple[Step, Verdict]]:
-    """Whether the recorded outcomes of a trace are allowed, step by step, up to the first that is not.
+    """Yields each step of a trace with the verdict on its recorded outcome, up to the first that is not allowed.
 
-    An outcome that was not recorded may have been any.  ``budget``: what each step may cost.  Raises OperationError,
-    NotModelled.
+    A step without an outcome allows any (ORACLE-13).  ``budget`` bounds the search for each step.
+
+    Raises:
+        OperationError: an operation is invalid.
+        NotModelled: the trace has something that the model does not have.
     """
     oracle = Oracle(rules, budget=budget)
     for step in trace:
@@ -156,10 +159,10 @@ def replay(
     *,
     budget: Budget = Budget(),  # noqa: B008  # it is frozen
 ) -> Iterator[tuple[Step, Verdict]]:
-    """Plays a trace's operations on an implementation; what was seen, and what the oracle says, up to the first No.
+    """Runs a trace's operations on an implementation; yields each step with its new outcome and the oracle's verdict.
 
-    Recorded outcomes are not looked at: compare them with what is given.  ``budget``: what each step may cost of the
-    oracle.  Raises OperationError.
+    Ends after the first step that is not agreed to.  Recorded outcomes are ignored: the caller compares them.
+    ``budget`` bounds the oracle's search for each step.  Raises OperationError if an operation is invalid.
     """
     lockstep = Lockstep(implementation, rules, partial(Oracle, budget=budget))
     for step in trace:

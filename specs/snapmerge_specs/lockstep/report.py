@@ -1,4 +1,4 @@
-"""What a check has found: a value, for people to read and for programs to use."""
+"""The report of a check, as a value."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ __all__ = ["DivergenceReport", "FindingMet", "Kept", "PromiseReport", "Report"]
 
 @dataclass(frozen=True, slots=True)
 class DivergenceReport:
-    """A scenario in which the implementation left the model; the last of ``trace`` is the step that did.
+    """A scenario in which the implementation left the model, with the last step of ``trace``.
 
-    ``trace`` is shrunk: no part of it can be left out, as far as the search went.  ``known``: the name of the recorded
-    finding that explains it, if one does.
+    ``trace`` is shrunk: the search has found no shorter one.  ``known``: the name of the finding that explains it, or
+    None.
     """
 
     trace: tuple[Step, ...]
@@ -23,7 +23,7 @@ class DivergenceReport:
 
 @dataclass(frozen=True, slots=True)
 class PromiseReport:
-    """A scenario in which a promise to a user is broken, by the last step of ``trace``, which is shrunk."""
+    """A scenario in which the last step of ``trace`` breaks a promise to the user; ``trace`` is shrunk."""
 
     trace: tuple[Step, ...]
     promise: BrokenPromise
@@ -31,10 +31,10 @@ class PromiseReport:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What has come of the promises: ``broken`` is the first that was broken; None: they were kept, so far.
+    """The promises of a check: ``broken`` is the first broken one; None: all were kept so far.
 
-    ``diverged``: whether the implementation has left the model; from then on the oracle was not asked any more.
-    ``compared`` counts the reads of which something is promised, by what was read, and those of which nothing is.
+    ``diverged``: whether the implementation has left the model, after which the oracle was not asked any more.
+    ``compared`` counts the reads by the kind of device, and those about which nothing is promised.
     """
 
     broken: PromiseReport | None
@@ -43,13 +43,13 @@ class Kept:
 
     @property
     def looked(self) -> int:
-        """How many reads say something: those of which something is promised."""
+        """How many reads were compared with a promise."""
         return sum(count for name, count in self.compared if name != NOT_COMPARED)
 
 
 @dataclass(frozen=True, slots=True)
 class FindingMet:
-    """A recorded misbehaviour of a real implementation, how often it was met in this check, and what it breaks."""
+    """A finding that a check has met: how often, and the statement that it breaks."""
 
     name: str
     summary: str
@@ -59,12 +59,11 @@ class FindingMet:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states that matter by name.
+    """A whole check.  ``kinds`` counts operations by their first word, ``reached`` the states of ``coverage`` by name.
 
-    ``avoided`` counts, by finding, the operations that were left out as the kernel is known to die of them.
-    ``refused`` counts the operations that make sense and that the implementation refused all the same, ``refusal`` is
-    the first of them and why; ``left_out`` what was never asked for, as its capabilities lack it.
-    ``kept``: the promises, if they were asked for.
+    ``avoided`` counts, by finding, the operations that were left out since the kernel is known to die of them.
+    ``refused`` counts the valid operations that the implementation refused, and ``refusal`` is the first of them with
+    its reason.  ``left_out``: the words that the capabilities lack.  ``kept``: the promises, if the check judges them.
     """
 
     about: str
@@ -85,5 +84,5 @@ class Report:
 
     @property
     def checked(self) -> int:
-        """How many operations say something about the implementation: all but those that only make disks."""
+        """How many operations test the implementation: all except those that create disks."""
         return self.operations - dict(self.kinds).get("disk", 0)

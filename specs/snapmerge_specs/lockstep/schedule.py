@@ -1,4 +1,4 @@
-"""Steps of an implementation whose schedule is known: what was chosen otherwise than by the canonical schedule."""
+"""Steps of an implementation with a known schedule: they hold the choices that differ from the canonical schedule."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ __all__ = ["ScheduledStep", "choices_of", "follow", "step_of", "with_choices", "
 
 @dataclass(frozen=True, slots=True)
 class ScheduledStep(Step):
-    """A step, and what was chosen while it was done."""
+    """A step with the choices of its schedule."""
 
     choices: Choices = ()
 
@@ -22,7 +22,7 @@ def step_of(implementation: Implementation, operation: Operation, outcome: Outco
 
 
 def choices_of(step: Step) -> Choices:
-    """What was chosen, or is to be."""
+    """The choices of a step; none for a plain ``Step``."""
     return step.choices if isinstance(step, ScheduledStep) else ()
 
 
@@ -34,11 +34,11 @@ def with_choices(step: Step, choices: Choices) -> Step:
 
 
 def with_operation(step: Step, operation: Operation) -> Step:
-    """Another operation, not done yet, with the choices of the step."""
+    """Another operation without an outcome, with the choices of the step."""
     return with_choices(Step(operation), choices_of(step))
 
 
 def follow(implementation: Implementation, steps: Iterable[Step] | None) -> None:
-    """Has an implementation take the schedule of these steps from the next ``reset`` on; None: its own again."""
+    """Makes an implementation follow the schedule of these steps from the next ``reset`` on; None: its own schedule."""
     if isinstance(implementation, Scheduled):
         implementation.follow(None if steps is None else [choices_of(step) for step in steps])

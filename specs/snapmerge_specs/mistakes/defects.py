@@ -1,7 +1,7 @@
-"""Seeded defects: for every property one that it catches.
+"""Seeded defects: for every property at least one that it catches.
 
-Each is the model with one transition replaced by a plausible mistake; some were in a kernel once.  A property that
-none of them breaks would be a property that can't fail.
+Each is the model with one transition replaced by a plausible mistake, some of which a kernel once had.  A property that
+no defect violates would be one that can't fail.
 """
 
 from dataclasses import replace as replace_fields
@@ -43,7 +43,7 @@ __all__ = ["DEFECTS", "Defect"]
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """``caught_by``: the property that fails first in ``script``, the name of a script for the explorer."""
+    """A mistake in the model.  ``caught_by``: the property that fails first in ``script``, a script of the explorer."""
 
     name: str
     caught_by: str
@@ -52,7 +52,7 @@ class Defect:
 
 
 def _asks_first_only(d: Draft, origin: str, sector: int, id: WorkId | None) -> bool:
-    """An origin write asks only the first of the snapshots."""
+    """A write to the origin makes only the first of its snapshots copy."""
     registered = d.shared
     d.shared = registered.set(origin, registered.get(origin, ())[:1])
     must_wait = origin_write(d, origin, sector, id)
@@ -61,14 +61,14 @@ def _asks_first_only(d: Draft, origin: str, sector: int, id: WorkId | None) -> b
 
 
 def _never_waits(d: Draft, origin: str, sector: int, id: WorkId | None) -> bool:
-    """An origin write has the snapshots copy, and does not wait for it."""
+    """A write to the origin makes the snapshots copy, and does not wait for them."""
     if id is not None:
         origin_write(d, origin, sector, None)
     return False
 
 
 def _ignores_readers(d: Draft, snap: SnapshotTarget) -> None:
-    """A committed exception lets origin writes go on although readers are still on the origin (a8d41b59f3f5)."""
+    """A committed exception releases writes to the origin while tracked reads of it are in flight (a8d41b59f3f5)."""
     readers = {chunk: count for chunk, count in snap.tracked.items() if chunk in snap.publishing}
     if not readers:
         publish(d, snap)
@@ -88,12 +88,12 @@ def _reuses_chunks(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _forgets_records(d: Draft, snap: SnapshotTarget) -> None:
-    """Exceptions are said to be committed, and never written."""
+    """Exceptions count as committed although their records are never written."""
     area_written(d, snap, None)
 
 
 def _volatile_records(d: Draft, snap: SnapshotTarget) -> None:
-    """The area is written like any data."""
+    """The area is written like data, without flush and FUA."""
     if isinstance(snap.store, Persistent) and snap.store.valid:
         write_metadata(d, snap, StoreStep.WRITE_AREA, snap.store.area_sector, snap.store.image)
     else:
@@ -101,36 +101,36 @@ def _volatile_records(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _ends_in_metadata(d: Draft, snap: SnapshotTarget) -> None:
-    """After the load, allocation goes on wherever the last exception was, metadata or not (CVE-2013-4299)."""
-    last = max((new for new in _news(snap)), default=1)
+    """After the load, allocation continues after the last exception, even in a metadata chunk (CVE-2013-4299)."""
+    last = max((new for new in _new_chunks(snap)), default=1)
     finish_load(d, snap)
     snap = snapshot(d, snap.id)
     if isinstance(snap.store, Persistent):
         d.put(replace(snap, store=replace(snap.store, next_free=last + 1)), over=snap)
 
 
-def _news(snap: SnapshotTarget) -> list[int]:
+def _new_chunks(snap: SnapshotTarget) -> list[int]:
     return [r.new + r.more for ranges in snap.completed.values() for r in ranges]
 
 
-def _source_lives_on(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
+def _source_stays_active(d: Draft, source: SnapshotTarget, destination: SnapshotTarget) -> None:
     """After a handover both targets serve the COW device."""
     hand_over(d, source, destination)
     d.put(source, over=snapshot(d, source.id))
 
 
 def _in_phase(d: Draft, snap: SnapshotTarget, phase: Phase) -> SnapshotTarget:
-    """The snapshot in a phase of its merge that the table of phases does not lead to."""
+    """Sets the phase of a snapshot's merge, even where the table of transitions does not allow it."""
     return d.put(replace(snap, merge=replace(merge_of(snap), phase=phase)), over=snap)
 
 
-def _leaves_others_alone(d: Draft, snap: SnapshotTarget) -> None:
-    """A merge does not tell the other snapshots what it overwrites (73dfd078cf8b)."""
+def _skips_siblings(d: Draft, snap: SnapshotTarget) -> None:
+    """A merge does not make the other snapshots copy what it overwrites (73dfd078cf8b)."""
     drain(d, _in_phase(d, snap, Phase.PROTECTING))
 
 
 def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
-    """A snapshot that is lost while a run is being protected wakes the merge, which did not sleep."""
+    """A snapshot that becomes invalid while a run is protected wakes the merge, although it does not wait."""
     valid = [other.id for other in snapshots_of(d, snap.origin) if other.valid]
     protect(d, snap)
     snap = snapshot(d, snap.id)
@@ -139,13 +139,13 @@ def _starts_twice(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _asks_once(d: Draft, snap: SnapshotTarget) -> None:
-    """A merge that waits for the other snapshots' copies is not woken when they are done."""
+    """A merge that waits for copies of other snapshots is not woken when they are done."""
     if merge_of(snap).phase is not Phase.PROTECTING:
         protect(d, snap)
 
 
 def _copies_at_once(d: Draft, snap: SnapshotTarget) -> None:
-    """A merge does not wait for writers of the run."""
+    """A merge does not wait for writes to the run that are in flight."""
     tracked = snap.tracked
     drain(d, d.put(replace(snap, tracked=Map()), over=snap))
     after = snapshot(d, snap.id)
@@ -158,17 +158,17 @@ def _skips_flush(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def _keeps_queue(d: Draft, snap: SnapshotTarget) -> None:
-    """The writes that waited for a run are forgotten."""
+    """The writes that waited for a run are never sent."""
     release_run(d, d.put(replace(snap, merge=replace(merge_of(snap), queued=())), over=snap))
 
 
 def _fails_silently(d: Draft, snap: SnapshotTarget, text: str) -> None:
-    """A merge that fails forgets the writes that wait for it."""
+    """A merge that fails does not end the writes that wait for it."""
     fail_merge(d, d.put(replace(snap, merge=replace(merge_of(snap), queued=())), over=snap), text)
 
 
 def _writes_into_run(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
-    """A write to a chunk that is being merged goes to the COW device, like any other."""
+    """A write to a chunk that is being merged goes to the COW device, like a write to any other exception."""
     merge = merge_of(snap)
     map_merge(d, id, d.put(replace(snap, merge=replace(merge, run=None)), over=snap), piece)
     after = snapshot(d, snap.id)
@@ -176,7 +176,7 @@ def _writes_into_run(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -
 
 
 def _reads_early(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
-    """A read of a chunk whose exception is pending goes to the COW device already."""
+    """A read of a chunk goes to the COW device while the exception is still pending."""
     size = snap.store.chunk_size
     pending = snap.pending.get(piece.bio.sector // size) if size else None
     if pending is not None and piece.bio.op is Op.READ:
@@ -186,12 +186,12 @@ def _reads_early(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> No
 
 
 def _silent_invalidation(d: Draft, snap: SnapshotTarget) -> None:
-    """An invalid snapshot is so in memory only."""
+    """A snapshot becomes invalid in memory only."""
     dropped(d, snap, None)
 
 
 def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """Merging gives nothing back to the status."""
+    """The status still counts the chunks of merged exceptions as used."""
     before = snap.store.next_free
     commit_done(d, snap, error)
     after = snapshot(d, snap.id)
@@ -200,23 +200,23 @@ def _leaks(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def _forgets_cleared(d: Draft, snap: SnapshotTarget) -> bool:
-    """A table that is cleared takes nothing with it: its snapshots stay registered, and so does their handover."""
+    """The snapshots of a cleared table stay registered, with their handover."""
     return snap.active and destroy_snapshot(d, snap)
 
 
 def _as_found(name: str) -> Rules:
-    """What a real kernel does otherwise is a defect like any other."""
+    """The rules of a finding, which are a defect like any other."""
     return next(finding.rules for finding in FINDINGS if finding.name == name)
 
 
 def _linux_with(kind: TargetType[SnapshotTarget]) -> Rules:
-    """The rules of Linux with this target type for snapshots."""
+    """The rules of Linux with another target type for snapshots."""
     types = tuple(kind if one is SNAPSHOT else one for one in MAINLINE.types)
     return Rules(MAINLINE.core, types, MAINLINE.parts)
 
 
 def _linux_but(**changes: object) -> Rules:
-    """The rules of Linux with these transitions of snapshots replaced."""
+    """The rules of Linux with some transitions of snapshots replaced."""
     return MAINLINE.changed(SnapshotRules, **changes)
 
 
@@ -234,29 +234,29 @@ DEFECTS: Final = (
     Defect("volatile records", "durable", "copy-out", _linux_but(write_area=_volatile_records)),
     Defect("reuses chunks", "one to one", "transient", _linux_but(publish=_reuses_chunks)),
     Defect("ends in metadata", "usage", "full area", _linux_but(finish_load=_ends_in_metadata)),
-    Defect("source lives on", "one server", "merge", _linux_but(hand_over=_source_lives_on)),
+    Defect("source lives on", "one server", "merge", _linux_but(hand_over=_source_stays_active)),
     Defect(
         "leaves others alone",
         "views",
         "merge beside a snapshot",
-        _linux_but(protect=_leaves_others_alone),
+        _linux_but(protect=_skips_siblings),
     ),
-    Defect("asks once", "merges go on", "merge beside a snapshot", _linux_but(protect=_asks_once)),
+    Defect("asks once", "merges progress", "merge beside a snapshot", _linux_but(protect=_asks_once)),
     Defect(
         "starts twice",
         "one at a time",
         "merge beside full snapshots",
         _linux_but(protect=_starts_twice),
     ),
-    Defect("forgets cleared", "of a table", "cleared", _linux_with(replace_fields(SNAPSHOT, destroy=_forgets_cleared))),
+    Defect("forgets cleared", "in a table", "cleared", _linux_with(replace_fields(SNAPSHOT, destroy=_forgets_cleared))),
     Defect("copies at once", "run is quiet", "merge interrupted", _linux_but(drain=_copies_at_once)),
     Defect("writes into run", "run is quiet", "merge", _linux_but(map_merge=_writes_into_run)),
     Defect("skips flush", "durable", "merge", _linux_but(flush_origin=_skips_flush)),
-    Defect("keeps queue", "nobody forgotten", "merge", _linux_but(release_run=_keeps_queue)),
-    Defect("fails silently", "nobody forgotten", "merge fails", _linux_but(fail_merge=_fails_silently)),
+    Defect("keeps queue", "no lost bio", "merge", _linux_but(release_run=_keeps_queue)),
+    Defect("fails silently", "no lost bio", "merge fails", _linux_but(fail_merge=_fails_silently)),
     Defect("counts cleared", "merge reads data", "merge fails", _as_found("merge-repeats-cleared-records")),
     Defect("leaks", "usage", "merge", _linux_but(commit_done=_leaks)),
     Defect("volatile invalidation", "durable", "overflow", _as_found("invalidation-is-volatile")),
     Defect("silent invalidation", "durable", "overflow", _linux_but(drop_header=_silent_invalidation)),
 )
-"""In each, one mistake."""
+"""The seeded defects, each with one mistake."""

@@ -1,7 +1,7 @@
-"""Where a real kernel does what it should not: named, each with the transition as that kernel makes it.
+"""Findings: known misbehaviour of real kernels, each with its name and the transition as the kernel makes it.
 
-The model does not follow.  A check that meets one of these says which, and goes on; the trace of the same name in
-``specs/findings`` shows it in as few lines as possible.
+The model does what is right.  A check that meets a finding counts it and continues; the trace of the same name in
+``specs/findings`` reproduces it in as few lines as possible.
 """
 
 import re
@@ -20,19 +20,19 @@ from snapmerge_specs.lockstep.lockstep import judge
 __all__ = ["FINDINGS", "Finding", "explanation"]
 
 
-def _nothing(_operation: Operation) -> bool:
+def _never(_operation: Operation) -> bool:
     return False
 
 
 def _lines(operation: Operation) -> list[list[str]]:
-    """The words of the table lines that an operation has."""
+    """The table lines of an operation, each as a list of its words; none if it has no table."""
     operation = inner(operation)
     table = operation.table if isinstance(operation, Create | Load) else None
     return [line.split() for line in table.split(";")] if table is not None else []
 
 
 def _zeroes_small_chunks(operation: Operation) -> bool:
-    """Makes a snapshot with ``discard_zeroes_cow`` whose table line says chunks below 512 sectors."""
+    """Whether the table has a snapshot with ``discard_zeroes_cow`` and chunks below 512 sectors."""
     lines = [words for words in _lines(operation) if "discard_zeroes_cow" in words[7:]]
     return any(words[6].isdecimal() and int(words[6]) < 512 for words in lines)
 
@@ -43,11 +43,11 @@ def _merges_transient(operation: Operation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A misbehaviour: ``rules`` are the model's with the one transition that a kernel makes otherwise.
+    """A known misbehaviour.  ``rules``: those of the model, with the one transition that the kernel makes differently.
 
-    ``releases``: those that it was seen on.  ``statement``: the statement of ``specs`` that it violates.
-    ``death``: what stands in a kernel's last words when it dies of it; ``rules`` are then those of the kernel until it
-    does.  ``leads_there``: whether an operation is one of which a kernel may die so.
+    ``releases``: the kernels on which it was seen.  ``statement``: the statement of ``specs`` that it violates.
+    ``death``: a part of the kernel's last words if it dies of the misbehaviour; ``rules`` are then those it follows
+    until it dies.  ``may_die``: whether an operation can lead to that death.
     """
 
     name: str
@@ -56,23 +56,23 @@ class Finding:
     releases: tuple[str, ...]
     rules: Rules
     death: str = ""
-    leads_there: Callable[[Operation], bool] = _nothing
+    may_die: Callable[[Operation], bool] = _never
 
     def concerns(self, about: str) -> bool:
-        """Whether the kernel that says this of itself is of a series in which the finding was seen."""
+        """Whether the kernel, described by ``about``, belongs to a series in which the finding was seen."""
         found = re.search(r"Linux (\d+\.\d+)\b", about)
         return found is not None and any(release.startswith(f"{found[1]}.") for release in self.releases)
 
 
 def _cut_from_start(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
-    """Discards are cut every chunk size sectors from their own start, not at the chunks' borders."""
+    """Discards are split every chunk size sectors, counted from their own start instead of from chunk borders."""
     if bio.op is Op.DISCARD and snap.merge is None and snap.store.chunk_size:
         return min(bio.count, snap.store.chunk_size)
     return max_io_len(d, snap, bio)
 
 
 def _commit_forgotten(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
-    """The records are cleared in memory although clearing them on disk has failed, and still counted."""
+    """After a failed write of the cleared area the records stay cleared in memory, and are still counted."""
     store, run = snap.store, snap.merge.run if snap.merge is not None else None
     if error is not None and isinstance(store, Persistent) and run is not None:
         snap = d.put(replace(snap, store=replace(store, image=store.cleared(run.count))), over=snap)
@@ -87,12 +87,12 @@ def _area_skipped(d: Draft, snap: SnapshotTarget, error: str | None, data: bytes
 
 
 def _plain_header(d: Draft, snap: SnapshotTarget) -> None:
-    """The header of an invalid store is written like any data, without a flush."""
+    """The header of an invalid store is written like data, without flush and FUA."""
     write_header(d, snap, StoreStep.DROP)
 
 
 def _takes_all(_store: Store) -> bool:
-    """Every kind of store may be merged."""
+    """Accepts every kind of store for a merge."""
     return True
 
 
@@ -113,14 +113,14 @@ FINDINGS: tuple[Finding, ...] = (
     ),
     Finding(
         "merge-skips-area",
-        "after a failed read of an area, a restarted merge goes on with the area before it, or ends early",
+        "after a failed read of an area, a restarted merge continues with the area before it, or ends early",
         "MERGE-18",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, area_read=_area_skipped),
     ),
     Finding(
         "invalidation-is-volatile",
-        "a power cut can take back that a snapshot is invalid, while the origin has lost what it should have kept",
+        "after a power cut an invalid snapshot can be valid again, although it lacks chunks that the origin has lost",
         "SNAP-13",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, drop_header=_plain_header),
@@ -132,7 +132,7 @@ FINDINGS: tuple[Finding, ...] = (
         ("7.2.7",),
         MAINLINE,
         death="blk_stack_limits",
-        leads_there=_zeroes_small_chunks,
+        may_die=_zeroes_small_chunks,
     ),
     Finding(
         "merge-without-operations",
@@ -141,17 +141,17 @@ FINDINGS: tuple[Finding, ...] = (
         ("6.1.176", "7.2.7"),
         MAINLINE.changed(SnapshotRules, can_merge=_takes_all),
         death="snapshot_merge_next_chunks",
-        leads_there=_merges_transient,
+        may_die=_merges_transient,
     ),
 )
 
 
 _WORK = 2_000
-"""For one step: a trace of a finding follows its rules nearly by the canonical schedule."""
+"""Worlds for one step: few suffice, since traces of findings follow the canonical schedule closely."""
 
 
 def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
-    """The finding that makes every outcome of a trace allowed, if there is one that shows within the budget's time."""
+    """The first finding whose rules allow every outcome of the trace, within the budget's time; None: none does."""
     steps, budget = tuple(trace), budget.at_once(_WORK)
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):

@@ -1,4 +1,4 @@
-"""The findings as files: a trace each."""
+"""The traces of the findings, as files."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -9,9 +9,9 @@ __all__ = ["finding_trace", "findings_folder"]
 
 
 def findings_folder() -> Path:
-    """Where the traces of findings are: beside the pages of ``specs``, or in the installed package.
+    """The folder with the traces of findings: in ``specs`` of a clone, or in the installed package.
 
-    Those in kernels lie there as they are, those in another generation in a folder with its name.
+    Traces of kernels lie in the folder itself, those of another generation in a subfolder with its name.
     """
     package = Path(str(files("snapmerge_specs")))
     installed = package / "findings"
@@ -19,7 +19,7 @@ def findings_folder() -> Path:
 
 
 def finding_trace(name: str) -> tuple[Step, ...]:
-    """The trace of a finding; its outcomes are those that should be seen.  Raises LookupError if there is none."""
+    """The trace of a finding, with the correct outcomes.  Raises LookupError if there is none of that name."""
     for path in findings_folder().rglob("*.trace"):
         if path.stem == name:
             return parse_trace(path.read_bytes())

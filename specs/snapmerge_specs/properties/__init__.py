@@ -1,1 +1,1 @@
-"""What must hold of every world, and a monitor that looks at it after every move."""
+"""The properties of worlds and moves, and a monitor that checks them after every move."""

@@ -1,4 +1,4 @@
-"""What a suspended device holds back."""
+"""Whether a suspended device holds back a device's I/O."""
 
 from snapmerge import World
 from snapmerge.machine.snapshot.state import SnapshotTarget
@@ -7,9 +7,9 @@ __all__ = ["is_held"]
 
 
 def is_held(world: World, name: str, above: frozenset[str] = frozenset()) -> bool:
-    """Whether a device holds I/O back, or one that its own I/O may have to wait for.
+    """Whether I/O to a device may have to wait: the device holds I/O back, or one on which its I/O depends does.
 
-    That is what lies below it, and the COW devices of snapshots that save what is written there.
+    Those are the devices below it, and the COW devices of its snapshots, since writes to an origin are copied out.
     """
     device = world.stack.devices.get(name)
     if device is not None and device.held:

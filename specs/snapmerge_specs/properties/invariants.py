@@ -1,7 +1,7 @@
-"""What must hold in every world: named predicates, each with the statement that it makes executable.
+"""The properties of every world: named predicates, each with the statement of ``specs/*.md`` that it checks.
 
-A predicate gives None, or what is wrong.  ``specs/*.md`` has the sentences; ``_defects`` has for each of these a seeded
-defect that makes it fail.
+A predicate returns None, or a sentence that says what is wrong.  For each there is a seeded defect that violates it
+(``mistakes.defects``).
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ __all__ = ["INVARIANTS", "broken", "step_broken"]
 
 
 def broken(world: World) -> tuple[Invariant, str] | None:
-    """The first invariant that does not hold, and why."""
+    """The first violated invariant, and what is wrong; None: all hold."""
     for invariant in generation_of(world.rules).invariants:
         problem = invariant.holds(world)
         if problem is not None:
@@ -29,7 +29,7 @@ def broken(world: World) -> tuple[Invariant, str] | None:
 
 
 def step_broken(before: World, after: World) -> tuple[StepInvariant, str] | None:
-    """The first invariant of two worlds, one move apart, that does not hold, and why."""
+    """The first invariant of moves that this move violates, and what is wrong; None: all hold."""
     for invariant in generation_of(after.rules).steps:
         problem = invariant.holds(before, after)
         if problem is not None:
@@ -42,25 +42,25 @@ def _snapshots(world: World) -> Iterator[SnapshotTarget]:
 
 
 def _one_to_one(world: World) -> str | None:
-    """One new chunk for an old one, completed or pending; never one of metadata; all below ``next_free``."""
+    """Each exception has a new chunk of its own, which is no metadata chunk and lies below ``next_free``."""
     for snap in _snapshots(world):
         made = [
             *pairs(snap.completed),
             *((p.old, p.new) for p in snap.pending.values() if p.old not in snap.publishing),
         ]
-        news = [new for _, new in made]
-        if len(set(news)) < len(news) or len({old for old, _ in made}) < len(made):
+        used = [new for _, new in made]
+        if len(set(used)) < len(used) or len({old for old, _ in made}) < len(made):
             return f"{snap.device}: two exceptions share a chunk: {sorted(made)}"
         store = snap.store
-        if isinstance(store, Persistent) and any(is_metadata(new, store.per_area) for new in news):
-            return f"{snap.device}: an exception lives in a metadata chunk: {sorted(made)}"
-        if isinstance(store, Persistent) and snap.merge is None and any(new >= store.next_free for new in news):
-            return f"{snap.device}: next_free is {store.next_free}, and these are in use: {sorted(made)}"
+        if isinstance(store, Persistent) and any(is_metadata(new, store.per_area) for new in used):
+            return f"{snap.device}: an exception has a metadata chunk: {sorted(made)}"
+        if isinstance(store, Persistent) and snap.merge is None and any(new >= store.next_free for new in used):
+            return f"{snap.device}: next_free is {store.next_free}, but these exceptions exist: {sorted(made)}"
     return None
 
 
 def _settled_store(world: World) -> Iterator[tuple[SnapshotTarget, Persistent]]:
-    """The stores at rest: nothing pending, nothing being written, no load or merge step under way."""
+    """The stores at rest: no exception is pending, nothing is in flight, and no request is under way."""
     if world.flights or world.stack.requests:
         return
     for snap in _snapshots(world):
@@ -69,29 +69,29 @@ def _settled_store(world: World) -> Iterator[tuple[SnapshotTarget, Persistent]]:
 
 
 def _on_disk(world: World) -> str | None:
-    """At rest, the records on disk are the completed exceptions."""
+    """At rest, the records on disk equal the completed exceptions."""
     for snap, _ in _settled_store(world):
         disk = world.disks.get(snap.cow)
         if disk is None or disk.faults:
             continue
         found = sm.read_store(reader(disk), disk.size)
         if set(found.records) != set(pairs(snap.completed)):
-            return f"{snap.device}: on disk {sorted(found.records)}, in memory {sorted(pairs(snap.completed))}"
+            return f"{snap.device}: records on disk {sorted(found.records)}, in memory {sorted(pairs(snap.completed))}"
     return None
 
 
 def _usage(world: World) -> str | None:
-    """At rest, what the status gives as used beyond metadata is a chunk for each exception, merging or not."""
+    """At rest, the status counts one chunk for each exception and the metadata as used, also during a merge."""
     for snap, store in _settled_store(world):
         allocated, _, metadata = store.usage(0)
         count = sum(1 for _ in pairs(snap.completed))
         if allocated - metadata != count * store.chunk_size:
-            return f"{snap.device}: {allocated} allocated, {metadata} of metadata, {count} exceptions"
+            return f"{snap.device}: {allocated} sectors allocated, {metadata} of metadata, for {count} exceptions"
     return None
 
 
 def _run_is_quiet(world: World) -> str | None:
-    """While a run is copied, nothing but the copy is written to its chunks, on either side."""
+    """While a run is copied, the copy is the only write to its chunks, on the origin and on the COW device."""
     for snap in _snapshots(world):
         merge = snap.merge or Merge()
         if merge.run is None or merge.phase is not Phase.COPYING:
@@ -100,11 +100,10 @@ def _run_is_quiet(world: World) -> str | None:
         origin = range(merge.run.old * size, (merge.run.old + merge.run.count) * size)
         cow = range(merge.run.new * size, (merge.run.new + merge.run.count) * size)
         for id, bio in _writes(world):
-            here = origin if bio.where == snap.origin else cow if bio.where == snap.cow else range(0)
-            if not _is_merge_copy(world, id) and bio.sector < here.stop and here.start < bio.sector + bio.count:
-                return (
-                    f"{snap.device}: sectors {bio.sector}+{bio.count} of {bio.where} are written in the run {merge.run}"
-                )
+            run = origin if bio.where == snap.origin else cow if bio.where == snap.cow else range(0)
+            if not _is_merge_copy(world, id) and bio.sector < run.stop and run.start < bio.sector + bio.count:
+                written = f"sectors {bio.sector}+{bio.count} of {bio.where}"
+                return f"{snap.device}: {written} are written during the copy of {merge.run}"
     return None
 
 
@@ -120,19 +119,19 @@ def _is_merge_copy(world: World, id: sm.WorkId) -> bool:
 
 
 def _one_at_a_time(world: World) -> str | None:
-    """A merge has under way what its phase says, once, and nothing else."""
-    under_way = [of for work in world.stack.work.values() if (of := _done_for(work)) is not None]
+    """A merge has exactly the work under way that belongs to its phase, once."""
+    under_way = [found for work in world.stack.work.values() if (found := _merge_and_phase(work)) is not None]
     for snap in world.stack.targets.values():
         if isinstance(snap, SnapshotTarget) and snap.merge is not None:
             phase = snap.merge.phase
-            mine = [does for target, does in under_way if target == snap.id]
-            if mine != ([] if phase in (Phase.IDLE, Phase.PROTECTING, Phase.DRAINING) else [phase]):
-                return f"{snap.device}: the merge is {phase.name}, and under way are {[does.name for does in mine]}"
+            phases = [of for target, of in under_way if target == snap.id]
+            if phases != ([] if phase in (Phase.IDLE, Phase.PROTECTING, Phase.DRAINING) else [phase]):
+                return f"{snap.device}: the merge is {phase.name}, with the work of {[of.name for of in phases]}"
     return None
 
 
-def _done_for(work: object) -> tuple[int, Phase] | None:
-    """The merge that this work is for, and the phase of it; None: it is for none."""
+def _merge_and_phase(work: object) -> tuple[int, Phase] | None:
+    """The merge that the work belongs to, and the phase in which it is done; None: it is no work of a merge."""
     match work:
         case CopyJob(target, Copy.MERGE):
             return target, Phase.COPYING
@@ -154,12 +153,12 @@ def _merge_reads_data(world: World) -> str | None:
             continue
         chunks = range(merge.run.new, merge.run.new + merge.run.count)
         if any(is_metadata(chunk, store.per_area) for chunk in chunks):
-            return f"{snap.device}: the run {merge.run} has metadata chunks in it"
+            return f"{snap.device}: the run {merge.run} contains metadata chunks"
     return None
 
 
 def _origin_waits(world: World) -> str | None:
-    """What is written to an origin has a completed exception in every active valid snapshot first."""
+    """A chunk of an origin is written only when every active valid snapshot has a completed exception for it."""
     for id, bio in _writes(world):
         if _is_merge_copy(world, id) or id not in world.stack.work:
             continue
@@ -170,57 +169,56 @@ def _origin_waits(world: World) -> str | None:
             chunks = range(bio.sector // size, (bio.sector + bio.count - 1) // size + 1)
             missing = set(chunks) - {old for old, _ in pairs(snap.completed)}
             if missing and snap.id in world.stack.shared.get(snap.origin, ()):
-                return (
-                    f"{bio.where} is written at {bio.sector} and {snap.device} has no exception for {sorted(missing)}"
-                )
+                lacks = f"{snap.device} has no exception for {sorted(missing)}"
+                return f"{bio.where} is written at {bio.sector}, but {lacks}"
     return None
 
 
-def _nobody_forgotten(world: World) -> str | None:
+def _no_lost_bio(world: World) -> str | None:
     """When nothing is in flight and no suspended device has a bio, no bio is under way."""
     if not world.stack.work or not _is_quiet(world):
         return None
-    return f"nothing is in flight, and these wait: {[work for _, work in sorted(world.stack.work.items())]}"
+    return f"nothing is in flight, but these wait: {[work for _, work in sorted(world.stack.work.items())]}"
 
 
 def _is_quiet(world: World) -> bool:
-    """Whether nothing is in flight, and no suspended device has a bio that something may wait for."""
+    """Whether nothing is in flight, and no suspended device holds back a bio that other work may depend on."""
     return not world.flights and not any(device.held and device.deferred for device in world.stack.devices.values())
 
 
-def _merges_go_on(world: World) -> str | None:
-    """When nothing is in flight and no suspended device has a bio, no merge is in the middle of a run."""
+def _merges_progress(world: World) -> str | None:
+    """When nothing is in flight and no suspended device has a bio, every merge is idle."""
     for snap in world.stack.targets.values() if _is_quiet(world) else ():
         if isinstance(snap, SnapshotTarget) and snap.merge is not None and snap.merge.phase is not Phase.IDLE:
-            return f"{snap.device}: nothing is in flight, and the merge is {snap.merge.phase.name}"
+            return f"{snap.device}: nothing is in flight, but the merge is {snap.merge.phase.name}"
     return None
 
 
 def _one_server(world: World) -> str | None:
-    """At most one active valid target serves an origin's exceptions on a COW device."""
-    met: dict[tuple[str, str], str] = {}
+    """An origin's exceptions on a COW device are served by at most one active valid target."""
+    servers: dict[tuple[str, str], str] = {}
     for snap in _snapshots(world):
-        if snap.active and (other := met.setdefault((snap.origin, snap.cow), snap.device)) != snap.device:
+        if snap.active and (other := servers.setdefault((snap.origin, snap.cow), snap.device)) != snap.device:
             return f"{other} and {snap.device} both serve {snap.cow}"
     return None
 
 
-def _of_a_table(world: World) -> str | None:
-    """A target is in a table of its device, or on the way into or out of one; a snapshot is registered just as long."""
+def _in_a_table(world: World) -> str | None:
+    """Every target is in a table, or in a request that changes tables; a snapshot is registered exactly as long."""
     stack = world.stack
-    tabled = {id for device in stack.devices.values() for id in (*device.live, *device.inactive)}
-    forgotten = set(stack.targets) - tabled - {id for request in stack.requests for id in _targets_of(request)}
-    if forgotten:
-        return f"these are in no table: {[stack.targets[id] for id in sorted(forgotten)]}"
+    in_tables = {id for device in stack.devices.values() for id in (*device.live, *device.inactive)}
+    leaked = set(stack.targets) - in_tables - {id for request in stack.requests for id in _targets_of(request)}
+    if leaked:
+        return f"these targets are in no table: {[stack.targets[id] for id in sorted(leaked)]}"
     registered = {id for ids in stack.shared.values() for id in ids}
     if registered - set(stack.targets):
-        return f"these are registered, and are no more: {sorted(registered - set(stack.targets))}"
-    snapshots = {id for id in tabled if isinstance(stack.targets[id], SnapshotTarget)}
-    return f"these are not registered: {sorted(snapshots - registered)}" if snapshots - registered else None
+        return f"these targets are registered, but destroyed: {sorted(registered - set(stack.targets))}"
+    missing = {id for id in in_tables if isinstance(stack.targets[id], SnapshotTarget)} - registered
+    return f"these snapshots are not registered: {sorted(missing)}" if missing else None
 
 
 def _targets_of(request: Request) -> tuple[int, ...]:
-    """The targets that a request brings into a table, or takes out of one."""
+    """The targets that a request adds to a table or removes from one."""
     match request:
         case Load(built=built, loading=loading):
             return built if loading is None else (*built, loading)
@@ -241,8 +239,8 @@ INVARIANTS = (
     Invariant("merge reads data", "MERGE-3", _merge_reads_data),
     Invariant("origin waits", "ORIGIN-1", _origin_waits),
     Invariant("one server", "DEV-1", _one_server),
-    Invariant("of a table", "DEV-25", _of_a_table),
-    Invariant("merges go on", "MERGE-8", _merges_go_on),
-    Invariant("nobody forgotten", "WORLD-1", _nobody_forgotten),
+    Invariant("in a table", "DEV-25", _in_a_table),
+    Invariant("merges progress", "MERGE-8", _merges_progress),
+    Invariant("no lost bio", "WORLD-1", _no_lost_bio),
 )
-"""What must hold whatever the generation, and all that must hold of Linux'."""
+"""The invariants of Linux; they hold for every generation."""

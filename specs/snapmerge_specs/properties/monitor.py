@@ -1,6 +1,6 @@
-"""The monitor: operations on the model, with every property looked at after every move.
+"""The monitor: runs operations on the model, and checks every property after every move.
 
-It takes the canonical schedule, so that what it finds is a trace that anybody can play.  A power cut takes all that
+It follows the canonical schedule, so a violation is a trace that can be replayed.  A power cut loses everything that
 was not flushed.
 """
 
@@ -22,11 +22,11 @@ __all__ = ["Monitor", "ViolationError", "monitored"]
 
 _NOW = -1
 _LATER = 1000
-"""Keys from here on are of operations that block and were not begun by ``start``."""
+"""The first key for operations that block although they were not begun with ``start``."""
 
 
 class ViolationError(AssertionError):
-    """A property does not hold."""
+    """A property is violated.  Attributes: ``property``, ``statement`` and ``problem``, as in ``Problem``."""
 
     def __init__(self, problem: Problem) -> None:
         self.property, self.statement, self.problem = problem.property, problem.statement, problem.text
@@ -39,46 +39,46 @@ def _require(problem: Problem | None) -> None:
 
 
 class Monitor:
-    """Drives the machine by ``rules`` and looks at every property.
+    """Drives the machine by ``rules`` and checks every property.
 
-    Attributes: ``steps`` what was done and seen; ``rules`` those of the generation as it was meant, by which a scenario
-    chooses what to do next.
+    Attributes: ``steps`` the operations with their outcomes; ``rules`` those of the generation's intended behaviour, by
+    which a scenario chooses its next operation.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.steps: list[Step] = []
         self.rules = generation_of(rules).rules
         self.session = Session.new(rules)
-        self._doing: tuple[Step, ...] = ()
+        self._current: tuple[Step, ...] = ()
         self._volumes: Volumes = NOTHING
         self._before: dict[int, Readable] = {}
-        self._loose: set[int] = set()
+        self._uncertain: set[int] = set()
         self._rivals: dict[sm.Plain, list[sm.Write]] = {}
 
     @property
     def capabilities(self) -> sm.Capabilities:
-        """Everything that the model can do."""
+        """All operations, targets and features of the model."""
         return sm.Capabilities(sm.OPERATION_WORDS, sm.TARGETS, FAULTS, FEATURES)
 
     @property
     def world(self) -> sm.World:
-        """The world as it is."""
+        """The current world."""
         return self.session.world
 
     @property
     def trace(self) -> tuple[Step, ...]:
-        """What was done and, as the last, what was under way when a property broke."""
-        return (*self.steps, *self._doing)
+        """The steps, and the operation that was under way when a property was violated."""
+        return (*self.steps, *self._current)
 
     def do(self, operation: sm.Operation) -> sm.Outcome:
-        """Does it; what was seen.  What blocks because something is held back goes on beside what follows.
+        """Carries the operation out and returns its outcome; one that blocks is recorded as begun with ``start``.
 
         Raises:
-            ViolationError: a property does not hold.
-            OperationError: the operation makes no sense now.
+            ViolationError: a property is violated.
+            OperationError: the operation is invalid now.
         """
         self.settle()
-        self._doing = (Step(operation, None),)
+        self._current = (Step(operation, None),)
         match operation:
             case sm.Start(key, inner):
                 self._begin(key, inner)
@@ -93,7 +93,7 @@ class Monitor:
                 if isinstance(outcome, sm.Blocked):
                     operation, outcome = sm.Start(max(self.session.tasks), operation), sm.Done()
         self.steps.append(Step(operation, outcome))
-        self._doing = ()
+        self._current = ()
         return outcome
 
     def _begin(self, key: int, operation: sm.Plain) -> None:
@@ -101,12 +101,12 @@ class Monitor:
         self._before[key] = readable(operation, self._volumes)
         self._volumes = begun(self._volumes, operation)
         if isinstance(operation, sm.Write):
-            self._enter_rival(operation)
+            self._note_rivals(operation)
             self._forget_absent()
-        self._look()
+        self._check()
 
-    def _enter_rival(self, write: sm.Write) -> None:
-        """Of writes that are under way together nobody says which comes last."""
+    def _note_rivals(self, write: sm.Write) -> None:
+        """Notes which writes to the device are under way together: any of them may be the last."""
         others = [t.operation for t in self.session.tasks.values() if isinstance(t.operation, sm.Write)]
         rivals = [other for other in others if other.where == write.where and other is not write]
         self._rivals[write] = rivals
@@ -114,7 +114,7 @@ class Monitor:
             self._rivals.setdefault(other, []).append(write)
 
     def _forget_absent(self) -> None:
-        """What is not there, as after a power cut, is not what it was once something else is written."""
+        """Forgets devices that a power cut removed, once anything else is written."""
         for name in set(self._volumes) - set(self.session.world.stack.devices):
             self._volumes = self._volumes.delete(name)
 
@@ -129,7 +129,7 @@ class Monitor:
             self._move()
 
     def _blocked(self, key: int, operation: sm.Operation) -> sm.Outcome:
-        """It can't end now, which is right as long as something holds it back; it goes on under a key of its own."""
+        """Keeps an operation that can't end now under a key of its own; a violation unless I/O is held back."""
         if not self._may_wait(self.session.tasks[key].operation):
             raise ViolationError(never_ends(operation, self.world.rules))
         if key == _NOW:
@@ -144,40 +144,40 @@ class Monitor:
         if isinstance(result, sm.Raw):
             may = before, readable(task.operation, self._volumes)
             _require(wrong_read(task.operation, result, may, self.world.rules))
-            self._look()
+            self._check()
             return result.seen() or sm.Data(())
         if isinstance(task.operation, sm.Crash):
             self.session = Session(sm.resolve(self.session.world, lambda count: count - 1))
             self._before.clear()
-            self._loose.clear()
+            self._uncertain.clear()
         known = set(self._volumes)
-        if key in self._loose:
-            self._loose.remove(key)
+        if key in self._uncertain:
+            self._uncertain.remove(key)
         elif not isinstance(result, sm.Failed):
             self._volumes = ended(self._volumes, task.operation, self.session.world)
-            self._under_way(set(self._volumes) - known)
+            self._allow_writes_under_way(set(self._volumes) - known)
         for rival in self._rivals.pop(task.operation, ()):
             self._volumes = begun(self._volumes, rival)
-        self._look()
+        self._check()
         return result
 
-    def _under_way(self, new: set[str]) -> None:
-        """Of devices that have only now been looked at, writes under way may show or not, also when they have ended."""
+    def _allow_writes_under_way(self, new: set[str]) -> None:
+        """Allows writes under way to show or not on devices whose volumes are new, also after they have ended."""
         for key, task in self.session.tasks.items():
             if isinstance(task.operation, sm.Write) and task.operation.where in new:
                 self._volumes = begun(self._volumes, task.operation)
-                self._loose.add(key)
+                self._uncertain.add(key)
 
     def settle(self) -> None:
-        """Lets everything in flight end.  Raises ViolationError."""
+        """Makes moves until nothing is in flight.  Raises ViolationError."""
         while self.session.world.flights:
             self._move()
         self.session = advance_tasks(self.session)
-        self._look()
-        self._look_for_stuck()
+        self._check()
+        self._check_ended()
 
-    def _look_for_stuck(self) -> None:
-        """With nothing in flight and nothing held back, whatever was begun has ended."""
+    def _check_ended(self) -> None:
+        """Requires that every operation has ended, since nothing is in flight; except those that are held back."""
         world = self.session.world
         for task in self.session.tasks.values():
             if self._may_wait(task.operation):
@@ -187,7 +187,7 @@ class Monitor:
                 raise ViolationError(never_ends(task.operation, world.rules))
 
     def _may_wait(self, operation: sm.Plain) -> bool:
-        """Whether something that holds I/O back is a reason for the operation to wait."""
+        """Whether the operation may wait since a device holds I/O back."""
         name = getattr(operation, "where", None) or getattr(operation, "device", None)
         world = self.session.world
         return any(is_held(world, device.name) for device in world.stack.devices.values() if device.called == name)
@@ -196,15 +196,15 @@ class Monitor:
         before = self.session.world
         self.session = advance_tasks(replace(self.session, world=sm.advance(before)))
         _require(wrong_move(before, self.session.world))
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         cut = any(isinstance(step.operation, sm.Crash) for step in self.steps)
         _require(wrong_state(self.session, self._volumes, cut=cut))
 
 
 def monitored(operations: Iterable[sm.Operation], rules: Rules) -> tuple[tuple[Step, ...], ViolationError | None]:
-    """Does the operations that make sense, up to the first property that does not hold; what was seen, and that."""
+    """Runs the operations that are valid; returns the steps, and the first violation, at which it stops, or None."""
     monitor = Monitor(rules)
     try:
         for operation in operations:

@@ -1,4 +1,4 @@
-"""What is wrong: the questions about a state and about a move that the explorer and the monitor both ask."""
+"""The checks of a state, a move and a read that the explorer and the monitor share; each returns a problem or None."""
 
 import snapmerge as sm
 from snapmerge import Rules, Session, World
@@ -13,7 +13,7 @@ __all__ = ["Problem", "lost", "never_ends", "wrong_move", "wrong_read", "wrong_s
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A property that does not hold, the statement that is violated, and a sentence about what is wrong."""
+    """A violated property, its statement, and a sentence that says what is wrong."""
 
     property: str
     statement: str
@@ -21,7 +21,7 @@ class Problem:
 
 
 def wrong_state(session: Session, volumes: Volumes, *, cut: bool = False) -> Problem | None:
-    """What is wrong in a world, and with what its devices show; ``cut``: the power was cut before."""
+    """The problem of a world or of the contents that its devices show; ``cut``: the power was cut before."""
     if (found := broken(session.world)) is not None:
         return Problem(found[0].name, found[0].statement, found[1])
     if (wrong := views_wrong(session, volumes)) is not None:
@@ -31,23 +31,23 @@ def wrong_state(session: Session, volumes: Volumes, *, cut: bool = False) -> Pro
 
 
 def wrong_move(before: World, after: World) -> Problem | None:
-    """What is wrong with a move, from the worlds before and after it."""
+    """The problem of a move, from the worlds before and after it."""
     found = step_broken(before, after)
     return None if found is None else Problem(found[0].name, found[0].statement, found[1])
 
 
 def wrong_read(operation: sm.Plain, result: sm.Raw, may: tuple[Readable, Readable], rules: Rules) -> Problem | None:
-    """What is wrong with what a read gives; ``may``: what it could have given before it began, and after its end."""
+    """The problem of a read's result; ``may``: the contents allowed when it began, and when it ended."""
     text = misread(operation, result, *may)
     return None if text is None else Problem("reads", generation_of(rules).reads, text)
 
 
 def never_ends(operation: sm.Operation, rules: Rules) -> Problem:
-    """An operation that waits for what will never come."""
+    """The problem that an operation never ends."""
     text = f"{sm.print_operation(operation)} never ends"
     return Problem("every operation ends", generation_of(rules).ends, text)
 
 
 def lost(text: str, rules: Rules) -> Problem:
-    """A power cut has taken what was durable."""
+    """The problem that a power cut has lost durable contents."""
     return Problem("durable", generation_of(rules).durable, text)

@@ -1,9 +1,8 @@
-"""What users see, and what they may see: the physical view of a device, and the abstract volumes that it refines.
+"""The view of a device, which its users see, and the abstract volumes that it refines.
 
-``view`` reads a device without touching anything: it follows the tables as the kernel would.  ``Volumes`` is the
-abstract machine: every device is an array of sectors, a snapshot begins as a copy of its origin, a merge makes its
-device what the snapshot was.  Refinement says that after every step each sector of every view is what the volumes
-allow.
+``view`` computes the contents of a device from the tables and the disks.  ``Volumes`` is the abstract machine: every
+device is an array of sectors, a snapshot begins as a copy of its origin, and a merge gives its device the contents of
+the snapshot.  Refinement: after every step each sector of every view has a content that the volumes allow.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,31 +39,31 @@ Below = Callable[[Target, int], tuple[str, int] | None]
 
 
 def view(world: World, name: str) -> tuple[Content | sm.Unknown, ...] | None:
-    """What a reader would get from each sector of a device now; None: it can't be read (no table, invalid)."""
-    under = generation_of(world.rules).below
-    sectors = tuple(_read(world, name, sector, under) for sector in range(world.stack.size(name)))
+    """The contents that a read of the whole device would return now; None: it can't be read (no table, invalid)."""
+    lower_of = generation_of(world.rules).below
+    sectors = tuple(_read(world, name, sector, lower_of) for sector in range(world.stack.size(name)))
     return None if not sectors or any(s is None for s in sectors) else tuple(s for s in sectors if s is not None)
 
 
-def _read(world: World, name: str, sector: int, under: Below) -> Content | sm.Unknown | None:
-    place = _place(world, name, sector, under)
+def _read(world: World, name: str, sector: int, lower_of: Below) -> Content | sm.Unknown | None:
+    place = _place(world, name, sector, lower_of)
     return None if place is None else world.disks[place[0]].sector(place[1])
 
 
-def _place(world: World, name: str, sector: int, under: Below) -> tuple[str, int] | None:
-    """The disk that holds a device's sector, and where on it."""
+def _place(world: World, name: str, sector: int, lower_of: Below) -> tuple[str, int] | None:
+    """The disk that holds a device's sector, and the sector of that disk."""
     if name in world.disks:
         return name, sector
     for id in world.stack.devices[name].live:
         target = world.stack.targets[id]
         if target.line.start <= sector < target.line.start + target.line.length:
-            there = under(target, sector)
-            return None if there is None else _place(world, *there, under)
+            lower = lower_of(target, sector)
+            return None if lower is None else _place(world, *lower, lower_of)
     return None
 
 
 def below(target: Target, sector: int) -> tuple[str, int] | None:
-    """Where the content of a target's sector is: the device or disk below, and the sector there; for Linux' targets."""
+    """For the targets of Linux: the device or disk that holds a sector of a target, and which sector of it that is."""
     match target:
         case LinearTarget(lower=lower, offset=offset, line=line):
             return lower, sector - line.start + offset
@@ -84,7 +83,7 @@ def _exception(completed: Exceptions, sector: int, chunk_size: int) -> int | Non
 
 
 def begun(volumes: Volumes, operation: sm.Plain) -> Volumes:
-    """The volumes once an operation is under way: a write may show, or not."""
+    """The volumes while an operation is under way: the effect of a write may show, or not."""
     match operation:
         case sm.Write(where, sector, count, tag) if where in volumes:
             return volumes.set(where, volumes[where].written(sector, range(tag, tag + count), over=False))
@@ -97,7 +96,7 @@ def begun(volumes: Volumes, operation: sm.Plain) -> Volumes:
 
 
 def ended(volumes: Volumes, operation: sm.Plain, world: World) -> Volumes:
-    """The volumes once an operation has succeeded."""
+    """The volumes after an operation has succeeded."""
     match operation:
         case sm.Write(where, sector, count, tag) if where in volumes:
             return volumes.set(where, volumes[where].written(sector, range(tag, tag + count), over=True))
@@ -112,24 +111,28 @@ def ended(volumes: Volumes, operation: sm.Plain, world: World) -> Volumes:
 
 
 def _flushed(volume: Volume, name: str, world: World) -> Volume:
-    """After a flush of a device; one of a snapshot leaves out what is still on the origin (SNAP-4)."""
+    """The volume after a flush of its device; that of a snapshot does not flush chunks on the origin (SNAP-4)."""
     after = volume.flushed()
     targets = [world.stack.targets[id] for id in world.stack.devices[name].live]
     snap = next((t for t in targets if isinstance(t, SnapshotTarget) and t.merge is None), None)
     if snap is None:
         return after
     in_cow = [_exception(snap.completed, at, snap.store.chunk_size) is not None for at in range(len(after.now))]
-    durable = (new if there else old for there, new, old in zip(in_cow, after.durable, volume.durable, strict=True))
+    durable = (new if moved else old for moved, new, old in zip(in_cow, after.durable, volume.durable, strict=True))
     return replace(after, durable=tuple(durable))
 
 
 def _powered_off(volumes: Volumes) -> Volumes:
-    """The volumes after a power cut: what may be left of each."""
+    """The volumes after a power cut: each may hold what was durable."""
     return Map({name: replace(volume, now=volume.durable, flushing=None) for name, volume in volumes.items()})
 
 
 def activated(volumes: Volumes, device: str, world: World) -> Volumes:
-    """A device has a new live table: it takes over what another was, or begins as what is below; for Linux' targets."""
+    """For the targets of Linux: the volumes after a device has got a new live table.
+
+    A merge takes over the volume of its snapshot, a new snapshot begins with that of the origin, and any other new
+    device with the contents below it.
+    """
     targets = [world.stack.targets[id] for id in world.stack.devices[device].live]
     for target in targets:
         source = next(iter(_sources(target, world, volumes)), None)
@@ -144,10 +147,10 @@ def activated(volumes: Volumes, device: str, world: World) -> Volumes:
 
 
 def seen(volumes: Volumes, device: str, world: World) -> Volumes:
-    """It begins as what is below: of that a power cut may leave what the disks have not been told to keep."""
-    now, durable, under = [], [], generation_of(world.rules).below
+    """Adds the volume of a device with the contents below it, of which a power cut may leave what was not flushed."""
+    now, durable, lower_of = [], [], generation_of(world.rules).below
     for sector in range(world.stack.size(device)):
-        place = _place(world, device, sector, under)
+        place = _place(world, device, sector, lower_of)
         if place is None:
             return volumes
         disk = world.disks[place[0]]
@@ -157,7 +160,7 @@ def seen(volumes: Volumes, device: str, world: World) -> Volumes:
 
 
 def reader(disk: sm.DiskState) -> Callable[[int, int], bytes]:
-    """The disk's bytes, as ``read_store`` wants them; where nobody knows, the newest."""
+    """A function that reads the disk's bytes, for ``read_store``; an unknown sector has its newest candidate."""
 
     def read(sector: int, count: int) -> bytes:
         return sm.data_bytes(sm.newest_contents(disk.read(sector, count)))
@@ -166,14 +169,14 @@ def reader(disk: sm.DiskState) -> Callable[[int, int], bytes]:
 
 
 def snapshots_of(world: World, name: str) -> Iterator[SnapshotTarget]:
-    """The snapshots that a device has live."""
+    """The snapshots in a device's live table."""
     device = world.stack.devices.get(name)
     targets = (world.stack.targets[id] for id in (device.live if device else ()))
     return (target for target in targets if isinstance(target, SnapshotTarget))
 
 
 def lies_on(world: World, name: str, below: str) -> bool:
-    """Whether a device is the other, or a window on it: ``linear`` or ``snapshot-origin``."""
+    """Whether a device is ``below`` itself, or maps to it by ``linear`` or ``snapshot-origin`` targets only."""
     if name == below:
         return True
     device = world.stack.devices.get(name)
@@ -182,10 +185,10 @@ def lies_on(world: World, name: str, below: str) -> bool:
 
 
 def _sources(target: Target, world: World, volumes: Volumes) -> Iterator[str]:
-    """The snapshots that a merge has been handed over from: dead now, on the same devices."""
+    """The devices of the snapshots that were handed over to a merge: invalid now, on the same devices."""
     if isinstance(target, SnapshotTarget):
-        dead = (t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget) and not t.valid)
-        for other in dead:
+        invalid = (t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget) and not t.valid)
+        for other in invalid:
             same = (other.origin, other.cow) == (target.origin, target.cow)
             if same and other.id != target.id and other.device in volumes:
                 yield other.device
@@ -201,11 +204,11 @@ def _fresh(world: World, name: str) -> bool:
     return any(isinstance(t, SnapshotTarget) and t.valid and not t.completed and t.merge is None for t in targets)
 
 
-# --- what is wrong -----------------------------------------------------------------------------------------------
+# --- checks ------------------------------------------------------------------------------------------------------
 
 
 def views_wrong(session: sm.Session, volumes: Volumes) -> tuple[str, str] | None:
-    """The first device with a sector that reads as none of the contents that its volume allows, and what is wrong."""
+    """The first device with a content that its volume does not allow, and a sentence about it; None: there is none."""
     world = session.world
     if any(isinstance(task.operation, _CHANGES) for task in session.tasks.values()):
         return None
@@ -223,11 +226,11 @@ _CHANGES = sm.Create | sm.Load | sm.Suspend | sm.Resume | sm.Remove
 
 
 Readable = tuple[frozenset[Content], ...]
-"""What each sector of a read may give; an empty set: anything."""
+"""The contents that each sector of a read may return; an empty set allows any."""
 
 
 def readable(operation: sm.Plain, volumes: Volumes) -> Readable:
-    """What a read may give as the volumes are now; empty for operations that are not reads."""
+    """The contents that a read may return by the present volumes; empty for other operations."""
     if not isinstance(operation, sm.Read):
         return ()
     if operation.where not in volumes:
@@ -236,10 +239,10 @@ def readable(operation: sm.Plain, volumes: Volumes) -> Readable:
 
 
 def misread(operation: sm.Plain, result: sm.Raw, before: Readable, after: Readable) -> str | None:
-    """What is wrong with a read: it gives what was there at some moment while it was under way."""
+    """What is wrong with a read; None: each of its contents was allowed when it began or when it ended."""
     if not isinstance(operation, sm.Read):
         return None
     for at, (content, *may) in enumerate(zip(result.sectors, before, after, strict=True), operation.sector):
         if all(may) and not any(content in held for held in may):
-            return f"{sm.print_operation(operation)} gives {content!r} at sector {at}"
+            return f"{sm.print_operation(operation)} returns {content!r} at sector {at}"
     return None

@@ -1,4 +1,4 @@
-"""Rollback and backup as programs over operations, with their properties."""
+"""Rollback and backup, as programs over operations for any implementation, with their properties and defects."""
 
 from snapmerge_specs.recipes.backup import COPY, Backup, Round
 from snapmerge_specs.recipes.operator import ORIGIN, PowerCut, RecipeError, Shape, differing, differing_chunks

@@ -1,7 +1,8 @@
-"""The quick backup: a copy of a device in use, brought forward by the chunks that have changed (specs/recipes.md).
+"""The incremental backup: brings a copy of a device in use up to date, by the chunks that have changed.
 
-What a snapshot's store holds is what the origin held before, so merging it into the copy brings nothing forward, as was
-proposed in 2009.  But it says *which* chunks have changed; the next snapshot says to what.
+A snapshot's store holds the old contents of the origin, so merging it into the copy, as was proposed in 2009, does not
+update the copy.  But its records say *which* chunks have changed, and the next snapshot shows their contents
+(specs/recipes.md).
 """
 
 from dataclasses import dataclass
@@ -14,16 +15,17 @@ from snapmerge_specs.recipes.operator import BASE, Operator, Overflowed, RecipeE
 __all__ = ["COPY", "Backup", "Round"]
 
 COPY: Final = "copy"
-"""The disk that the origin is copied to."""
+"""The disk with the copy of the origin."""
 
 _RETAKES_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round.  ``changed``: chunks; ``copied``: sectors, also those that were copied again after a power cut.
+    """The result of one round.
 
-    ``full``: everything was copied, as there was no valid snapshot to compare with; ``retaken``: how often the new
+    ``changed``: the number of changed chunks; ``copied``: of copied sectors, including repetitions after power cuts;
+    ``full``: whether everything was copied, since there was no valid old snapshot; ``retaken``: how often the new
     snapshot became invalid while it was copied; ``different``: the sectors in which the copy differs from it.
     """
 
@@ -38,7 +40,7 @@ class Round:
 
 
 class Backup(Operator):
-    """The recipe.  ``wait``: how many times to look at the snapshot between two rounds.
+    """The recipe.  ``wait``: how many times to read the snapshot's status between two rounds.
 
     Raises:
         RecipeError: a step fails, a precondition does not hold, or the COW device is much too small.
@@ -53,21 +55,21 @@ class Backup(Operator):
 
     @property
     def old(self) -> str:
-        """The snapshot that the copy equals."""
+        """The snapshot of the last round, which the copy equals."""
         return f"snap{(self._number + 1) % 2}"
 
     @property
     def new(self) -> str:
-        """The snapshot that the copy is to equal."""
+        """The snapshot of this round, which the copy will equal."""
         return f"snap{self._number % 2}"
 
     @property
     def old_cow(self) -> str:
-        """The store of the old one."""
+        """The COW device of the old snapshot."""
         return f"cow{(self._number + 1) % 2}"
 
     def begin(self) -> None:
-        """Makes the disks and the origin."""
+        """Creates the disks and the origin."""
         self.disk(BASE, self.shape.size)
         self.disk(COPY, self.shape.size)
         self.disk("cow0", self.shape.cow_size)
@@ -75,7 +77,7 @@ class Backup(Operator):
         self.persevere(lambda: self.make_origin(1))
 
     def round(self) -> Round:
-        """Brings the copy forward to what the origin holds now; the first time copies everything."""
+        """Updates the copy to the origin's present content; the first round copies everything."""
         self._number += 1
         self._touched = False
         cuts, copied, retaken = self.cuts, self._copied, 0
@@ -93,7 +95,7 @@ class Backup(Operator):
         return Round(self._number, self.new, count, copied, changed is None, retaken, cuts, different)
 
     def _forward(self) -> tuple[tuple[int, ...] | None, tuple[int, ...]] | None:
-        """What was copied, and what differs; None: the new snapshot became invalid, and is gone."""
+        """The copied chunks (None: all) and the sectors that differ; None: the new snapshot became invalid."""
         self.persevere(self.take_next)
         try:
             return self.persevere(self.bring_forward), self.persevere(self.compare)
@@ -104,7 +106,7 @@ class Backup(Operator):
     # --- the steps -----------------------------------------------------------------------------------------------
 
     def let_time_pass(self) -> None:
-        """Waits, and looks at the snapshot meanwhile."""
+        """Waits, and reads the snapshot's status meanwhile."""
         for _ in range(self._wait):
             if self.old in self.tables:
                 self.status(self.old)
@@ -114,11 +116,11 @@ class Backup(Operator):
         self.take(self.new, f"cow{self._number % 2}")
 
     def give_up_new(self) -> None:
-        """Takes the new snapshot away, which is invalid."""
+        """Removes the new snapshot, which is invalid."""
         self.remove(self.new)
 
     def bring_forward(self) -> tuple[int, ...] | None:
-        """Copies the chunks that have changed, all if that can't be known; which they are, None: all."""
+        """Copies the changed chunks, or all if they can't be known; returns them, or None for all."""
         changed = self.changed()
         if changed is not None and not self._touched:
             self.check_untouched(changed)
@@ -128,10 +130,10 @@ class Backup(Operator):
         return changed
 
     def changed(self) -> tuple[int, ...] | None:
-        """The chunks of the origin with an exception in the old snapshot; None: there is none, or it is invalid.
+        """The chunks of the origin with an exception in the old snapshot; None: it is invalid or does not exist.
 
-        To be read when the new one is active: a chunk without an exception then is the same in both.  Exceptions that
-        are made later do no harm, as what is copied is what the new one shows.
+        They are read when the new snapshot is active: a chunk without an exception is then equal in both (RECIPE-10).
+        Later exceptions do no harm, since the new snapshot is copied and not the origin.
         """
         if self.old not in self.tables:
             return None
@@ -143,18 +145,18 @@ class Backup(Operator):
         return tuple(sorted({old for old, _ in records.records}))
 
     def check_untouched(self, chunks: tuple[int, ...]) -> None:
-        """The old snapshot is as it was copied: nobody has written to it.  Raises RecipeError."""
+        """Checks that nothing has written to the old snapshot since it was copied (RECIPE-8).  Raises RecipeError."""
         for chunk in chunks:
             extent = self.extent(chunk)
             try:
                 same = self.read(self.old, *extent) == self.read(COPY, *extent)
-            except Overflowed:  # since its exceptions were read; they are right
+            except Overflowed:  # after its exceptions were read, which are therefore complete
                 return
             if not same:
-                raise RecipeError(f"{self.old} is no longer what was copied, in chunk {chunk}; nobody may write to it")
+                raise RecipeError(f"chunk {chunk} of {self.old} has changed since it was copied; do not write to it")
 
     def copy(self, chunks: tuple[int, ...]) -> None:
-        """Copies chunks from the new snapshot."""
+        """Copies these chunks from the new snapshot to the copy."""
         for chunk in chunks:
             first, count = self.extent(chunk)
             self.write(COPY, first, self.read(self.source(), first, count))
@@ -165,15 +167,15 @@ class Backup(Operator):
         return self.shape.extent(chunk)
 
     def source(self) -> str:
-        """Where to copy from."""
+        """The device to copy from."""
         return self.new
 
     def make_durable(self) -> None:
-        """Flushes the copy, before that goes from which it could be made again."""
+        """Flushes the copy; until then the old snapshot is needed to repeat the round (RECIPE-12)."""
         self.do(sm.Flush(COPY))
 
     def compare(self) -> tuple[int, ...]:
-        """The sectors in which the copy is not what the new snapshot shows."""
+        """The sectors in which the copy differs from the new snapshot."""
         return differing(self.read(self.new), self.read(COPY))
 
     def drop_old(self) -> None:

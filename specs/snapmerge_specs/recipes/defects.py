@@ -1,6 +1,6 @@
-"""The recipes with one plausible mistake each, which their properties catch.
+"""Seeded defects of the recipes, each with one plausible mistake that their properties catch.
 
-Each leaves out a step, or a precondition, so that what is left is shown to be needed.
+Most leave out a step or a precondition, which shows that it is needed.
 """
 
 from typing import Final
@@ -14,25 +14,25 @@ __all__ = ["BACKUP_DEFECTS", "ROLLBACK_DEFECTS"]
 
 
 class _OriginNotFlushed(Operator):
-    """The origin is not flushed in the suspension: a power cut changes what was a snapshot."""
+    """The origin is not flushed in the suspension, so a power cut changes the snapshot."""
 
-    def still(self) -> None:
-        """Nothing."""
+    def flush_origin(self) -> None:
+        """Does nothing."""
 
 
 class _OriginFirst(Operator):
-    """After a power cut the origin can be written to before its snapshots are there."""
+    """After a power cut the origin is recreated before its snapshots."""
 
     def rank(self, device: str) -> int:
-        """The other way round."""
+        """The reverse order."""
         return -super().rank(device)
 
 
 class CopiesOrigin(Backup):
-    """Copies what the origin holds, which goes on changing."""
+    """Copies from the origin, which other users keep changing."""
 
     def source(self) -> str:
-        """The origin."""
+        """The origin instead of the new snapshot."""
         return ORIGIN
 
 
@@ -40,110 +40,110 @@ class ReadsTooEarly(Backup):
     """Reads which chunks have changed before the new snapshot is active."""
 
     def take_next(self) -> None:
-        """Reads first."""
+        """Reads the changed chunks first."""
         if self.new not in self.tables:
             self._early = super().changed()
         super().take_next()
 
     def changed(self) -> tuple[int, ...] | None:
-        """What was read."""
+        """The chunks that were read too early."""
         return self._early
 
 
 class DoesNotClip(Backup):
-    """Takes the last chunk for a whole one."""
+    """Takes a partial last chunk for a whole one."""
 
     def extent(self, chunk: int) -> tuple[int, int]:
-        """Whole chunks."""
+        """The chunk, beyond the origin's end if it is partial."""
         return chunk * self.shape.chunk, self.shape.chunk
 
 
 class LeavesTail(Backup):
-    """Counts whole chunks only."""
+    """Copies whole chunks only."""
 
     def copy(self, chunks: tuple[int, ...]) -> None:
-        """Without the last one if it is a part."""
+        """Leaves a partial last chunk out."""
         super().copy(tuple(c for c in chunks if (c + 1) * self.shape.chunk <= self.shape.size))
 
 
 class WritesToSnapshot(Backup):
-    """Somebody writes to the snapshot before it is copied."""
+    """The new snapshot is written to before it is copied."""
 
     def bring_forward(self) -> tuple[int, ...] | None:
-        """Writes first."""
+        """Writes to the snapshot first."""
         self.see(sm.Write(self.new, sm.Sector(0), sm.Sectors(1), 4_000_000))
         return super().bring_forward()
 
 
 class WritesToOld(Backup):
-    """Somebody writes to the snapshot after it was copied."""
+    """The old snapshot is written to after it was copied."""
 
     def let_time_pass(self) -> None:
-        """Writes first."""
+        """Writes to the snapshot first."""
         if self.old in self.tables:
             self.see(sm.Write(self.old, sm.Sector(0), sm.Sectors(1), 4_000_000))
         super().let_time_pass()
 
 
 class IgnoresInvalid(Backup):
-    """Believes the exceptions of a snapshot that had no room for all."""
+    """Uses the exceptions of an invalid snapshot, which are incomplete."""
 
     def changed(self) -> tuple[int, ...] | None:
-        """Whatever the store says."""
+        """The exceptions in the store, whether the snapshot is valid or not."""
         if self.old not in self.tables:
             return None
         return tuple(sorted({old for old, _ in self.records(self.old_cow).records}))
 
 
 class DoesNotFlushCopy(Backup):
-    """The old snapshot goes while what was copied may still be lost."""
+    """The old snapshot is removed before the copy is durable."""
 
     def make_durable(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class RemovesFirst(Backup):
-    """The old snapshot is removed before the new one is made: what is written between is in neither."""
+    """The old snapshot is removed before the new one is made: neither has exceptions for writes in between."""
 
     def take_next(self) -> None:
-        """Removes first, and keeps what was read."""
+        """Reads the exceptions of the old snapshot and removes it first."""
         if self.new not in self.tables:
             self._early = super().changed()
             self.remove(self.old)
         super().take_next()
 
     def changed(self) -> tuple[int, ...] | None:
-        """What was read."""
+        """The exceptions that were read before."""
         return self._early
 
     def check_untouched(self, chunks: tuple[int, ...]) -> None:
-        """There is nothing to compare with."""
+        """Does nothing, since the old snapshot does not exist any more."""
 
 
 class DoesNotWipe(Backup):
-    """A store that was there is taken for the new snapshot's."""
+    """The new snapshot begins with the records of an old store."""
 
     def wipe(self, cow: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class DoesNotSecure(Backup):
-    """The origin goes on before the new store is durable: a power cut brings back records of the one before."""
+    """The origin is resumed before the new store is durable, so a power cut restores records of an old one."""
 
     def secure(self, cow: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
-class GoesOnAfterCut(Backup):
-    """After a power cut takes for copied what was copied before it."""
+class SkipsCopiedAfterCut(Backup):
+    """After a power cut does not copy again what was copied before it, and may be lost."""
 
     def take_next(self) -> None:
-        """A new round."""
+        """Begins a new round."""
         self._copied_already: set[int] = set()
         super().take_next()
 
     def copy(self, chunks: tuple[int, ...]) -> None:
-        """Those that are left."""
+        """Copies the chunks that were not copied before."""
         for chunk in chunks:
             if chunk not in self._copied_already:
                 super().copy((chunk,))
@@ -151,42 +151,42 @@ class GoesOnAfterCut(Backup):
 
 
 class Transient(Backup):
-    """Snapshots without a store on their disks."""
+    """Snapshots with transient stores."""
 
     kind = "N"
 
 
 class BackupOriginNotFlushed(_OriginNotFlushed, Backup):
-    """The same."""
+    """A backup whose origin is not flushed."""
 
 
 class BackupOriginFirst(_OriginFirst, Backup):
-    """The same."""
+    """A backup whose origin is recreated first."""
 
 
 class DoesNotWait(Rollback):
-    """Takes the origin back before the merge is over."""
+    """Replaces the merge by the origin before it has ended."""
 
     def wait_for(self, device: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 class ForgetsMerge(Rollback):
-    """After a power cut makes the origin, and not the merge that was under way."""
+    """After a power cut recreates the origin instead of the merge that was under way."""
 
     def restore(self) -> None:
-        """The origin is an origin."""
+        """Recreates the origin's device with the table of an origin."""
         if ORIGIN in self.tables:
             self.tables[ORIGIN] = self.origin_table()
         super().restore()
 
 
 class RollbackOriginNotFlushed(_OriginNotFlushed, Rollback):
-    """The same."""
+    """A rollback whose origin is not flushed."""
 
 
 class RollbackOriginFirst(_OriginFirst, Rollback):
-    """The same: a merge overwrites what its siblings still need."""
+    """A rollback whose origin is recreated first: the merge overwrites chunks that its siblings need."""
 
 
 BACKUP_DEFECTS: Final = (
@@ -201,12 +201,12 @@ BACKUP_DEFECTS: Final = (
     RemovesFirst,
     DoesNotWipe,
     DoesNotSecure,
-    GoesOnAfterCut,
+    SkipsCopiedAfterCut,
     Transient,
     BackupOriginNotFlushed,
     BackupOriginFirst,
 )
-"""Of the backup."""
+"""The defects of the backup."""
 
 ROLLBACK_DEFECTS: Final = (DoesNotWait, ForgetsMerge, RollbackOriginNotFlushed, RollbackOriginFirst)
-"""Of the rollback by handover."""
+"""The defects of the rollback by handover."""

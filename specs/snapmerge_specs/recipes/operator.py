@@ -1,7 +1,7 @@
-"""What the recipes stand on: somebody who drives a port, remembers what was made, and goes on after a power cut.
+"""The base of the recipes: drives an implementation, remembers its devices, and recreates them after a power cut.
 
-A recipe is a program over operations, for any implementation.  Whatever else happens meanwhile (other users' writes,
-power cuts) is in implementations that stand between it and the real one (``_recipe_world``).
+A recipe is a program over operations, for any implementation.  Concurrent events (other users' writes, power cuts) come
+from wrappers around the implementation (``recipes.world``).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,24 +30,24 @@ ORIGIN: Final = "origin"
 """The device that users write to."""
 
 BASE: Final = "base"
-"""The disk under it."""
+"""The disk below the origin."""
 
 
 class RecipeError(SnapmergeError):
-    """A recipe can't go on: a step fails, or a precondition does not hold.  Says which."""
+    """A recipe can't continue, since a step fails or a precondition does not hold; the message says which."""
 
 
 class Overflowed(RecipeError):
-    """A snapshot that was to be read is invalid."""
+    """A snapshot can't be read, since it is invalid."""
 
 
 class PowerCut(Exception):
-    """Raised by ``apply``: the power was cut in the middle of the operation, all devices are gone, and it is back."""
+    """Raised by ``apply``: the power was cut during the operation and is back; all devices are gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes in sectors: of the origin, of a chunk, and of a COW device (None: room for every chunk)."""
+    """The sizes in sectors of the origin, of a chunk, and of a COW device (None: room for every chunk)."""
 
     size: int
     chunk: int
@@ -60,20 +60,20 @@ class Shape:
 
     @property
     def cow_size(self) -> int:
-        """The COW device's size: a header, an area ahead, and an area for every 32 records a sector of the chunk."""
+        """The size of a COW device in sectors: header, areas (32 records a sector) with one in reserve, and chunks."""
         areas = self.chunks // (self.chunk * 32) + 2
         return self.cow or (1 + areas + self.chunks) * self.chunk
 
     def extent(self, chunk: int) -> tuple[int, int]:
-        """The first sector of a chunk, and how many of it there are: the last one may be a part."""
+        """The first sector of a chunk of the origin, and its number of sectors: the last chunk may be partial."""
         first = chunk * self.chunk
         return first, min(self.chunk, self.size - first)
 
 
 def runs(sectors: Sequence[Seen]) -> Iterator[tuple[int, int, int]]:
-    """What was read, as writes write it: the first sector, how many, and their first tag.
+    """Splits what was read into writes: the first sector of each, the number of sectors, and the first tag.
 
-    Raises RecipeError when a sector holds no tag: what it holds can't be said on the port, so it can't be copied.
+    Raises RecipeError if a sector holds no tag, since no operation can write its content.
     """
     first = 0
     for at, seen in enumerate(sectors):
@@ -85,7 +85,7 @@ def runs(sectors: Sequence[Seen]) -> Iterator[tuple[int, int, int]]:
 
 
 def differing(one: Sequence[Seen], other: Sequence[Seen]) -> tuple[int, ...]:
-    """The sectors in which two contents differ."""
+    """The sectors in which two contents of equal length differ."""
     return tuple(at for at, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
 
 
@@ -95,16 +95,17 @@ def differing_chunks(sectors: Sequence[int], chunk: int) -> tuple[int, ...]:
 
 
 def unlike(what: str, operation: sm.Operation, outcome: Outcome) -> RecipeError:
-    """The error that says what an operation should have done, and what came of it."""
+    """The error of an operation that should have done ``what``, with its outcome."""
     line, seen = sm.shortened(sm.print_operation(operation)), sm.shortened(sm.print_outcome(outcome))
     return RecipeError(f"{line} should {what}: {seen}")
 
 
 class Operator:
-    """Drives an implementation.  ``tables``: the devices that there should be, which a power cut does not change.
+    """Drives an implementation.
 
-    Attributes: ``cuts`` how often the power was cut so far; ``kind`` the letter of the stores: only a persistent one is
-    there after a power cut, and only from that can be read which chunks have changed.
+    Attributes: ``tables`` the tables of the devices that should exist, also after a power cut; ``cuts`` the number of
+    power cuts so far; ``kind`` the kind of the stores: only a persistent one survives a power cut, and only its records
+    can be read.
     """
 
     kind = "P"
@@ -119,17 +120,17 @@ class Operator:
     # --- one operation -------------------------------------------------------------------------------------------
 
     def see(self, operation: sm.Plain) -> Outcome:
-        """What is seen of an operation."""
+        """The outcome of an operation."""
         return self._implementation.apply(operation)
 
     def do(self, operation: sm.Plain) -> None:
-        """An operation that has to succeed.  Raises RecipeError."""
+        """Carries out an operation that has to succeed.  Raises RecipeError."""
         outcome = self.see(operation)
         if not isinstance(outcome, sm.Done):
             raise unlike("succeed", operation, outcome)
 
     def read(self, where: str, sector: int = 0, count: int | None = None) -> tuple[Seen, ...]:
-        """The contents of these sectors; of all that the origin has.  Raises Overflowed, RecipeError."""
+        """The contents of these sectors, by default of as many as the origin has.  Raises Overflowed, RecipeError."""
         operation = sm.Read(where, Sector(sector), Sectors(self.shape.size if count is None else count))
         outcome = self.see(operation)
         if isinstance(outcome, sm.Data):
@@ -139,7 +140,7 @@ class Operator:
         raise unlike("give sectors", operation, outcome)
 
     def write(self, where: str, sector: int, sectors: Sequence[Seen]) -> None:
-        """Writes what was read elsewhere.  Raises RecipeError."""
+        """Writes contents that were read elsewhere.  Raises RecipeError."""
         for first, count, tag in runs(sectors):
             self.do(sm.Write(where, Sector(sector + first), Sectors(count), tag))
 
@@ -152,11 +153,11 @@ class Operator:
         return outcome.text
 
     def is_invalid(self, device: str) -> bool:
-        """Whether a snapshot is invalid: its COW device had no room for what it should have kept."""
+        """Whether a snapshot is invalid, since its COW device was full."""
         return device in self._there and self.status(device).endswith(" Invalid")
 
     def records(self, cow: str) -> sm.Records:
-        """A store as its disk has it.  Raises RecipeError when there is none."""
+        """The store on a disk.  Raises RecipeError if there is none."""
         operation = sm.Metadata(cow)
         outcome = self.see(operation)
         if not isinstance(outcome, sm.Records) or outcome.kind != "store":
@@ -170,21 +171,21 @@ class Operator:
         self.do(sm.Disk(name, Sectors(size)))
 
     def create(self, device: str, table: str) -> None:
-        """Makes a device, unless it is there."""
+        """Creates a device, unless it exists."""
         if device not in self._there:
             self.do(sm.Create(device, table))
             self._there.add(device)
         self.tables[device] = table
 
     def remove(self, device: str) -> None:
-        """Removes a device, if it is there."""
+        """Removes a device, if it exists."""
         if device in self._there:
             self.do(sm.Remove(device))
             self._there.remove(device)
         self.tables.pop(device, None)
 
     def make_origin(self, fill: int) -> None:
-        """Makes the origin, filled with the tags from ``fill`` on."""
+        """Creates the origin, filled with the tags from ``fill`` on."""
         self.do(sm.Write(BASE, Sector(0), Sectors(self.shape.size), fill))
         self.do(sm.Flush(BASE))
         self.create(ORIGIN, self.origin_table())
@@ -194,16 +195,16 @@ class Operator:
         return f"0 {self.shape.size} snapshot-origin {BASE}"
 
     def take(self, snapshot: str, cow: str) -> None:
-        """Makes a snapshot of the origin, in one suspension of it; or it is made already.
+        """Makes a snapshot of the origin in one suspension of it, unless it is made already (RECIPE-9).
 
-        What the origin holds then is made durable first: a power cut would change the snapshot with it.  The new store
-        is durable before the origin goes on, and so is that an old one on its disk is gone.
+        The origin's content is made durable first, since a power cut would change it in the snapshot as well.  Before
+        the origin is resumed the new store is durable, and so is the removal of an old one on its disk (RECIPE-13).
         """
         if snapshot in self.tables:
             return
         self.wipe(cow)
         self.do(sm.Suspend(ORIGIN))
-        self.still()
+        self.flush_origin()
         table = f"0 {self.shape.size} snapshot {BASE} {cow} {self.kind} {self.shape.chunk}"
         self.do(sm.Create(snapshot, table))
         self._there.add(snapshot)
@@ -212,12 +213,12 @@ class Operator:
         self.do(sm.Resume(ORIGIN))
 
     def wipe(self, cow: str) -> None:
-        """Takes away the header of a store that was there."""
+        """Clears the header of an old store, durably."""
         self.do(sm.Write(cow, Sector(0), Sectors(1), 0))
         self.do(sm.Flush(cow))
 
-    def still(self) -> None:
-        """Makes durable what the origin holds while it is suspended."""
+    def flush_origin(self) -> None:
+        """Makes the suspended origin's content durable."""
         self.do(sm.Flush(BASE))
 
     def secure(self, cow: str) -> None:
@@ -227,7 +228,7 @@ class Operator:
     # --- power cuts ----------------------------------------------------------------------------------------------
 
     def persevere(self, step: Callable[[], T]) -> T:
-        """Does a step; after a power cut makes the devices again and does it anew, from its beginning."""
+        """Runs a step; after a power cut recreates the devices and runs it again from its beginning (RECIPE-4)."""
         while True:
             try:
                 self.restore()
@@ -237,12 +238,12 @@ class Operator:
                 self._there.clear()
 
     def restore(self) -> None:
-        """Makes the devices that should be there: the snapshots before anybody can write to their origin."""
+        """Recreates the missing devices, the snapshots before their origin, since writes to it must find them."""
         for device in sorted(self.tables, key=self.rank):
             self.create(device, self.tables[device])
 
     def rank(self, device: str) -> int:
-        """The place of a device in the order in which they are made again."""
+        """The position of a device in the order of recreation."""
         targets = ("snapshot", "snapshot-origin", "snapshot-merge")
         rank = targets.index(self.tables[device].split()[2])
         return 1 if device == ORIGIN else rank

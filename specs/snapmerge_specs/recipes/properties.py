@@ -1,6 +1,6 @@
-"""The recipes' properties: whatever others write, whatever the schedule, with power cuts, they do what they are for.
+"""The properties of the recipes, under concurrent writes and power cuts.
 
-What is right is known from a ledger, a plain array of what was written; no implementation is asked.
+The right contents are known from a ledger, a plain array of what was written, and not from an implementation.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ __all__ = ["Plan", "backup_wrong", "rollback_wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens: ``numbers`` are what others draw from to write; ``cuts`` the operations that a power cut ends."""
+    """A run of a recipe.  ``numbers``: the draws of the other users; ``cuts``: the operations with a power cut."""
 
     shape: Shape
     numbers: tuple[int, ...] = ()
@@ -27,7 +27,7 @@ class Plan:
     wait: int = 4
 
     def load(self, implementation: Implementation) -> Load:
-        """The others, above the power cuts."""
+        """The implementation with other users and power cuts."""
         done = iter(range(1 << 30))
         cuts = PowerCuts(implementation, lambda: next(done) in self.cuts)
         return Load(cuts, self.shape.size, Numbers(self.numbers))
@@ -38,9 +38,9 @@ MakeRollback = Callable[[Implementation, Shape, Callable[[], None], int], Rollba
 
 
 def backup_wrong(plan: Plan, implementation: Implementation, recipe: MakeBackup) -> str | None:
-    """After every round the copy is what the origin held when the round's snapshot was made, also after a power cut.
+    """Checks that after every round the copy equals the origin at the time of the round's snapshot (RECIPE-2).
 
-    What is wrong, None: nothing.
+    Returns what is wrong, or None.
     """
     load = plan.load(implementation)
     backup = recipe(load, plan.shape, plan.wait)
@@ -60,9 +60,9 @@ def backup_wrong(plan: Plan, implementation: Implementation, recipe: MakeBackup)
 
 
 def rollback_wrong(plan: Plan, implementation: Implementation, recipe: MakeRollback) -> str | None:
-    """The origin is what it was when the snapshot was made; its siblings keep what they are, also after a power cut.
+    """Checks that the origin is what it was when the snapshot was made, and that its siblings are unchanged (RECIPE-1).
 
-    What is wrong, None: nothing.
+    Returns what is wrong, or None.
     """
     load = plan.load(implementation)
     rollback = recipe(load, plan.shape, load.rest, plan.wait)

@@ -1,4 +1,4 @@
-"""Rollback: take a snapshot, upgrade, and when the upgrade fails merge the snapshot back (specs/recipes.md)."""
+"""The rollback: takes a snapshot before an upgrade, and merges it back when the upgrade fails (specs/recipes.md)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ from snapmerge_specs.recipes.operator import BASE, ORIGIN, Operator, RecipeError
 __all__ = ["AFTER", "BEFORE", "UPGRADE", "Rollback", "RolledBack"]
 
 BEFORE: Final = "before"
-"""A snapshot made before, which is to keep its content."""
+"""A snapshot made before the upgrade, which must keep its content."""
 
 UPGRADE: Final = "upgrade"
 """The snapshot that is merged back."""
 
 AFTER: Final = "after"
-"""A snapshot made in the middle of the upgrade, which is to keep its content."""
+"""A snapshot made during the upgrade, which must keep its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """What came of it.  ``merged``: which chunks; the rest: in which sectors the origin differs from what it was before
-    the upgrade, and each other snapshot from what it showed before the merge.
+    """The result.
+
+    ``merged``: the merged chunks; ``origin``: the sectors in which the origin differs from before the upgrade;
+    ``siblings``: those in which each other snapshot differs from before the merge.
     """
 
     merged: tuple[int, ...]
@@ -40,8 +42,8 @@ class RolledBack:
 class Rollback(Operator):
     """The recipe by handover: the origin's device becomes the merge.
 
-    ``failed`` is called when the upgrade has failed: from then on nobody writes.  ``wait``: how many times to look at
-    the origin in each part of the upgrade.
+    ``failed`` is called when the upgrade has failed; it ends the other users' writes.  ``wait``: how many times to read
+    the origin's status in each part of the upgrade.
 
     Raises:
         RecipeError: a step fails, or the snapshot has become invalid.
@@ -57,7 +59,7 @@ class Rollback(Operator):
         self.shown: dict[str, tuple[Seen, ...]] = {}
 
     def run(self, progress: Callable[[int, int], object] = lambda _done, _total: None) -> RolledBack:
-        """All of it."""
+        """Runs the whole recipe; ``progress`` is called with the number of finished steps and of all steps."""
         self.begin()
         steps: list[Callable[[], None]] = [lambda: self.make_origin(1)]
         for snapshot in (BEFORE, UPGRADE, AFTER):
@@ -69,7 +71,7 @@ class Rollback(Operator):
         return self.persevere(self.result)
 
     def begin(self) -> None:
-        """Makes the disks."""
+        """Creates the disks."""
         self.disk(BASE, self.shape.size)
         for snapshot in (BEFORE, UPGRADE, AFTER):
             self.disk(f"cow-{snapshot}", self.shape.cow_size)
@@ -78,19 +80,19 @@ class Rollback(Operator):
         return lambda: self.take(snapshot, f"cow-{snapshot}")
 
     def let_time_pass(self) -> None:
-        """The upgrade goes on."""
+        """Waits while the upgrade runs."""
         for _ in range(self._wait):
             self.status(ORIGIN)
 
     def look(self) -> None:
-        """What each snapshot shows before the merge, and how much there is to merge.  Raises RecipeError."""
+        """Reads what each snapshot shows before the merge, and which chunks will be merged.  Raises RecipeError."""
         if self.is_invalid(UPGRADE):
-            raise RecipeError(f"{UPGRADE} is invalid, so there is no way back; make its COW device larger")
+            raise RecipeError(f"{UPGRADE} is invalid and can't be merged back; make its COW device larger")
         self.shown = {name: self.read(name) for name in (BEFORE, UPGRADE, AFTER) if not self.is_invalid(name)}
         self._merged = tuple(sorted({old for old, _ in self.records(f"cow-{UPGRADE}").records}))
 
     def merge(self) -> None:
-        """Hands the snapshot over to the origin's device.  After a power cut the merge goes on from the store."""
+        """Hands the snapshot over to the origin's device; after a power cut the merge continues (RECIPE-14)."""
         if UPGRADE in self.tables:
             table = self.merge_table(BASE)
             self.do(sm.Suspend(ORIGIN))
@@ -106,14 +108,14 @@ class Rollback(Operator):
         return f"0 {self.shape.size} snapshot-merge {destination} cow-{UPGRADE} P {self.shape.chunk}"
 
     def wait_for(self, device: str) -> None:
-        """Waits until the merge is over.  Raises RecipeError when it has failed."""
+        """Waits until the merge has ended.  Raises RecipeError if it has failed."""
         self.do(sm.Settle(device))
         status = self.status(device)
         if status.endswith(("Merge failed", "Invalid")):
-            raise RecipeError(f"the merge has not ended well: {sm.shortened(status)}")
+            raise RecipeError(f"the merge has failed: {sm.shortened(status)}")
 
     def put_back(self) -> None:
-        """Makes the origin what it was, and removes what is left of the snapshot."""
+        """Replaces the merge by the origin, and removes the snapshot's device."""
         self.do(sm.Suspend(ORIGIN))
         self.do(sm.Load(ORIGIN, self.origin_table()))
         self.tables[ORIGIN] = self.origin_table()
@@ -129,5 +131,5 @@ class Rollback(Operator):
         return RolledBack(self._merged, self.cuts, origin, siblings)
 
     def _read_all(self, name: str) -> tuple[Seen, ...]:
-        """What it shows; of a snapshot that has become invalid nothing is left."""
+        """The content of a device; an invalid snapshot differs in every sector."""
         return (sm.Digest("invalid"),) * self.shape.size if self.is_invalid(name) else self.read(name)

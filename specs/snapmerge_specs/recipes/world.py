@@ -1,7 +1,7 @@
-"""What happens beside a recipe: implementations that stand between it and the real one.
+"""Concurrent events for a recipe, as wrappers around an implementation: ``Load(PowerCuts(implementation))``.
 
-``PowerCuts`` cuts the power in the middle of operations; ``Ledger`` keeps what the origin holds, without asking;
-``Load`` also writes to the origin, all the time.  In this order: ``Load(PowerCuts(real))``.
+``PowerCuts`` cuts the power during operations.  ``Ledger`` records the origin's content from the writes to it.
+``Load`` is a ledger that also writes to the origin, as other users do.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ _FIRST_TAG: Final = 1_000_000
 
 
 class Numbers:
-    """Draws from given numbers, and when they are used up the least that is asked for: then nothing happens."""
+    """Draws from given numbers; when they are used up, every draw is the least allowed one, and users rest."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self._numbers = iter(numbers)
@@ -30,7 +30,7 @@ class Numbers:
 
 
 class PowerCuts:
-    """Cuts the power in the middle of an operation whenever ``when`` says so, and raises PowerCut."""
+    """Cuts the power during an operation whenever ``when`` returns true, and raises PowerCut."""
 
     def __init__(self, inner: Implementation, when: Callable[[], bool]) -> None:
         self._inner = inner
@@ -38,11 +38,11 @@ class PowerCuts:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the real one."""
+        """Those of the wrapped implementation."""
         return self._inner.capabilities
 
     def apply(self, operation: Operation) -> Outcome:
-        """Does it, or begins it.  Raises PowerCut, OperationError."""
+        """Carries the operation out, or begins it and cuts the power.  Raises PowerCut, OperationError."""
         if isinstance(operation, sm.Disk | sm.Reset | sm.Crash | sm.Fault | sm.Heal) or not self._when():
             return self._inner.apply(operation)
         if isinstance(operation, sm.Start):
@@ -53,14 +53,15 @@ class PowerCuts:
         raise PowerCut(sm.print_operation(operation))
 
     def close(self) -> None:
-        """Closes the real one."""
+        """Closes the wrapped implementation."""
         self._inner.close()
 
 
 class Ledger:
-    """Keeps what the origin holds, from what is written to it and seen to end: a plain array.
+    """Records the origin's content in a plain array, from the writes to it that have ended.
 
-    ``contents``: of every snapshot, what the origin held in the suspension in which it was made.
+    Attributes: ``contents`` the origin's content in the suspension in which each snapshot was made, by the snapshot's
+    name; ``unsure`` the sectors that a power cut may have changed, until they are written again.
     """
 
     def __init__(self, inner: Implementation, size: int) -> None:
@@ -74,15 +75,15 @@ class Ledger:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the real one."""
+        """Those of the wrapped implementation."""
         return self._inner.capabilities
 
     def close(self) -> None:
-        """Closes the real one."""
+        """Closes the wrapped implementation."""
         self._inner.close()
 
     def apply(self, operation: Operation) -> Outcome:
-        """Does it, and writes down what it means.  Raises PowerCut, OperationError."""
+        """Carries the operation out, and records its effect.  Raises PowerCut, OperationError."""
         try:
             outcome = self._inner.apply(operation)
         except PowerCut:
@@ -93,7 +94,7 @@ class Ledger:
         return outcome
 
     def _cut(self, operation: Operation) -> None:
-        """Nobody knows what has become of writes since the last flush, until the same sectors are written again."""
+        """A power cut makes the sectors unsure that were written since the last flush or are being written."""
         inner = sm.inner(operation)
         self.unsure |= self._volatile
         for write in [*self.under_way.values(), inner]:
@@ -131,7 +132,7 @@ class Ledger:
         self.unsure.difference_update(sectors)
 
     def _suspended(self) -> None:
-        """A suspension has waited for the writes under way, none of which was held back; those begun now come later."""
+        """The suspension has waited for all writes under way; none of them was held back."""
         for write in self.under_way.values():
             self._written(write)
         self.under_way.clear()
@@ -139,12 +140,12 @@ class Ledger:
 
 
 class Load(Ledger):
-    """Other users: writes to the origin before every operation, some of them begun and finished later.
+    """Other users of the origin: before operations they write to it, or start, finish or flush writes.
 
-    ``longest``: how many sectors a write has at most; ``every``: before how many operations they do one thing.  No two
-    writes under way meet, since nobody could say which of them is the last.
+    ``longest``: the most sectors of a write; ``every``: they act once in this many operations.  Writes under way never
+    overlap, since either of two could be the last.
 
-    Attributes: ``writes`` how many there were.
+    Attributes: ``writes`` the number of writes so far.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Load(Ledger):
         self.writes = 0
 
     def apply(self, operation: Operation) -> Outcome:
-        """Lets the others do something, and then does it.  Raises PowerCut, OperationError, RecipeError."""
+        """Lets the users act, and then carries the operation out.  Raises PowerCut, OperationError, RecipeError."""
         if self.is_there and not self._calm and (self._every == 1 or self._draw(1, self._every) == self._every):
             self._play()
         if operation == sm.Suspend(ORIGIN):
@@ -174,7 +175,7 @@ class Load(Ledger):
         return outcome
 
     def rest(self) -> None:
-        """Ends what was begun; from now on nobody writes."""
+        """Finishes the writes under way; from now on the users do not write."""
         self._calm = True
         while self._begun:
             self._finish(self._begun[0])
@@ -197,7 +198,7 @@ class Load(Ledger):
                 pass
 
     def _new_write(self) -> sm.Write | None:
-        """A write of some sectors, of which none is being written."""
+        """A write that overlaps none under way; None: the draw overlaps one."""
         sector = self._draw(0, self._size - 1)
         count = min(self._draw(1, self._longest), self._size - sector)
         busy = [range(w.sector, w.sector + w.count) for w in self.under_way.values()]
@@ -222,7 +223,7 @@ class Load(Ledger):
             self.writes += 1
 
     def _finish_late(self) -> None:
-        """Ends what was begun in a suspension before the next one: it may be held back still, and that won't wait."""
+        """Finishes writes that were started in a suspension: the next one does not wait for bios that are held back."""
         for key in [key for key in self._begun if key in self._late]:
             self._finish(key)
 
@@ -233,7 +234,7 @@ class Load(Ledger):
             raise RecipeError(f"a write to the origin should succeed: {sm.shortened(sm.print_outcome(outcome))}")
 
     def _make_sure(self) -> None:
-        """After a power cut, as a user with a journal would: writes again what nobody knows."""
+        """Writes unsure sectors again after a power cut, as a user with a journal would."""
         for sector in () if self._calm else sorted(self.unsure):
             self._tag += 1
             self._succeed(sm.Write(ORIGIN, Sector(sector), Sectors(1), self._tag - 1))

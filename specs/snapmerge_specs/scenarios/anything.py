@@ -1,8 +1,7 @@
-"""Anything that a user may do, begun while other things are under way.
+"""Random operations without regard to the state, begun while other operations are under way.
 
-What is drawn need not make sense: what does not is refused with an OperationError, and changes nothing.  A
-``Scenario`` does what makes sense, one thing after the other, so that an oracle can follow; this is for what holds
-whatever is done.
+Many of them are invalid; these raise OperationError and change nothing.  A ``Scenario`` draws valid operations, few of
+them concurrent, so that an oracle can follow; these operations test properties that hold for every input.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ class Anything:
         return self._random.choice(among)
 
     def _disk(self, name: str) -> str:
-        """A disk's line; what stores are on are sometimes too small for anything."""
+        """The line that creates a disk; some disks for stores are too small for any exception."""
         size = self._size if name == "base" else self._random.randint(1, 12) * self._pick((1, self._chunk))
         return f"disk {name} {size}"
 
@@ -103,7 +102,7 @@ class Anything:
         return self._pick((f"fault {disk} {kind} {self._range()}", f"heal {disk}", f"heal {disk}", "crash"))
 
     def operations(self, moves: int) -> Iterator[Operation]:
-        """Some disks and mostly some devices that work, and then as many moves of a user."""
+        """Creates the disks and mostly the first devices; then makes ``moves`` random moves."""
         for lines in (self._beginning(), *(self._move() for _ in range(moves))):
             yield from map(sm.parse_operation, lines)
 
@@ -120,7 +119,7 @@ class Anything:
         return f'"0 {self._size} {target} {self._lower} {cow} {self._store} {self._chunk}"'
 
     def _merge(self) -> list[str]:
-        """A snapshot is merged, by a handover or after its removal."""
+        """Merges a snapshot, by a handover or after its removal."""
         name = self._pick(("snap", "two"))
         ended = self._pick((f"suspend {name}", f"remove {name}"))
         load = f"load origin {self._snapshot(name, 'snapshot-merge')}"

@@ -1,6 +1,6 @@
-"""What a scenario has reached: the states that matter, by name.
+"""Coverage: the names of the important states that a step of a scenario reaches.
 
-A suite that never gets to them is silently empty; so a check counts them, and tests demand that each can be reached.
+A suite that never reaches them tests nothing; so a check counts them, and tests require that each can be reached.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def _records(snap: SnapshotTarget) -> int:
 
 
 def _changed(test: Callable[[SnapshotTarget], bool]) -> Reach:
-    """Some snapshot did not pass the test before the step, and does after."""
+    """Whether some snapshot passes the test after the step and did not before it."""
 
     def reach(before: World, _step: Step, after: World) -> bool:
         passed = {s.id for s in _snapshots(before) if test(s)}
@@ -67,8 +67,8 @@ def _merge_finished(before: World, _step: Step, after: World) -> bool:
 
 def _interrupted(before: World, step: Step, _after: World) -> bool:
     operation = inner(step.operation)
-    here = operation.device if isinstance(operation, Suspend | Remove) else None
-    return any(s.merge is not None and s.device == here and _records(s) for s in _snapshots(before))
+    name = operation.device if isinstance(operation, Suspend | Remove) else None
+    return any(s.merge is not None and s.device == name and _records(s) for s in _snapshots(before))
 
 
 def _handed_over(before: World, step: Step, after: World) -> bool:
@@ -79,8 +79,8 @@ def _handed_over(before: World, step: Step, after: World) -> bool:
 
 
 def _loaded(_before: World, step: Step, after: World) -> bool:
-    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
-    return any(s.device == here and s.completed and not s.pending for s in _snapshots(after))
+    name = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    return any(s.device == name and s.completed and not s.pending for s in _snapshots(after))
 
 
 def _failed(step: Step) -> bool:
@@ -99,12 +99,12 @@ def _siblings(before: World, _step: Step, _after: World) -> bool:
 
 
 def _written_before_resume(before: World, step: Step, _after: World) -> bool:
-    """A device is written to while a snapshot of what it lies on is constructed and not yet resumed."""
+    """A device is written to while a snapshot of its lower device is constructed and not yet resumed."""
     operation = inner(step.operation)
     if not isinstance(operation, Write) or operation.where not in before.stack.devices or _failed(step):
         return False
-    here = {lower for id in before.stack.devices[operation.where].live for lower in _lower(before, id)}
-    return any(not s.active and s.store.chunk_size and s.origin in here for s in _snapshots(before))
+    below = {lower for id in before.stack.devices[operation.where].live for lower in _lower(before, id)}
+    return any(not s.active and s.store.chunk_size and s.origin in below for s in _snapshots(before))
 
 
 def _lower(world: World, id: int) -> tuple[str, ...]:
@@ -121,12 +121,12 @@ def _discarded_on_merge(before: World, step: Step, _after: World) -> bool:
 
 def _shorter(_before: World, _step: Step, after: World) -> bool:
     stack = after.stack
-    here = {*stack.disks, *stack.devices}
-    return any(s.active and s.origin in here and s.table_size < stack.size(s.origin) for s in _snapshots(after))
+    existing = {*stack.disks, *stack.devices}
+    return any(s.active and s.origin in existing and s.table_size < stack.size(s.origin) for s in _snapshots(after))
 
 
 def _apart(at: int) -> Reach:
-    """A step has made chunks that are side by side on one device, the origin (0) or the COW device, and only there."""
+    """A step has made exceptions with chunks that are adjacent on the origin (0) or the COW device (1) only."""
 
     def apart(snap: SnapshotTarget) -> bool:
         exceptions = sorted(pairs(snap.completed), key=itemgetter(at))
@@ -141,22 +141,22 @@ def _apart(at: int) -> Reach:
 
 
 def _holds(world: World, disk: str, sector: int) -> bool:
-    """Whether the sector of the disk, if there is one, is not zero."""
+    """Whether the disk exists and the sector of it is not zero."""
     return disk in world.disks and world.disks[disk].sector(sector) != 0
 
 
 def _made_anew(before: World, step: Step, after: World) -> bool:
-    """A store has been made on a disk that holds something where its first area goes."""
-    here = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
+    """A new store is created on a disk whose first area is not zero."""
+    name = step.operation.device if isinstance(step.operation, Create | Load) and not _failed(step) else None
     return any(
-        s.device == here and not _holds(before, s.cow, 0) and _holds(before, s.cow, s.store.chunk_size)
+        s.device == name and not _holds(before, s.cow, 0) and _holds(before, s.cow, s.store.chunk_size)
         for s in _snapshots(after)
         if s.id not in before.stack.targets and isinstance(s.store, Persistent) and s.store.chunk_size
     )
 
 
 def _area_begun(before: World, _step: Step, after: World) -> bool:
-    """A store has gone on to an area that holds something, which is to be zeroed."""
+    """A store begins an area that is not zero on the disk, and has to be zeroed."""
     for snap in _snapshots(after):
         was = before.stack.targets.get(snap.id)
         if isinstance(was, SnapshotTarget) and isinstance(was.store, Persistent) and isinstance(snap.store, Persistent):
@@ -167,7 +167,7 @@ def _area_begun(before: World, _step: Step, after: World) -> bool:
 
 
 def _joined(before: World, _step: Step, after: World) -> bool:
-    """A snapshot is there that was not before, beside a merge that was under way."""
+    """A new snapshot exists whose origin had a merge under way before the step."""
     under_way = {s.origin for s in _snapshots(before) if s.merge is not None and s.merge.phase is not Phase.IDLE}
     return any(
         s.id not in before.stack.targets and s.merge is None and s.origin in under_way for s in _snapshots(after)
@@ -175,7 +175,7 @@ def _joined(before: World, _step: Step, after: World) -> bool:
 
 
 def _dropped(before: World, step: Step, _after: World) -> list[Target]:
-    """The targets of an inactive table that is cleared."""
+    """The targets of the inactive table that the step has cleared."""
     device = before.stack.devices.get(step.operation.device) if isinstance(step.operation, Clear) else None
     return [before.stack.targets[id] for id in device.inactive] if device is not None else []
 
@@ -191,25 +191,25 @@ def _live(world: World, name: str) -> list[Target]:
 
 
 def _is_empty(world: World, name: str) -> bool:
-    """Whether a device has nothing but zeroes or errors in its live table."""
+    """Whether a device has only ``zero`` and ``error`` targets in its live table."""
     live = _live(world, name)
     return bool(live) and all(isinstance(target, ZeroTarget | ErrorTarget) for target in live)
 
 
 def _parked(before: World, _step: Step, after: World) -> bool:
-    """A snapshot, a merge or an origin is replaced by zeroes or errors."""
+    """A device gets a live table with ``zero`` or ``error`` targets in place of its former one."""
     used = (name for name in before.stack.devices if _live(before, name) and not _is_empty(before, name))
     return any(_is_empty(after, name) for name in used)
 
 
 def _table_back(before: World, _step: Step, after: World) -> bool:
-    """A device that had zeroes or errors has a snapshot, a merge or an origin again."""
+    """A device with ``zero`` or ``error`` targets gets another live table."""
     parked = (name for name in before.stack.devices if _is_empty(before, name))
     return any(_live(after, name) and not _is_empty(after, name) for name in parked)
 
 
-def _lies_on_nothing(which: Callable[[SnapshotTarget], str]) -> Reach:
-    """A live snapshot has zeroes or errors below it."""
+def _lower_is_empty(which: Callable[[SnapshotTarget], str]) -> Reach:
+    """A live snapshot has ``zero`` or ``error`` targets below it."""
     return lambda _before, _step, after: any(s.active and _is_empty(after, which(s)) for s in _snapshots(after))
 
 
@@ -257,15 +257,15 @@ _REACHES: Final[dict[str, Reach]] = {
     "handover dropped": _handover_dropped,
     "device parked": _parked,
     "table put back": _table_back,
-    "origin of zeroes or errors": _lies_on_nothing(lambda snap: snap.origin),
-    "COW device of zeroes or errors": _lies_on_nothing(lambda snap: snap.cow),
+    "origin of zeroes or errors": _lower_is_empty(lambda snap: snap.origin),
+    "COW device of zeroes or errors": _lower_is_empty(lambda snap: snap.cow),
     "power cut": lambda _b, step, _a: isinstance(step.operation, Crash),
 }
 
 NAMES: Final = tuple(_REACHES)
-"""Everything that a check counts."""
+"""The names of all states that a check counts."""
 
 
 def reached(before: World, step: Step, after: World) -> Iterator[str]:
-    """The names of what a step has reached."""
+    """The names of the states that a step has reached."""
     return (name for name, reach in _REACHES.items() if reach(before, step, after))

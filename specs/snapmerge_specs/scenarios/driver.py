@@ -1,7 +1,7 @@
-"""A sketch of a scenario, and the lockstep beside it: what there is, and how an operation is done on both.
+"""A scenario under way: prediction and implementation are driven side by side.
 
-The sketch is the same operations by the canonical schedule.  Moves are chosen by looking at it and not at the oracle's
-world, which depends on what was seen; so the same choices make the same operations, however an implementation behaves.
+The prediction is a session of the model that follows the canonical schedule.  Moves are chosen by its world and not by
+the oracle's, which depends on the outcomes; so equal draws give equal operations, however an implementation behaves.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.scenarios.coverage import reached
 from snapmerge_specs.scenarios.layout import EMPTY_TARGETS, Layout, cow_name, snapshot_name
 
-__all__ = ["Sketched", "pick"]
+__all__ = ["Predicted", "pick"]
 
 T = TypeVar("T")
 
@@ -26,11 +26,11 @@ _REQUESTS = (sm.Create, sm.Load, sm.Clear, sm.Suspend, sm.Resume, sm.Remove)
 
 
 def pick(draw: Draw, options: Sequence[T]) -> T:
-    """Draws one of them."""
+    """Draws one of the options."""
     return options[draw(0, len(options) - 1)]
 
 
-def _nothing(_operation: sm.Operation) -> bool:
+def _never(_operation: sm.Operation) -> bool:
     return False
 
 
@@ -38,23 +38,21 @@ def _raise(disagreement: VerdictError) -> None:
     raise disagreement
 
 
-class Sketched:
+class Predicted:
     """A scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
 
-    After a disagreement, which ``disagreed`` hears of and may raise, only the sketch goes on; and the implementation,
-    if there is an ``onward`` for it.
+    After a disagreement ``disagreed`` is called, which may raise.  If it does not, the prediction continues, and
+    ``onward`` drives the implementation, if given.  Operations for which ``avoids`` is true are left out.
 
-    ``avoids`` says which operations are left out.
-
-    Attributes: ``apart`` whether the oracle does not follow any more; ``reached`` how often the states that matter
-    were reached.
+    Attributes: ``apart`` whether there was a disagreement; ``reached`` how often each state of ``coverage`` was
+    reached.
     """
 
     def __init__(
         self,
         lockstep: Driver,
         disagreed: Callable[[VerdictError], None] = _raise,
-        avoids: Callable[[sm.Operation], bool] = _nothing,
+        avoids: Callable[[sm.Operation], bool] = _never,
         onward: Onward | None = None,
     ) -> None:
         self.lockstep = lockstep
@@ -65,26 +63,26 @@ class Sketched:
         self._disagreed = disagreed
         self._avoids = avoids
         self._onward = onward
-        self._sketch = sm.Session.new(lockstep.rules)
+        self._predicted = sm.Session.new(lockstep.rules)
         self._tag = 0
         self._key = 0
 
-    # --- what there is ---
+    # --- the state of the prediction ---
 
     @property
     def over(self) -> bool:
-        """Whether the implementation is not asked for anything any more."""
+        """Whether the implementation gets no more operations."""
         return self.apart and (self._onward is None or self._onward.over)
 
     @property
     def stack(self) -> sm.Stack:
-        """The devices of the sketch."""
-        return self._sketch.world.stack
+        """The predicted devices."""
+        return self._predicted.world.stack
 
     @property
     def world(self) -> sm.World:
-        """The world of the sketch."""
-        return self._sketch.world
+        """The predicted world."""
+        return self._predicted.world
 
     @property
     def devices(self) -> list[str]:
@@ -108,7 +106,7 @@ class Sketched:
 
     @property
     def free(self) -> list[int]:
-        """The numbers of the snapshots that are not there."""
+        """The numbers of the snapshots without a device."""
         return [i for i in range(len(self.layout.cows)) if snapshot_name(i) not in self.stack.devices]
 
     @property
@@ -119,16 +117,16 @@ class Sketched:
     @property
     def pending_keys(self) -> list[int]:
         """The keys of operations that were started and not finished."""
-        return sorted(self._sketch.tasks)
+        return sorted(self._predicted.tasks)
 
-    # --- doing ---
+    # --- operations ---
 
     def size_of(self, device: str) -> int:
         """The length of the device's live table, in sectors."""
         return self.stack.size(device)
 
     def table_of(self, device: str) -> str:
-        """What the device's live table was made from."""
+        """The device's live table, as it was loaded."""
         return "; ".join(print_line(self.stack.targets[id].line) for id in self.stack.devices[device].live)
 
     def see(self, device: str) -> None:
@@ -141,41 +139,41 @@ class Sketched:
             self.do(sm.Read(device, sm.Sector(0), sm.Sectors(self.size_of(device))))
 
     def see_disks(self) -> None:
-        """Compares what is on the disks, and the stores as they are there."""
+        """Compares the contents of the origin's disk, and the stores on the other disks."""
         self.do(sm.Read("base", sm.Sector(0), sm.Sectors(self.layout.size)))
         for i in range(len(self.layout.cows)):
             self.do(sm.Metadata(cow_name(i)))
 
     def do(self, operation: sm.Plain) -> None:
-        """Does it if it makes sense; starts it if it would block."""
+        """Carries the operation out if it is valid; starts it if it would block."""
         try:
             self._do(operation)
         except sm.WouldBlock:
             self.start(operation)
 
     def _do(self, operation: sm.Operation) -> None:
-        """Does it in the sketch, then in lockstep, where it is left out if it makes no sense.
+        """Carries the operation out in the prediction, then in lockstep, where it is left out if it is invalid.
 
-        What is not within the implementation's capabilities, or avoided, is done in neither.
+        An operation that is avoided, or beyond the implementation's capabilities, is left out in both.
 
         Raises:
-            WouldBlock: it would never end in the sketch; it has not been done.
+            WouldBlock: the operation would never end in the prediction; it was not carried out.
         """
         self._finish_requests(operation)
         left_out = (self._avoids, self._would_cut, self._would_race, self._may_block, self._may_wait_for_errors)
         if not is_within(operation, self.can) or any(is_left_out(operation) for is_left_out in left_out):
             return
         try:
-            outcome, sketch = sm.operate(self._sketch, operation)
+            outcome, predicted = sm.operate(self._predicted, operation)
         except sm.WouldBlock:
             raise
         except sm.OperationError:
             return
         if not may_be_refused(operation, outcome, self.can):
             return
-        before, self._sketch = self.world, sketch
+        before, self._predicted = self.world, predicted
         if self.apart:
-            self._go_on(operation, before)
+            self._follow(operation, before)
             return
         try:
             self._in_lockstep(operation)
@@ -185,11 +183,11 @@ class Sketched:
             pass
 
     def _would_cut(self, operation: sm.Operation) -> bool:
-        """Whether a resume lets in a discard that reaches beyond the end of the new table, or meets zeroes or errors.
+        """Whether a resume lets in a discard that exceeds the new table, or goes to ``zero`` or ``error`` targets.
 
-        A user's discard becomes several bios, cut at the granularity of the disk, which the model does not know; it
-        makes no difference unless some of them fit the table and others do not.  And kernels differ in which targets
-        take discards (DEV-28).
+        A user's discard becomes several bios, split at the granularity of the disk, which the model does not know; that
+        shows if some of them fit the table and others do not.  And kernels differ in which targets take discards
+        (DEV-28).
         """
         device = self.stack.devices.get(operation.device) if isinstance(operation, sm.Resume) else None
         if device is None or not device.inactive:
@@ -201,39 +199,38 @@ class Sketched:
         return any(bio.sector + bio.count > end for bio in bios)
 
     def _would_race(self, operation: sm.Operation) -> bool:
-        """Whether what comes of it is chance: how far a thread of the kernel, or of its user, has come.
+        """Whether the outcome depends on the progress of a thread, of the kernel or of its user.
 
-        A resume with a new table that suspends its device takes the device's lock three times, and any request that
-        waits may come in between.  A user who polls the status of a merge may or may not do so before its device is
-        removed.
+        A resume with a new table that suspends its device takes the device's lock three times, and requests that wait
+        for the lock may get it in between.  A ``settle`` polls the status, perhaps too late, after the removal.
         """
         plain = sm.inner(operation)
         if not isinstance(plain, sm.Suspend | sm.Resume | sm.Remove):
             return False
         if isinstance(plain, sm.Remove) and any(
             isinstance(task.operation, sm.Settle) and task.operation.device == plain.device
-            for task in self._sketch.tasks.values()
+            for task in self._predicted.tasks.values()
         ):
             return True
         requests = (r for r in self.stack.requests if r.device == plain.device)
         return any(isinstance(r, Resuming) and r.suspends and r.stage in _SUSPENDS for r in requests)
 
     def _finish_requests(self, operation: sm.Operation) -> None:
-        """Waits for what was started and asked the same device before, unless it is blocked.
+        """Finishes started requests to the same device, except those that block.
 
-        In the sketch it has ended; the thread of a kernel that does it may not have run yet.
+        They have ended in the prediction, but the kernel's threads for them may not have run yet.
         """
         plain = sm.inner(operation)
         if not isinstance(plain, _REQUESTS):
             return
-        for key, task in sorted(self._sketch.tasks.items()):
+        for key, task in sorted(self._predicted.tasks.items()):
             if isinstance(task.operation, _REQUESTS) and task.operation.device == plain.device:
-                outcome, _ = sm.operate(self._sketch, sm.Finish(key))
+                outcome, _ = sm.operate(self._predicted, sm.Finish(key))
                 if not isinstance(outcome, sm.Blocked):
                     self._do(sm.Finish(key))
 
     def _may_wait_for_errors(self, operation: sm.Operation) -> bool:
-        """Whether it flushes while a device of errors is suspended, in which kernels differ (DEV-29)."""
+        """Whether it is a flush while a device of ``error`` targets is suspended, in which kernels differ (DEV-29)."""
         if not isinstance(sm.inner(operation), sm.Flush):
             return False
         held = [device for device in self.stack.devices.values() if device.held and device.live]
@@ -250,22 +247,22 @@ class Sketched:
             self.reached.update(reached(before, self.lockstep.steps[-1], self.lockstep.world))
 
     def _may_block(self, operation: sm.Operation) -> bool:
-        """Whether the implementation, which may be in another state than the sketch, may never end it."""
+        """Whether the operation may block for ever on an implementation that has left the prediction."""
         return self.apart and self._onward is not None and self._onward.would_block(operation)
 
-    def _go_on(self, operation: sm.Operation, before: sm.World) -> None:
-        """Does it where the oracle does not follow; what has been reached is then as the sketch has it."""
+    def _follow(self, operation: sm.Operation, before: sm.World) -> None:
+        """Carries the operation out without the oracle; coverage is counted by the prediction."""
         outcome = None if self._onward is None else self._onward.follow(operation)
         if outcome is not None:
             self.reached.update(reached(before, sm.Step(operation, outcome), self.world))
 
     def start(self, operation: sm.Plain) -> None:
-        """Starts it under a new key, if not too much has been started."""
+        """Starts the operation under a new key, unless three are under way already."""
         if len(self.pending_keys) < 3:
             self._key += 1
             self._do(sm.Start(self._key, operation))
 
     def tags(self, count: int) -> int:
-        """The first of ``count`` tags that nothing has yet."""
+        """The first of ``count`` new tags."""
         self._tag += count
         return self._tag - count + 1

@@ -1,7 +1,7 @@
 """The disks of a scenario, and the table lines for them.
 
-Sizes are drawn where things happen: origins that end inside a chunk, stores that are nearly full, areas that are nearly
-full, chunk sizes that differ between the snapshots of one origin.
+Sizes are drawn close to the limits: origins that end inside a chunk, nearly full stores and areas, snapshots of one
+origin with different chunk sizes.
 """
 
 from typing import Final
@@ -27,15 +27,15 @@ __all__ = [
 
 
 LEFT_OUT: Final = {
-    "a line that does not begin at sector 0": "scenarios know a device by one line; traces and small scopes have such",
-    "several lines in a table": "the same",
+    "a line that does not begin at sector 0": "a device of a scenario has one line; traces and small scopes have such",
+    "several lines in a table": "a device of a scenario has one line; traces and small scopes have such",
     "chunks of more than 32 sectors": "larger bios are split by the block layer, which is not modelled",
     "features without discard_zeroes_cow": "they are refused, which the refused tables show",
     "a table that names its own device": "kernels differ, and some can't remove such a device any more",
     "discards with zeroes or errors below": "Linux 6.1 refuses them, and later kernels take them",
-    "a COW device that is an origin, too": "what is written to that origin would damage the store",
+    "a COW device that is an origin, too": "writes to that origin would damage the store",
 }
-"""What the grammar of tables allows and scenarios leave out on purpose, with the reason."""
+"""Tables that the grammar allows and scenarios deliberately leave out, each with the reason."""
 
 SECTORS_LEAST: Final = 8
 """The sectors that the disks of the smallest layout have together."""
@@ -44,7 +44,7 @@ FEATURES: Final = ("", " 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_p
 """The features that a table line may ask for."""
 
 EMPTY_TARGETS: Final = tuple(sorted(name for name, devices in DEVICE_ARGUMENTS.items() if not devices))
-"""The targets that have nothing below them."""
+"""The targets without a lower device."""
 
 BARE: Final = "bare"
 """A device that never gets a table."""
@@ -56,7 +56,7 @@ def cow_name(i: int) -> str:
 
 
 def blank_name(i: int) -> str:
-    """The device that snapshot ``i`` has in place of its disk, if that is to be one of zeroes or errors."""
+    """The device of ``zero`` or ``error`` targets that snapshot ``i`` may have as its COW device."""
     return f"blank{i}"
 
 
@@ -67,9 +67,9 @@ def snapshot_name(i: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cow:
-    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` as in the table line.
+    """A disk for exceptions, of ``size`` sectors; ``kind`` and ``chunk_size`` are those of the table line.
 
-    ``blank``: the target of a device that the snapshot has in place of the disk.
+    ``blank``: the target of a device that the snapshot has as its COW device instead; empty: none.
     """
 
     size: int
@@ -80,11 +80,11 @@ class Cow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The disk ``base`` and those for exceptions, and what else a scenario has in it.
+    """The disks of a scenario, and which kinds of devices and events it has.
 
-    ``size``: the origin's sectors, of a disk that has ``beyond`` more.  ``gated``: a device lies between, to hold I/O
-    back with; ``below``: its target, which may have nothing below it.  ``discards``: snapshots have features;
-    ``faults`` and ``crashes`` may happen.
+    ``size``: the origin's sectors; the disk ``base`` has ``beyond`` more.  ``gated``: the origin lies on a device
+    ``lower``, which can hold back I/O, with the target ``below``.  ``discards``: snapshots have the features for
+    discards.  ``faults``, ``crashes``: disks may fail, the power may be cut.
     """
 
     size: int = 1
@@ -108,38 +108,38 @@ class Layout:
 
     @property
     def lower(self) -> str:
-        """What the origin and its snapshots lie on."""
+        """The device or disk below the origin and its snapshots."""
         return "lower" if self.gated else "base"
 
     @property
     def lower_table(self) -> str:
-        """What may lie between: all of the disk, or as many zeroes or errors."""
+        """The table of the device ``lower``: the whole disk, or a target without a lower device."""
         return f"0 {self.disk} {self.below}" + (" base 0" if self.below == "linear" else "")
 
     @property
     def under(self) -> dict[str, str]:
-        """The devices on which others are made, with their tables."""
+        """The tables of the devices that lie below the origin and the snapshots."""
         blanks = {blank_name(i): f"0 {cow.size} {cow.blank}" for i, cow in enumerate(self.cows) if cow.blank}
         return blanks | ({"lower": self.lower_table} if self.gated else {})
 
     def cow_device(self, i: int) -> str:
-        """What snapshot ``i`` has its exceptions on."""
+        """The COW device of snapshot ``i``."""
         return blank_name(i) if self.cows[i].blank else cow_name(i)
 
     @property
     def origin_table(self) -> str:
-        """The plain origin."""
+        """The table of the origin."""
         return f"0 {self.size} snapshot-origin {self.lower}"
 
     def snapshot_table(self, draw: Draw, i: int) -> str:
-        """Snapshot ``i``, mostly with the store that it has been given; now and then shorter than its origin."""
+        """The table of snapshot ``i``, sometimes with another chunk size, or shorter than the origin."""
         cow = self.cows[i]
         length = self.size if draw(0, 9) else draw(1, self.size)
         words = f"0 {length} snapshot {self.lower} {self.cow_device(i)} {cow.kind} {self._chunk_size(draw, cow)}"
         return words + (FEATURES[draw(1, 2)] if self.discards else "")
 
     def merge_table(self, draw: Draw, i: int) -> str:
-        """The merge of snapshot ``i``, now and then of a store that can't be merged, or shorter than the origin."""
+        """The table of the merge of snapshot ``i``, sometimes of a transient store, or shorter than the origin."""
         cow = self.cows[i]
         kind = "P" if cow.kind == "N" and draw(0, 3) else cow.kind
         length = self.size if draw(0, 9) else draw(1, self.size)
@@ -153,7 +153,7 @@ class Layout:
         return (0, 2 * cow.chunk_size)[draw(0, 1)]
 
     def bad_table(self, draw: Draw) -> str:
-        """A table line that the kernel refuses; the constructor's checks one by one."""
+        """A table line that the kernel refuses: one for each check of a constructor."""
         size, low, cow = self.size, "base", cow_name(0)
         lines = (
             f"0 {size} snapshot {low} {cow} P",
@@ -187,13 +187,13 @@ class Layout:
 
 
 def draw_layout(draw: Draw, can: Capabilities) -> Layout:
-    """Draws sizes and kinds that an implementation of these capabilities can have."""
+    """Draws a layout within an implementation's capabilities."""
     drawn = [_draw_cow(draw, can) for _ in range(draw(1, 3))]
     cows = tuple(cow if has_kind(cow.kind, can) else replace(cow, kind="P") for cow in drawn)
     largest = max(cow.chunk_size for cow in cows)
     size = draw(1, 6) * largest + draw(0, largest - 1) * draw(0, 1)
     between = [target for target in ("linear", "linear", "linear", *EMPTY_TARGETS) if target in can.targets]
-    # A program with such devices only has nothing else to show.
+    # A program that has only such targets can't be tested otherwise.
     gated = bool(between) and (draw(0, 4) == 0 or can.targets <= set(between))
     below = between[draw(0, len(between) - 1)] if gated else "linear"
     on_disks = below == "linear" and not any(cow.blank for cow in cows)
@@ -206,7 +206,7 @@ def draw_layout(draw: Draw, can: Capabilities) -> Layout:
 
 
 def _within(layout: Layout, most: int) -> Layout:
-    """The layout with so few and such small disks that they fit into ``most`` sectors, of which there are enough."""
+    """The layout, reduced until its disks have at most ``most`` sectors together (``SECTORS_LEAST`` or more)."""
     while len(layout.cows) > 1 and _sectors(layout) > most:
         layout = replace(layout, cows=layout.cows[:-1])
     if _sectors(layout) <= most:
@@ -226,7 +226,7 @@ def _sectors(layout: Layout) -> int:
 
 
 def _draw_cow(draw: Draw, can: Capabilities) -> Cow:
-    """A disk for a few exceptions.  With chunks of one sector it has areas of 32, so that several come into play."""
+    """Draws a disk for a few exceptions; with chunks of one sector an area has 32 records, so several come into use."""
     blanks = [target for target in EMPTY_TARGETS if target in can.targets]
     blank = blanks[draw(0, len(blanks) - 1)] if blanks and draw(0, 11) == 0 else ""
     chunk_size = (1, 1, 1, 2, 4, 8, 8, 16)[draw(0, 7)]

@@ -1,4 +1,4 @@
-"""The numbers in operations, each with its role, so that a trace stays well formed when a shrinker lowers them."""
+"""The numbers in operations with their roles, by which a shrinker lowers them and keeps the trace well formed."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,27 +14,27 @@ Operations = tuple[Operation, ...]
 
 
 class Role(Enum):
-    """What a number is; two numbers of one role and one value often depend on each other."""
+    """The meaning of a number.  Numbers with the same role and value often depend on each other."""
 
     SIZE = auto()
-    """Sectors of a disk, and where a table's line starts and how long it is."""
+    """Sectors of a disk; the start and the length of a table line."""
     CHUNK = auto()
     """A chunk size, in sectors."""
     OFFSET = auto()
     """The first sector of a linear line on its disk."""
     SECTOR = auto()
-    """Where I/O or a fault begins."""
+    """The first sector of I/O or a fault."""
     COUNT = auto()
-    """How many sectors I/O or a fault has."""
+    """The number of sectors of I/O or a fault."""
     TAG = auto()
     """The first tag of a write."""
     KEY = auto()
-    """The key of something started."""
+    """The key of a ``start``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The ``which``-th number of operation ``at``, and the least that it may be."""
+    """The ``which``-th number of operation ``at``, and its least valid value."""
 
     at: int
     which: int
@@ -49,7 +49,7 @@ _Part = tuple[Role, int]
 
 
 def numbers(operations: Sequence[Operation]) -> list[Number]:
-    """Every number of the operations, in their order.  A start of 0 stays, and is none."""
+    """Every number of the operations, in order, except a table line's start of 0."""
     found: list[Number] = []
     for at, operation in enumerate(operations):
         for which, (role, value) in enumerate(_parts(operation)):
@@ -58,7 +58,7 @@ def numbers(operations: Sequence[Operation]) -> list[Number]:
 
 
 def with_numbers(operations: Operations, values: dict[tuple[int, int], int]) -> Operations:
-    """The operations with other numbers, by ``(at, which)``."""
+    """The operations with the numbers in ``values`` replaced, by ``(at, which)``."""
     changed = list(operations)
     for at in {at for at, _ in values}:
         old = [value for _, value in _parts(operations[at])]
@@ -113,12 +113,12 @@ def _rebuilt(operation: Operation, values: list[int]) -> Operation:
 
 
 def _words(table: str) -> list[str]:
-    """The words of a table with what lies between them: joined, they are the table again."""
+    """The words of a table and the separators between them; joined, they give the table."""
     return re.split(r"([\s;]+)", table)
 
 
 def _places(table: str) -> Iterator[tuple[int, Role]]:
-    """Where in ``_words`` the numbers of a table are that may become smaller."""
+    """The positions in ``_words`` of the numbers that may become smaller, with their roles."""
     words, line = _words(table), list[int]()
     for at in range(0, len(words), 2):
         line.append(at)
@@ -142,7 +142,7 @@ def _places_of_line(words: list[str], line: list[int]) -> Iterator[tuple[int, Ro
 
 
 def fitted(old: Operations, new: Operations) -> Operations:
-    """``new``, which is ``old`` with other sizes, with its I/O kept inside what has become smaller."""
+    """``new``, which is ``old`` with other sizes, with the I/O moved inside the disks and devices that are smaller."""
     before, after, done = dict[str, int](), dict[str, int](), list[Operation]()
     for one, other in zip(old, new, strict=True):
         _note_size(before, one)

@@ -1,4 +1,4 @@
-"""Tables that come and go: devices that are parked on zeroes or errors, and tables that are loaded and never used."""
+"""Moves that replace tables: devices parked on ``zero`` or ``error``, and tables that are loaded and dropped."""
 
 from collections.abc import Callable
 
@@ -14,26 +14,26 @@ Move = Callable[[Draw], None]
 
 
 class Parking(Shapes):
-    """The moves that replace tables, and drop them."""
+    """Moves that replace and drop tables."""
 
     @property
     def empty_targets(self) -> list[str]:
-        """The targets without anything below that the implementation has."""
+        """The targets without a lower device that the implementation has."""
         return [target for target in EMPTY_TARGETS if target in self.can.targets]
 
     @property
     def parkable(self) -> list[str]:
-        """The devices with a live table that may have zeroes or errors in its place."""
+        """The devices whose live table may be replaced by ``zero`` or ``error``."""
         under = self.layout.under if self.layout.discards else {}
         return [name for name in self.live if name not in under] if self.empty_targets else []
 
     def _empty_table(self, draw: Draw, device: str) -> str:
-        """As many zeroes or errors as the device has sectors."""
+        """A table of ``zero`` or ``error`` with the device's length."""
         length = self.size_of(device) if device in self.live else self.layout.size
         return f"0 {length} {pick(draw, self.empty_targets)}"
 
     def park_beside(self, draw: Draw, move: Move) -> None:
-        """Parks a device on zeroes or errors, as lvm2 does, and after some moves mostly puts its table back."""
+        """Parks a device on ``zero`` or ``error``, as lvm2 does, makes some moves, and mostly restores its table."""
         device = pick(draw, self.parkable)
         table = self.table_of(device)
         self._change(draw, device, self._empty_table(draw, device))
@@ -44,7 +44,7 @@ class Parking(Shapes):
             self.see(device) if device in self.devices and draw(0, 1) else None
 
     def _change(self, draw: Draw, device: str, table: str) -> None:
-        """Gives a device another table; it is mostly suspended for that, and now and then keeps the one that it has."""
+        """Gives a device another table; mostly suspends it for that, and sometimes drops the new table before."""
         if draw(0, 4):
             self.do(sm.Suspend(device))
         self.do(sm.Load(device, table))
@@ -53,7 +53,7 @@ class Parking(Shapes):
         self.do(sm.Resume(device))
 
     def drop_beside(self, draw: Draw, move: Move) -> None:
-        """Loads a table of any kind, makes a move, perhaps, and drops the table again."""
+        """Loads a table of any kind, perhaps makes a move, and drops the table."""
         device = pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
         if draw(0, 1):
             self.do(sm.Suspend(device))
@@ -65,7 +65,7 @@ class Parking(Shapes):
             self.do(sm.Resume(device))
 
     def _any_table(self, draw: Draw, device: str) -> str:
-        """A table of any kind that may be loaded on the device: nothing is above itself."""
+        """A table of any kind for the device that does not put the device above itself."""
         if device in self.layout.under:
             return self.layout.under[device]
         tables = [self._empty_table(draw, device)] if self.empty_targets else []

@@ -1,9 +1,7 @@
-"""What a scenario may do next: the strategies of the stateful test, drawn by looking at a world.
+"""The moves of a scenario: the strategies of the stateful test.
 
-Each method of ``Scenario`` is one move of a user, of one operation or a few that belong together.  It draws only
-what makes sense in the world as it is, so that nothing is thrown away; it says nothing about what should come of it.
-
-The world that it looks at is the sketch of ``Sketched``.
+Each method of ``Scenario`` is one move of a user: one operation, or a few that belong together.  It draws operations
+that are valid in the predicted world (``Predicted``), so that few are wasted; the oracle judges their outcomes.
 """
 
 import snapmerge as sm
@@ -19,10 +17,10 @@ __all__ = ["Scenario"]
 
 
 class Scenario(Parking):
-    """The moves of a scenario.  Each takes what it may draw with: Hypothesis, or a generator of random numbers."""
+    """The moves of a scenario.  Each draws its choices with ``draw``."""
 
     def move(self, draw: Draw) -> None:
-        """Any move that makes sense now; most of what users do is I/O."""
+        """Any move that is possible now; most of them are I/O."""
         moves = [self.control, self.disturb]
         moves += [self.io, self.io, self.io] * bool(self.live) + [self.take] * bool(self.free)
         moves += [self.merge, self.merge] * bool(self.taken) + [self.look] * bool(self.devices)
@@ -34,13 +32,13 @@ class Scenario(Parking):
         pick(draw, moves)(draw)
 
     def begin(self, draw: Draw) -> None:
-        """Draws the layout, makes the disks and fills the origin."""
+        """Draws the layout, creates the disks and the origin, and fills the origin."""
         self.layout = draw_layout(draw, self.can)
         layout = self.layout
         self.do(sm.Disk("base", Sectors(layout.disk)))
         for i, cow in enumerate(layout.cows):
             self.do(sm.Disk(cow_name(i), Sectors(cow.size)))
-            if cow.size > cow.chunk_size and draw(0, 3) == 0:  # what an earlier owner has left, but for the header
+            if cow.size > cow.chunk_size and draw(0, 3) == 0:  # old contents, without a header
                 left = Sectors(cow.size - cow.chunk_size)
                 self.do(sm.Write(cow_name(i), Sector(cow.chunk_size), left, self.tags(left)))
         self.do(sm.Write("base", Sector(0), Sectors(layout.disk), self.tags(layout.disk)))
@@ -51,7 +49,7 @@ class Scenario(Parking):
                 self.take(draw)
 
     def _make_under(self) -> None:
-        """Makes the devices on which others are made."""
+        """Creates the devices below the origin and the snapshots."""
         for name, table in self.layout.under.items():
             self.do(sm.Create(name, table))
 
@@ -73,7 +71,7 @@ class Scenario(Parking):
                 self.do(sm.Discard(device, sector, Sectors(min(count, 2 * max(self.layout.chunk_sizes)))))
 
     def _discards(self, device: str) -> bool:
-        """Whether discards of the device are worth trying: some targets take them only with a feature."""
+        """Whether discards are worth trying on the device: it has the feature that snapshots need for them."""
         lines = [self.stack.targets[id].line for id in self.stack.devices[device].live]
         return any("discard_zeroes_cow" in line.args for line in lines)
 
@@ -145,7 +143,7 @@ class Scenario(Parking):
             self._try_again(draw)
 
     def park(self, draw: Draw) -> None:
-        """Has zeroes or errors in the place of a device, and uses everything meanwhile."""
+        """Parks a device on ``zero`` or ``error``, with moves in between."""
         self.park_beside(draw, self._beside)
 
     def drop(self, draw: Draw) -> None:
@@ -153,13 +151,13 @@ class Scenario(Parking):
         self.drop_beside(draw, self._beside)
 
     def _beside(self, draw: Draw) -> None:
-        """One move while the table of a device is about to change."""
+        """One move between the steps that change a device's table."""
         moves = [self.switch, self.wake] + [self.look] * bool(self.devices) + [self.io] * 4 * bool(self.live)
         moves += [self.take, self.prepare] * bool(self.free) + [self.merge] * bool(self.taken)
         pick(draw, moves)(draw)
 
     def _join(self, draw: Draw) -> None:
-        """Begins a merge and takes a snapshot before it is over: what is below may hold the merge's I/O meanwhile."""
+        """Begins a merge and takes a snapshot before it has ended; sometimes the device below holds the merge back."""
         held = self.layout.gated and draw(0, 3) > 0
         if held:
             self.do(sm.Suspend("lower"))
@@ -169,7 +167,7 @@ class Scenario(Parking):
             self.do(sm.Resume("lower"))
 
     def _merge_offline(self, draw: Draw, i: int) -> None:
-        """Merges a store that nothing uses any more; once more after a power cut, now and then."""
+        """Merges a store that no snapshot uses any more; sometimes again after a power cut."""
         self._close(draw, i)
         if self.layout.faults:
             self._sabotage(draw, i)
@@ -180,12 +178,12 @@ class Scenario(Parking):
         self._open_again(draw, table)
 
     def _hurry(self, draw: Draw, i: int, early: int | None) -> None:
-        """Uses a merge that has just begun: waits for I/O from before it, does more, and looks at it between."""
+        """Uses a merge that has just begun: starts I/O, reads the status, and finishes I/O that was started before."""
         late = self._begin_in_run(draw, i) if early is None and draw(0, 9) and "origin" in self.running else None
         if look := draw(0, 2):
             self.do(sm.Status("origin") if look == 1 else sm.Settle("origin"))
         for key in [key for key in (early, late) if key in self.pending_keys and key is not None]:
-            begun = self._sketch.tasks[key].operation
+            begun = self._predicted.tasks[key].operation
             self.finish_key(key)
             if isinstance(begun, sm.Write):
                 self.do(sm.Read("origin", begun.sector, begun.count))
@@ -193,13 +191,13 @@ class Scenario(Parking):
             self.crash(draw)
 
     def _begin_in_run(self, draw: Draw, i: int) -> int | None:
-        """Starts a write to a chunk that the merge of snapshot ``i`` may come to only after others."""
+        """Starts a write to a chunk that the merge of snapshot ``i`` may copy late."""
         sector, count = pick(draw, self._scattered(self.size_of("origin"), i)[:2])
         count = Sectors(min(count, *self.layout.chunk_sizes))  # one piece
         return self._started(sm.Write("origin", sector, count, self.tags(count)))
 
     def overlap(self, draw: Draw) -> None:
-        """Begins I/O, and before it is asked for does something else: to the same sectors of another device, mostly."""
+        """Starts I/O, and makes another move before its outcome is asked for: mostly I/O to the same sectors."""
         device = pick(draw, self.running)
         sector, count = self._range(draw, self.size_of(device))
         count = Sectors(min(count, *self.layout.chunk_sizes))
@@ -213,7 +211,7 @@ class Scenario(Parking):
             self.finish_key(key)
 
     def _begin(self, draw: Draw, device: str, where: tuple[Sector, Sectors] | None = None) -> int | None:
-        """Starts a write or a read; its key, if it was started."""
+        """Starts a write or a read; returns its key, or None if it was not started."""
         sector, count = where or self._range(draw, self.size_of(device))
         count = Sectors(min(count, 2 * min(self.layout.chunk_sizes)))  # the fewer its pieces, the fewer their orders
         if draw(0, 1):
@@ -221,15 +219,15 @@ class Scenario(Parking):
         return self._started(sm.Read(device, sector, count))
 
     def _started(self, io: sm.Write | sm.Read) -> int | None:
-        """Starts it; its key, if it was started."""
-        if any(overlap(io.sector, io.count, task.operation) for task in self._sketch.tasks.values()):
-            return None  # which of two writes wins is anybody's guess, and guessing takes the oracle long
+        """Starts the I/O; returns its key, or None if it was not started."""
+        if any(overlap(io.sector, io.count, task.operation) for task in self._predicted.tasks.values()):
+            return None  # either of two overlapping writes may be the last, which makes the oracle's search long
         before = self.pending_keys
         self.start(io)
         return next(iter(set(self.pending_keys) - set(before)), None)
 
     def _sabotage(self, draw: Draw, i: int) -> None:
-        """Lets a merge of snapshot ``i`` meet a fault: in the copy, at either end, or in the store's metadata."""
+        """Sets a fault that fails a merge of snapshot ``i``: in its copy, its flush, or the store's metadata."""
         cow, name = self.layout.cows[i], cow_name(i)
         area, data = Sector(cow.chunk_size), Sector(2 * cow.chunk_size)
         rest = Sectors(cow.size - data)
@@ -249,7 +247,7 @@ class Scenario(Parking):
             self.do(fault)
 
     def _try_again(self, draw: Draw) -> None:
-        """Looks whether the merge has failed; heals the disks, and mostly lets it go on."""
+        """Asks whether the merge has failed, heals the disks, and mostly restarts it."""
         self.do(sm.Settle("origin"))
         self.do(sm.Status("origin"))
         self.heal(draw)
@@ -258,7 +256,7 @@ class Scenario(Parking):
             self.do(sm.Resume("origin"))
 
     def merge_directly(self, draw: Draw) -> None:
-        """Loads a merge on the origin's device for a store that no snapshot has, as after a reboot."""
+        """Loads a merge on the origin's device for a store that no snapshot uses, as after a reboot."""
         i = pick(draw, self.free)
         if "origin" not in self.devices:
             self.do(sm.Create("origin", self.layout.merge_table(draw, i)))
@@ -267,7 +265,7 @@ class Scenario(Parking):
             self.do(sm.Resume("origin"))
 
     def restore(self, draw: Draw) -> None:
-        """Puts the plain origin back in place of a merge."""
+        """Replaces a merge by the origin."""
         _ = draw
         if "origin" in self.devices:
             self.do(sm.Load("origin", self.layout.origin_table))
@@ -276,20 +274,20 @@ class Scenario(Parking):
             self.do(sm.Create("origin", self.layout.origin_table))
 
     def control(self, draw: Draw) -> None:
-        """Changes what a device is, or whether it runs."""
+        """Changes a device's table, or suspends, resumes or removes a device."""
         moves = [self.switch, self.wake, self.settle, self.restore] + [self.prepare] * bool(self.free)
         if self.free:
             moves.append(self.merge_directly)
         pick(draw, moves)(draw)
 
     def disturb(self, draw: Draw) -> None:
-        """Does what is rare: nonsense, a reboot, writing behind a device's back, a fault, a power cut."""
+        """Makes a rare move: a refused table, a reboot, I/O around the mapping, a fault, or a power cut."""
         moves = [self.around, self.nonsense, self.reboot]
         moves += [self.crash] * self.layout.crashes + [self.fault, self.fault, self.heal] * self.layout.faults
         pick(draw, moves)(draw)
 
     def wait(self, draw: Draw) -> None:
-        """Begins I/O that will wait, or asks what has become of it."""
+        """Starts I/O that will wait, or asks for its outcome."""
         moves = [self.begin_io] * bool(self.suspended) + [self.finish] * bool(self.pending_keys)
         pick(draw, moves)(draw)
 
@@ -317,11 +315,11 @@ class Scenario(Parking):
                 self.do(sm.Resume(device))
 
     def look(self, draw: Draw) -> None:
-        """Compares everything that can be seen of one device."""
+        """Compares everything visible of one device."""
         self.see(pick(draw, self.devices))
 
     def around(self, draw: Draw) -> None:
-        """Reads or writes a disk behind the back of what is mapped on it; looks at a store."""
+        """Reads, writes or flushes a disk around the mapping, or reads a store."""
         i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         sector, count = self._range(draw, size)
@@ -336,18 +334,18 @@ class Scenario(Parking):
             self.do(sm.Read(name, sector, count))
 
     def nonsense(self, draw: Draw) -> None:
-        """Loads a table that is refused, or sends a message that nobody takes."""
+        """Loads a table that is refused, or sends a message that no target accepts."""
         device = pick(draw, [name for name in self.devices if name != BARE] or ["origin"])
         if draw(0, 5) == 0:
             self.do(sm.Message(device, "lookup 0"))
             return
         table = self.layout.bad_table(draw)
         if BARE in table.split() and draw(0, 3):
-            self.do(sm.Create(BARE))  # or it is not there: that is refused, too, with another errno
+            self.do(sm.Create(BARE))  # without that device the table is refused with another errno
         self.do(sm.Load(device, table))
 
     def reboot(self, draw: Draw) -> None:
-        """Removes every device, those on top first; the disks stay as they are."""
+        """Removes every device, the upper ones first; the disks keep their contents."""
         _ = draw
         self.wake(draw)
         for device in [*self.devices, *self.devices]:
@@ -355,7 +353,7 @@ class Scenario(Parking):
         self._make_under()
 
     def crash(self, draw: Draw) -> None:
-        """Cuts the power, now and then right after all of the origin was written, and looks at what is left."""
+        """Cuts the power, sometimes right after a write to the whole origin, and compares the disks."""
         if "origin" in self.running and draw(0, 2) == 0:
             size = Sectors(self.size_of("origin"))
             self.do(sm.Write("origin", Sector(0), size, self.tags(size)))
@@ -365,7 +363,7 @@ class Scenario(Parking):
         self.take(draw)
 
     def fault(self, draw: Draw) -> None:
-        """Lets a disk fail somewhere."""
+        """Sets a fault of a disk."""
         i = draw(0, len(self.layout.cows))
         name, size = ("base", self.layout.disk) if i == 0 else (cow_name(i - 1), self.layout.cows[i - 1].size)
         kind = pick(draw, sorted(FAULTS & self.can.faults))
@@ -377,15 +375,15 @@ class Scenario(Parking):
         self._begin(draw, pick(draw, self.suspended))
 
     def finish(self, draw: Draw) -> None:
-        """Asks for the outcome of something that was started."""
+        """Asks for the outcome of an operation that was started."""
         self.finish_key(pick(draw, self.pending_keys))
 
     def finish_key(self, key: int) -> None:
-        """Asks for the outcome of what was started under this key."""
+        """Asks for the outcome of the operation that was started under this key."""
         self._do(sm.Finish(key))
 
     def end(self) -> None:
-        """Compares everything once more, unless it is over."""
+        """Finishes everything that was started and compares all devices and disks, unless the scenario is over."""
         if self.over:
             return
         for key in self.pending_keys:

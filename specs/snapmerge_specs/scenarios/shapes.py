@@ -1,30 +1,30 @@
-"""The shapes that exceptions take in a store: in any order, in full areas, and over what a disk held before."""
+"""Moves that shape a store: exceptions in any order, full areas, and stores over a disk's old contents."""
 
 import snapmerge as sm
 from snapmerge import Sector, Sectors
 from snapmerge_specs.generations.generation import Draw
-from snapmerge_specs.scenarios.driver import Sketched, pick
+from snapmerge_specs.scenarios.driver import Predicted, pick
 from snapmerge_specs.scenarios.layout import cow_name, snapshot_name
 
 __all__ = ["Shapes", "overlap"]
 
 
-class Shapes(Sketched):
-    """The moves that give stores a shape.  Each looks at what has come of it."""
+class Shapes(Predicted):
+    """Moves that shape stores; each reads the result."""
 
     @property
     def _fillable(self) -> list[int]:
-        """The snapshots with a store whose areas are so small that one write fills them."""
+        """The snapshots with areas so small that one write fills one."""
         cows = self.layout.cows
         return [i for i in self._kept if cows[i].chunk_size == 1 and cows[i].size > 40]
 
     @property
     def _kept(self) -> list[int]:
-        """The snapshots whose stores outlive them."""
+        """The snapshots with persistent stores."""
         return [i for i in self.taken if self.layout.cows[i].kind != "N" and not self.layout.cows[i].blank]
 
     def fill(self, draw: Draw) -> None:
-        """Fills an area of a store, nearly or exactly; makes the snapshot anew, and goes on where it ended."""
+        """Fills an area of a store, nearly or exactly, recreates the snapshot, and writes the following sectors."""
         i = pick(draw, self._fillable)
         name = snapshot_name(i)
         size = self.size_of(name)
@@ -40,13 +40,13 @@ class Shapes(Sketched):
         self.see(name)
 
     def reuse(self, draw: Draw) -> None:
-        """Makes a store anew over old records: the sector with its header is cleared, as is usual, and no more."""
+        """Creates a new store over old records, of which only the header's sector is cleared, as is usual."""
         i = pick(draw, self._kept)
         name = snapshot_name(i)
         self.do(sm.Remove(name))
         self.do(sm.Write(cow_name(i), Sector(0), Sectors(1), 0))
         self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
-        if draw(0, 1):  # what is on the disk counts when it is loaded
+        if draw(0, 1):  # a second load reads the records from the disk
             self.do(sm.Remove(name))
             self.do(sm.Create(name, self.layout.snapshot_table(draw, i)))
         if i in self._fillable and draw(0, 1):
@@ -55,12 +55,12 @@ class Shapes(Sketched):
             self.see(name)
 
     def shuffle(self, draw: Draw) -> None:
-        """Writes some chunks in any order: what is side by side on one device then is not on the other."""
+        """Writes some chunks in any order, so that adjacent chunks of the origin are not adjacent on the COW device."""
         device = pick(draw, self.running or ["origin"])
         chunk = max(self.layout.chunk_sizes)
-        there = self.size_of(device) // chunk if device in self.running else 0
-        chunks = list(range(min(there, 5)))
-        first = draw(0, there - len(chunks))
+        whole = self.size_of(device) // chunk if device in self.running else 0
+        chunks = list(range(min(whole, 5)))
+        first = draw(0, whole - len(chunks))
         while chunks:
             at = first + chunks.pop(draw(0, len(chunks) - 1))
             self.do(sm.Write(device, Sector(at * chunk), Sectors(chunk), self.tags(chunk)))
@@ -68,12 +68,12 @@ class Shapes(Sketched):
             self.do(sm.Read(name, Sector(0), Sectors(self.size_of(name))))
 
     def _scattered(self, size: int, i: int) -> list[tuple[Sector, Sectors]]:
-        """Some chunks of snapshot ``i``, none of which is beside another."""
+        """Some chunks of snapshot ``i``, no two of them adjacent."""
         chunk = self.layout.cows[i].chunk_size
         return [(Sector(at), Sectors(min(chunk, size - at))) for at in range(0, min(size, 6 * chunk), 2 * chunk)]
 
     def _write_before(self, draw: Draw, i: int) -> bool:
-        """Gives a merge something to do; whether it is several runs, of which the first chunks come last."""
+        """Gives a merge exceptions; returns whether they make several runs, so that the first chunks merge last."""
         runs = draw(0, 2) > 0
         if runs:
             for begin, length in self._scattered(self.size_of(snapshot_name(i)), i):
@@ -83,10 +83,10 @@ class Shapes(Sketched):
         return runs
 
     def _crowd(self, draw: Draw, i: int) -> None:
-        """Fills the store of another snapshot, nearly or exactly, so that it can't keep what a merge overwrites."""
+        """Fills the store of another snapshot, nearly or exactly, so that it overflows when a merge overwrites."""
         j = pick(draw, [j for j in self.taken if j != i] or [i])
         name, chunk = snapshot_name(j), self.layout.cows[j].chunk_size
-        status, _ = sm.operate(self._sketch, sm.Status(name))
+        status, _ = sm.operate(self._predicted, sm.Status(name))
         words = status.text.split() if isinstance(status, sm.Line) else []
         if j == i or len(words) != 5 or "/" not in words[3]:
             return
@@ -96,7 +96,7 @@ class Shapes(Sketched):
             self.do(sm.Write(name, Sector(self.size_of(name) - count), count, self.tags(count)))
 
     def _write_much(self, draw: Draw, i: int) -> None:
-        """Gives a merge something to do, over an area and more if that is possible, or in several runs."""
+        """Gives a merge exceptions: if possible more than an area of them, or several runs."""
         device = snapshot_name(i)
         size = self.size_of(device)
         if draw(0, 1):
@@ -109,7 +109,7 @@ class Shapes(Sketched):
         self.do(sm.Write(device, Sector(sector), count, self.tags(count)))
 
     def _close(self, draw: Draw, i: int) -> None:
-        """Writes to a snapshot, flushes that now and then, and removes it and its origin, as a shutdown does."""
+        """Writes to a snapshot, sometimes flushes it, and removes it and its origin, as a shutdown does."""
         self._write_much(draw, i)
         if draw(0, 1):
             self.do(sm.Flush(snapshot_name(i)))
@@ -117,21 +117,21 @@ class Shapes(Sketched):
         self.do(sm.Remove(snapshot_name(i)))
 
     def _open_again(self, draw: Draw, table: str) -> None:
-        """Makes the origin's device if a power cut has taken it, and looks at it now and then."""
+        """Creates the origin's device if a power cut has removed it, and sometimes compares it."""
         if "origin" not in self.devices:
             self.do(sm.Create("origin", table))
         if "origin" in self.live and draw(0, 1):
             self.see("origin")
 
     def _touch(self, draw: Draw, device: str, sector: Sector, count: Sectors) -> None:
-        """Writes these sectors, or reads them, if the device has them."""
+        """Writes or reads these sectors if the device is long enough."""
         if sector + count <= self.size_of(device):
             self.do(sm.Write(device, sector, count, self.tags(count)) if draw(0, 2) else sm.Read(device, sector, count))
 
     def heal(self, draw: Draw) -> None:
         """Heals every disk."""
         _ = draw
-        for name, disk in sorted(self._sketch.world.disks.items()):
+        for name, disk in sorted(self._predicted.world.disks.items()):
             if disk.faults:
                 self.do(sm.Heal(name))
 

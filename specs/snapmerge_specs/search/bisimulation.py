@@ -1,9 +1,9 @@
-"""Whether two ways to tell states apart come to the same: a bisimulation of the two graphs of a script.
+"""Whether a finer and a coarser equality of states give equivalent graphs of a script: a bisimulation.
 
-A graph has a script's states as its nodes; what makes two of them one node is their equality.  Its edges are labelled
-with what ends or begins, and with what users see of that.  Two nodes are alike (bisimilar) when the same can be
-observed in them, and each edge of the one has an edge of the other with the same label, to nodes that are alike again.
-If the nodes where both graphs start are alike, no property that the explorer checks can tell them apart.
+The nodes of a graph are a script's states; equal states are one node.  Its edges are labelled with the effect or
+operation that ends or begins, and with its results.  Two nodes are alike (bisimilar) if the same is observed in them,
+and each edge of the one has an edge of the other with the same label to a node that is alike.  If the first nodes of
+two graphs are alike, no property that the explorer checks distinguishes them.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ __all__ = ["Graph", "alike", "graph"]
 
 @dataclasses.dataclass
 class Graph:
-    """``seen``: what is observed in each node; ``edges``: from each node, with a label, to another.  It starts at 0."""
+    """``seen``: the observation in each node; ``edges``: for each node its (label, node) pairs; node 0 is the first."""
 
     seen: list[Hashable] = dataclasses.field(default_factory=list)
     edges: list[set[tuple[Hashable, int]]] = dataclasses.field(default_factory=list)
 
 
 def graph(script: Script, rules: sm.Rules) -> Graph:
-    """All states that a script can reach, one node for states that are equal."""
+    """The graph of all states that a script can reach; equal states are one node."""
     search, found = Search(script, 0), Graph()
     numbers, states = {(first := start(rules)): 0}, [first]
     for state in states:
@@ -53,7 +53,7 @@ def _edges(search: Search, state: State) -> Iterator[tuple[Hashable, State]]:
 
 
 def _label(flight: Flight) -> Hashable:
-    """What ends, whatever its name is."""
+    """The label of a flight's end, without the name of its work."""
     effect = flight.effect
     if not isinstance(effect, sm.Io):
         return type(effect).__name__
@@ -62,13 +62,13 @@ def _label(flight: Flight) -> Hashable:
 
 
 def _results(session: sm.Session) -> Hashable:
-    """How operations have ended, by their keys."""
+    """The results of the operations that have ended, with their keys."""
     session = advance_tasks(session)
     return tuple((key, poll(session, key)[1]) for key in sorted(session.tasks))
 
 
 def _observed(script: Script, state: State) -> Hashable:
-    """What users see of each device, what they count on, what they wait for, and what a power cut may leave."""
+    """The views of all devices, the volumes, the operations under way, and the disks that a power cut may leave."""
     world = state.session.world
     views = tuple((name, view(world, name)) for name in sorted(world.stack.devices))
     is_cut = script.cuts is not None and state.at >= script.cuts
@@ -77,7 +77,7 @@ def _observed(script: Script, state: State) -> Hashable:
 
 
 def alike(one: Graph, other: Graph) -> bool:
-    """Whether the graphs start alike: splits classes of nodes until all of a class have edges to the same classes."""
+    """Whether the first nodes are alike: classes of nodes are split until the members of each have equal edges."""
     edges = [*one.edges, *({(label, to + len(one.edges)) for label, to in out} for out in other.edges)]
     classes, count = _numbered([*one.seen, *other.seen]), 0
     while count < (count := len(set(classes))):
@@ -91,6 +91,6 @@ def alike(one: Graph, other: Graph) -> bool:
 
 
 def _numbered(values: list[Hashable]) -> list[int]:
-    """For each value a number that equal ones share."""
+    """A number for each value; equal values have the same."""
     numbers: dict[Hashable, int] = {}
     return [numbers.setdefault(value, len(numbers)) for value in values]

@@ -1,8 +1,8 @@
-"""Exhaustive search of small scopes: every schedule of a short script, a power cut anywhere, every property everywhere.
+"""Exhaustive search of small scopes: every schedule of a short script, with every property checked in every state.
 
-A *script* is a trace without outcomes: what users do, in their order.  Operations begun with ``start`` run beside
-what follows. Each state is a session, a place in the script, and the volumes that users may count on; from each,
-everything that the environment can do is tried.
+A *script* is a trace without outcomes; operations begun with ``start`` run concurrently with the following ones.  A
+state is a session, a position in the script, and the volumes.  From each state every move of the environment is tried,
+and the next step of the script; in the states after ``cuts`` every power cut, too.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ _NOW: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A property that does not hold, and how many moves led there (``depth``; 0 where a move itself is wrong)."""
+    """A violated property, and the number of moves that led to it (``depth``; 0: the move or a result is wrong)."""
 
     property: str
     statement: str
@@ -39,7 +39,7 @@ class Violation:
 
 @dataclasses.dataclass
 class Exploration:
-    """What a search has seen."""
+    """The result of a search: counts of states, transitions, power cuts and final states, and what was reached."""
 
     states: int = 0
     transitions: int = 0
@@ -51,9 +51,9 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A session, the place in the script, the key that is waited for, and the volumes that users may count on.
+    """A session, the position ``at`` in the script, the key that the script waits for, and the volumes.
 
-    ``before``: for each read under way what it could have given when it began.
+    ``before``: for each read under way the contents that were allowed when it began.
     """
 
     session: Session
@@ -64,10 +64,10 @@ class State:
 
 
 def explore(script: Script, rules: Rules = MAINLINE, *, limit: int = 200_000) -> Exploration:
-    """Searches breadth first until everything has been seen or a property is violated, ``limit`` states at most.
+    """Searches breadth first until all states were visited, a property is violated, or ``limit`` is exceeded.
 
     Raises:
-        OperationError: the script makes no sense at some point.
+        OperationError: an operation of the script is invalid in some state.
     """
     search = Search(script, limit)
     search.run(start(rules))
@@ -80,7 +80,7 @@ def start(rules: Rules) -> State:
 
 
 class Search:
-    """The states of a script, and what must hold in them.  ``found``: what has been seen so far."""
+    """A search of a script's states.  ``found``: its result so far."""
 
     def __init__(self, script: Script, limit: int) -> None:
         self.script = script
@@ -89,7 +89,7 @@ class Search:
         self._recovered: set[tuple[Map[str, sm.DiskState], Volumes]] = set()
 
     def run(self, start: State) -> None:
-        """Breadth first, so that a violation is met as early as can be."""
+        """Searches breadth first, so that the first violation has the fewest moves."""
         seen, level, depth = {start}, [start], 0
         while level:
             following: list[State] = []
@@ -106,7 +106,7 @@ class Search:
     def _is_over(self, states: int) -> bool:
         return self.found.violation is not None or states > self.limit
 
-    # --- what comes next ---
+    # --- successors ---
 
     def _next(self, state: State) -> Iterator[State]:
         before = self.found.transitions
@@ -121,11 +121,11 @@ class Search:
             self.found.ends += 1
 
     def moved(self, state: State, world: World) -> State:
-        """The state when its world has moved on to this one."""
+        """The state after a move to this world."""
         return self._collected(replace(state, session=Session(world, state.session.tasks)))
 
     def begun(self, state: State) -> State | None:
-        """The state when the script's next step has begun; None: it can't now, or there is none."""
+        """The state after the script's next step has begun; None: it waits, or there is no further step."""
         if state.waiting is not None or state.at == len(self.script.steps):
             return None
         return self._collected(self._begin(state))
@@ -144,7 +144,7 @@ class Search:
         return State(session, state.at + 1, waiting, begun(state.volumes, inner), before)
 
     def _collected(self, state: State) -> State:
-        """Takes the outcomes of operations that have ended, which is when users may count on them."""
+        """Collects the results of operations that have ended, and updates the volumes with them."""
         state = replace(state, session=advance_tasks(state.session))
         for key, task in sorted(state.session.tasks.items()):
             session, result = poll(state.session, key)
@@ -165,7 +165,7 @@ class Search:
         self.found.reached.update(reached(state.session.world, step, session.world))
         return State(session, state.at, state.waiting, volumes, state.before.delete(key))
 
-    # --- what must hold ---
+    # --- checks ---
 
     def _check(self, state: State, depth: int) -> None:
         problem = wrong_state(state.session, state.volumes) or _stuck(state)
@@ -175,12 +175,12 @@ class Search:
             self._check_cut(state, depth)
 
     def _violated(self, problem: Problem | None, depth: int) -> None:
-        """Notes what is wrong, if something is."""
+        """Records the violation, if there is one."""
         if problem is not None:
             self.found.violation = Violation(problem.property, problem.statement, problem.text, depth)
 
     def _check_cut(self, state: State, depth: int) -> None:
-        """Cuts the power here, in every way, recovers, and looks."""
+        """Checks every world that a power cut in this state may leave, after the script's recovery."""
         for world in sm.crashes(state.session.world):
             key = (world.disks, state.volumes)
             if key in self._recovered:
@@ -211,7 +211,7 @@ class Search:
 
 
 def _stuck(state: State) -> Problem | None:
-    """With nothing in flight, what is waited for never ends."""
+    """The problem of a state in which the script waits while nothing is in flight."""
     if state.waiting is None or state.session.world.flights:
         return None
     return never_ends(state.session.tasks[state.waiting].operation, state.session.world.rules)

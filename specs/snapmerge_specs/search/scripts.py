@@ -1,7 +1,6 @@
-"""The small scopes: scripts that the explorer takes through every schedule.
+"""The small scopes: scripts that the explorer runs by every schedule.
 
-Chunks of one sector, two or three of them, one or two snapshots, a merge.  What is begun with ``start`` runs
-beside the rest.
+They have one to three chunks of one sector, one or two snapshots, and perhaps a merge.
 """
 
 from typing import Final

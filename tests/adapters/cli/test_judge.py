@@ -10,7 +10,7 @@ from snapmerge import Divergence, Done, Load, OperationError, Undecided, parse_t
 from snapmerge_adapters.cli import judge as _cli_judge
 from snapmerge_adapters.cli.main import main
 from snapmerge_adapters.model.memory import Memory
-from snapmerge_specs.lockstep.told import allowed_text
+from snapmerge_specs.lockstep.texts import allowed_text
 
 TRACES = sorted((Path(__file__).parents[3] / "specs" / "traces").glob("*.trace"))
 GOOD = "# a comment\n\ndisk base 8\nread base 0 8 -> #0x8\n"

@@ -27,7 +27,7 @@ def finding_text(defect: ConceptDefect, seed: int) -> str:
     return (
         f"# {defect.id}: {defect.summary}.\n"
         f"# Property: {catch.property} ({catch.statement}): {catch.problem}.\n"
-        f"# Generation: concept, seed {seed}. The outcomes are those of the design as it was meant.\n"
+        f"# Generation: concept, seed {seed}. The outcomes are those of the intended design.\n"
         f"{print_trace(steps)}"
     )
 

@@ -1,4 +1,4 @@
-"""The hunt finds every defect of the patch of 2009 without being told where; in the design as it was meant, nothing."""
+"""The hunt finds every defect of the patch of 2009 without being told where; in the intended design, nothing."""
 
 from functools import cache
 

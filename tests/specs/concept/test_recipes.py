@@ -1,4 +1,4 @@
-"""The recipes as proposed in 2009: right by the design as it was meant, where they can be, and wrong as posted."""
+"""The recipes as proposed in 2009: right by the intended design, where they can be, and wrong as posted."""
 
 from functools import partial
 from pathlib import Path

@@ -39,7 +39,7 @@ def test_states_that_are_equal_behave_alike(name: str) -> None:
     [
         ("S7", "concept reload", "durable"),
         ("S12", "concept merge", "durable"),
-        ("S6", "concept fails", "goes on"),
+        ("S6", "concept fails", "progresses"),
     ],
 )
 def test_the_scopes_of_2009_show_defects(defect: str, script: str, property_name: str) -> None:

@@ -88,7 +88,7 @@ def test_what_ends_a_scenario_is_avoided_where_it_is_known_and_counted() -> None
 
         def apply(self, operation: Operation) -> Outcome:
             for finding in deadly:
-                if finding.leads_there(operation):
+                if finding.may_die(operation):
                     return Died(f"panic in {finding.death}+0x47")
             return super().apply(operation)
 

@@ -190,7 +190,7 @@ def test_a_snapshot_that_was_written_to_is_noticed() -> None:
     backup.begin()
     backup.round()
     memory.apply(parse_operation("write snap0 13 1 #5"))
-    with pytest.raises(RecipeError, match="snap0 is no longer what was copied, in chunk 3"):
+    with pytest.raises(RecipeError, match="chunk 3 of snap0 has changed since it was copied"):
         backup.round()
 
 
@@ -214,7 +214,7 @@ def test_a_rollback_leaves_what_was_before_the_upgrade(implementation: Implement
 @pytest.mark.spec("RECIPE-7")
 def test_there_is_no_way_back_to_an_invalid_snapshot() -> None:
     load = busy(Memory(), 66, longest=5)
-    with pytest.raises(RecipeError, match="upgrade is invalid, so there is no way back"):
+    with pytest.raises(RecipeError, match="upgrade is invalid and can't be merged back"):
         Rollback(load, Shape(66, 8, 24), load.rest).run()
 
 

@@ -3,7 +3,7 @@ import pytest
 import snapmerge as sm
 from snapmerge_adapters import Memory
 from snapmerge_specs import Lockstep
-from snapmerge_specs.scenarios.driver import Sketched
+from snapmerge_specs.scenarios.driver import Predicted
 
 SHRINKS = """
 disk base 16
@@ -27,9 +27,9 @@ resume dev
 """
 
 
-def driven(text: str) -> Sketched:
+def driven(text: str) -> Predicted:
     """A driver that has done the operations of a trace as far as it does them."""
-    driver = Sketched(Lockstep(Memory()))
+    driver = Predicted(Lockstep(Memory()))
     for step in sm.parse_trace(text):
         if isinstance(step.operation, sm.Start):
             driver.start(step.operation.operation)

@@ -183,7 +183,7 @@ _SNAPSHOT: Final[TargetType[SnapshotTarget]] = replace_fields(
 
 
 def _concept(linux: Rules) -> Rules:
-    """The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""
+    """The rules of Linux with the ``snapshot-merge`` of 2009, as intended."""
     types = tuple(_SNAPSHOT if kind is SNAPSHOT else kind for kind in linux.types)
     rules = Rules(linux.core, (*types, _CONCEPT_MERGE), (*linux.parts, _AS_MEANT))
     woken = (*rules.part(SnapshotRules).exception_done, worker.retry_protection)
@@ -191,4 +191,4 @@ def _concept(linux: Rules) -> Rules:
 
 
 CONCEPT: Final = _concept(MAINLINE)
-"""The rules of Linux with the ``snapshot-merge`` of 2009, as it was meant."""
+"""The rules of Linux with the ``snapshot-merge`` of 2009, as intended."""

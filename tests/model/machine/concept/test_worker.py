@@ -1,4 +1,4 @@
-"""The ``snapshot-merge`` that was proposed in 2009, as it was meant: its bios and its worker."""
+"""The ``snapshot-merge`` that was proposed in 2009, as intended: its bios and its worker."""
 
 import pytest
 from tests.model._play import Bench, play

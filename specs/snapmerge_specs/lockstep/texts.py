@@ -1,4 +1,4 @@
-"""A divergence in words, the same wherever it is met: the trace, what is allowed, what was seen."""
+"""A divergence as text, the same everywhere: the trace, the allowed outcomes, the outcome that was seen."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,16 +12,16 @@ __all__ = ["OUTCOME_MAX", "DivergenceError", "allowed_text", "breaks", "divergen
 _ALLOWED_MAX: Final = 8
 
 OUTCOME_MAX: Final = 1000
-"""Characters of an outcome in a sentence; what is printed as a trace or as JSON is whole."""
+"""The most characters of an outcome that a sentence shows; traces and JSON have all of them."""
 
 
 def seen_text(step: Step) -> str:
-    """What was seen, as a trace writes it."""
+    """The step's outcome, as a trace writes it."""
     return "nothing" if step.outcome is None else print_outcome(step.outcome)
 
 
 def allowed_text(divergence: Divergence) -> str:
-    """What would have been allowed, the first few of it."""
+    """The first few allowed outcomes, and how many more there are."""
     return some_text([print_outcome(outcome) for outcome in divergence.allowed])
 
 
@@ -33,13 +33,13 @@ def some_text(texts: Sequence[str]) -> str:
 
 
 def breaks(found: DivergenceReport) -> str | None:
-    """The statement that a divergence breaks, if it breaks a promise to a user, and what has happened then."""
+    """The promise to the user that a divergence breaks, as a sentence; None: it breaks none."""
     broken = broken_promise(found.trace)
     return None if broken is None else broken.sentence
 
 
 def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
-    """A report of some lines; ``rows`` are more of them, such as how to replay it."""
+    """The report of a divergence; ``rows`` are further lines, such as how to replay it."""
     statement = breaks(found)
     broken = () if statement is None else (("breaks", statement),)
     rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *broken, *rows)
@@ -48,7 +48,7 @@ def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
 
 
 class DivergenceError(AssertionError):
-    """An implementation has left the model: the message is the report.  Attribute: ``found``."""
+    """An implementation has left the model.  The message is the report; ``found`` is the divergence."""
 
     def __init__(self, found: DivergenceReport, *rows: tuple[str, str]) -> None:
         self.found = found
