@@ -153,3 +153,43 @@ def test_the_model_opens_nothing() -> None:
     for path in SOURCES["model"].rglob("*.py"):
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
         assert not names & reaching, named(path)
+
+
+PATCHES = {"setattr", "delattr", "setitem", "delitem", "patch", "object"}
+PRIVATE = re.compile(r"_(?!_)\w+")
+
+
+def patched(tree: ast.AST) -> set[str]:
+    """The private names that patches in a file replace.
+
+    A name in a variable may be any text of the file that looks like a private name.
+    """
+    called = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1]
+    calls = [node.args for node in called if isinstance(node.func, ast.Attribute) and node.func.attr in PATCHES]
+    replaced = [node for args in calls for arg in args[:2] for node in ast.walk(arg)]
+    names = [node.attr for node in replaced if isinstance(node, ast.Attribute)]
+    if any(isinstance(args[1], ast.Name) for args in calls if len(args) > 2):
+        replaced += list(ast.walk(tree))
+    texts = [node.value for node in replaced if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return {name for name in (*names, *(part for text in texts for part in text.split("."))) if PRIVATE.fullmatch(name)}
+
+
+def test_no_test_patches_a_private_name() -> None:
+    """A test that does breaks when the source is tidied; arguments and public functions can be replaced instead."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path != Path(__file__):
+            assert patched(ast.parse(path.read_text())) == set(), named(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("monkeypatch.setattr('package.module._limit', 1)", {"_limit"}),
+        ("patch.setattr(module, '_limit', 1)", {"_limit"}),
+        ("patch.setitem(module._TABLE, 'key', 1)", {"_TABLE"}),
+        ("names = ['_limit', 'a b']\npatch.setattr(module, name, 1)", {"_limit"}),
+        ("patch.setattr(Flights, '__eq__', 1)\nmodule._limit", set()),
+    ],
+)
+def test_a_patch_of_a_private_name_is_found(text: str, found: set[str]) -> None:
+    assert patched(ast.parse(text)) == found

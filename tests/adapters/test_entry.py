@@ -40,7 +40,7 @@ def test_what_fails_while_it_is_imported(
     error: BaseException, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, CLI, raising=False)
-    monkeypatch.delattr(snapmerge_adapters, "_cli", raising=False)
+
     monkeypatch.setattr(sys, "meta_path", [Failing(CLI, error), *sys.meta_path])
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert _entry.main() == code

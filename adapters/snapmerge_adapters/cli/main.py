@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
@@ -30,13 +30,18 @@ from snapmerge_adapters.cli.traces import read_trace
 from snapmerge_adapters.protocol.serve import serve
 from snapmerge_adapters.script.script import shell_script
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
+
+Commands = Mapping[str, Callable[[Namespace], int]]
 
 _PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; ``argv`` without the program's name.  The exit codes are those that ``--help`` lists."""
+def main(argv: Sequence[str] | None = None, commands: Commands | None = None) -> int:
+    """Runs the command; ``argv`` without the program's name.  The exit codes are those that ``--help`` lists.
+
+    ``commands``: functions to run in place of those of ``COMMANDS``.
+    """
     if not stand_in():
         complain("standard output is closed")
         return UNABLE
@@ -54,14 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text in this locale
             stream.reconfigure(errors="backslashreplace")
     with _signals():
-        return _arrived(_guarded(options))
+        return _arrived(_guarded(options, {**COMMANDS, **(commands or {})}[options.command]))
 
 
 def _say_in_json(words: list[str], text: str) -> None:
     """Arguments that can't be parsed may still ask for an object."""
     mine = words[: words.index("--")] if "--" in words else words
     if any(len(word) > len("--") and "--json".startswith(word) for word in mine):
-        command = next((word for word in mine if word in _RUN), None)
+        command = next((word for word in mine if word in COMMANDS), None)
         with contextlib.suppress(OSError):
             print(json.dumps({"command": command, "error": text}))
 
@@ -100,9 +105,9 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM and its like.  No SystemExit, since Hypothesis takes that for a failure of what it tests."""
 
 
-def _guarded(options: Namespace) -> int:
+def _guarded(options: Namespace, run: Callable[[Namespace], int]) -> int:
     try:
-        return _RUN[options.command](options)
+        return run(options)
     except _Terminated as end:
         complain(f"ended by {signal.Signals(end.args[0]).name}")
         return 128 + int(end.args[0])
@@ -182,7 +187,7 @@ def _run_completion(options: Namespace) -> int:
     return AGREES
 
 
-_RUN: Final[dict[str, Callable[[Namespace], int]]] = {
+COMMANDS: Final[Commands] = {
     "check": run_check,
     "replay": run_replay,
     "judge": run_judge,
@@ -193,3 +198,4 @@ _RUN: Final[dict[str, Callable[[Namespace], int]]] = {
     "recipe": run_recipe,
     "completion": _run_completion,
 }
+"""The functions of the commands, by name; each returns the exit code."""

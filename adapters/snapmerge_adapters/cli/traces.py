@@ -47,10 +47,10 @@ class Trace:
         return f"{self.name}:{self.lines[index]}"
 
 
-def read_trace(path: str) -> Trace:
+def read_trace(path: str, *, bytes_max: int = _BYTES_MAX) -> Trace:
     """The trace in a file, or on standard input for ``-``.  Raises CommandError."""
     name = "<stdin>" if path == "-" else path
-    data = _read(path, name)
+    data = _read(path, name, bytes_max)
     try:
         numbered = numbered_trace(data)
     except TraceError as error:
@@ -62,19 +62,19 @@ def read_trace(path: str) -> Trace:
     return Trace(name, steps, lines)
 
 
-def _read(path: str, name: str) -> bytes:
+def _read(path: str, name: str, bytes_max: int) -> bytes:
     try:
         if path == "-":
             if sys.stdin is None:
                 raise CommandError(f"{name}: can't be read: it is closed")
-            data = sys.stdin.buffer.read(_BYTES_MAX + 1)
+            data = sys.stdin.buffer.read(bytes_max + 1)
         else:
             with Path(path).open("rb") as file:
-                data = file.read(_BYTES_MAX + 1)
+                data = file.read(bytes_max + 1)
     except OSError as error:
         raise CommandError(f"{name}: can't be read: {error.strerror}") from None
-    if len(data) > _BYTES_MAX:
-        raise CommandError(f"{name}: longer than {_BYTES_MAX >> 20} MiB; is it a trace?")
+    if len(data) > bytes_max:
+        raise CommandError(f"{name}: longer than {bytes_max >> 20} MiB; is it a trace?")
     return data
 
 

@@ -9,16 +9,17 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from snapmerge_adapters.unavailable import Unavailable
 
-__all__ = ["DmError", "Info", "Libdm", "Target", "errno_name"]
+__all__ = ["Control", "DmError", "Info", "Libdm", "Target", "errno_name"]
 
 _LIBRARY: Final = "libdevmapper.so.1.02.1"
 
@@ -125,25 +126,48 @@ def _load_library() -> ctypes.CDLL:
     return library
 
 
-def _control(request: int, name: str, flags: int = 0) -> None:
-    """One ioctl without the library, as several threads may be in one at a time.
+class Control:
+    """Ioctls on the control node without the library, since several threads may make one at a time.
 
     After a resume and a remove the library keeps what it has to do for the device's node in a list of the whole
     process, which no lock guards.  The nodes used here are the kernel's own, and need none of that.
     """
-    head = _HEADER.pack(*_VERSION, _HEADER.size, 0, 0, 0, flags, 0, 0, 0, name.encode(), b"")
-    try:
-        with _CONTROL.open("rb", buffering=0) as control:
-            fcntl.ioctl(control, request, bytearray(head))
-    except OSError as error:
-        number = error.errno or errno.EINVAL
-        raise DmError(number, os.strerror(number)) from None
+
+    def __init__(self, node: Path = _CONTROL, ioctl: Callable[[FileIO, int, bytearray], object] = fcntl.ioctl) -> None:
+        self._node = node
+        self._ioctl = ioctl
+
+    def _request(self, request: int, name: str, flags: int = 0) -> None:
+        head = _HEADER.pack(*_VERSION, _HEADER.size, 0, 0, 0, flags, 0, 0, 0, name.encode(), b"")
+        try:
+            with self._node.open("rb", buffering=0) as control:
+                self._ioctl(control, request, bytearray(head))
+        except OSError as error:
+            number = error.errno or errno.EINVAL
+            raise DmError(number, os.strerror(number)) from None
+
+    def clear(self, name: str) -> None:
+        """Drops the inactive table, if there is one."""
+        self._request(_TABLE_CLEAR, name)
+
+    def resume(self, name: str) -> None:
+        """Makes the inactive table live, if there is one, and lets I/O flow."""
+        self._request(_DEV_SUSPEND, name)
+
+    def suspend(self, name: str, *, noflush: bool = False) -> None:
+        """Waits for the I/O in flight and holds back what follows."""
+        self._request(_DEV_SUSPEND, name, _SUSPEND_FLAG | (_NOFLUSH_FLAG if noflush else 0))
+
+    def remove(self, name: str) -> None:
+        """Removes the device."""
+        self._request(_DEV_REMOVE, name)
 
 
-class Libdm:
+class Libdm(Control):
     """The library, loaded.  Raises Unavailable when it is not installed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._library = _load_library()
 
     @contextmanager
@@ -192,22 +216,6 @@ class Libdm:
                 if not self._library.dm_task_add_target(task, target.start, target.length, kind, arguments):
                     raise DmError(errno.EINVAL, "dm_task_add_target")
             self._run(task)
-
-    def clear(self, name: str) -> None:
-        """Drops the inactive table, if there is one."""
-        _control(_TABLE_CLEAR, name)
-
-    def resume(self, name: str) -> None:
-        """Makes the inactive table live, if there is one, and lets I/O flow."""
-        _control(_DEV_SUSPEND, name)
-
-    def suspend(self, name: str, *, noflush: bool = False) -> None:
-        """Waits for the I/O in flight and holds back what follows."""
-        _control(_DEV_SUSPEND, name, _SUSPEND_FLAG | (_NOFLUSH_FLAG if noflush else 0))
-
-    def remove(self, name: str) -> None:
-        """Removes the device."""
-        _control(_DEV_REMOVE, name)
 
     def message(self, name: str, text: str) -> None:
         """Sends a message to the target at sector 0."""

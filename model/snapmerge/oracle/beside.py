@@ -24,7 +24,7 @@ from snapmerge.world.moves import finish
 from snapmerge.world.session import Session
 from snapmerge.world.state import Flight, World, payload_of
 
-__all__ = ["data_that_waits", "overlap", "read_as_seen"]
+__all__ = ["data_that_waits", "overlap", "read_as_seen", "shows"]
 
 
 def _data_token(world: World, flight: Flight) -> int | None:
@@ -59,7 +59,8 @@ def _snapshots(world: World) -> list[SnapshotTarget]:
     return [target for target in world.stack.targets.values() if isinstance(target, SnapshotTarget)]
 
 
-def _is(content: Content | Unknown, seen: Seen) -> bool:
+def shows(content: Content | Unknown, seen: Seen) -> bool:
+    """Whether a read of this content shows ``seen``."""
     return not isinstance(content, Unknown) and as_seen(content) == seen
 
 
@@ -165,9 +166,9 @@ def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[Worl
         return None
     for other, written in writes:
         both = written.keys() & wanted
-        if any(not _is(now[at], wanted[at]) for at in both):
-            return (finish(world, other),) if all(_is(written[at], wanted[at]) for at in both) else ()
-    return (finish(world, flight),) if all(_is(now[at], wanted[at]) for at in wanted) else ()
+        if any(not shows(now[at], wanted[at]) for at in both):
+            return (finish(world, other),) if all(shows(written[at], wanted[at]) for at in both) else ()
+    return (finish(world, flight),) if all(shows(now[at], wanted[at]) for at in wanted) else ()
 
 
 def _writes(world: World, disk: str) -> list[tuple[Flight, dict[int, Content | Unknown]]]:

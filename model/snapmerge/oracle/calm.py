@@ -15,7 +15,17 @@ from snapmerge.units import chunk_count, chunk_of, chunk_start
 from snapmerge.world.disk import Disk
 from snapmerge.world.state import World
 
-__all__ = ["ANYTHING", "Ahead", "ahead", "calm", "may_fail", "merges", "reads_what_it_should"]
+__all__ = [
+    "ANYTHING",
+    "Ahead",
+    "ahead",
+    "calm",
+    "free_exceptions",
+    "may_fail",
+    "merges",
+    "needed_exceptions",
+    "reads_what_it_should",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ def calm(world: World) -> bool:
     if not snaps:
         return True
     writes = None if merges(world) else _writes(world)
-    return all(_room(world, snap) >= _needed(snap, writes) for snap in snaps)
+    return all(free_exceptions(world, snap) >= needed_exceptions(snap, writes) for snap in snaps)
 
 
 def _writes(world: World) -> list[tuple[WorkId, Bio, bool]]:
@@ -132,7 +142,7 @@ def _writes(world: World) -> list[tuple[WorkId, Bio, bool]]:
     return found
 
 
-def _needed(snap: SnapshotTarget, writes: list[tuple[WorkId, Bio, bool]] | None) -> int:
+def needed_exceptions(snap: SnapshotTarget, writes: list[tuple[WorkId, Bio, bool]] | None) -> int:
     """How many exceptions a snapshot may need for what is under way, at most; ``writes`` None: a merge is.
 
     A write to the snapshot that waits for its exception needs no other, nor one to the origin whose chunk has one.
@@ -164,7 +174,7 @@ def _is_of_lost(world: World, work: StoreIo | CopyJob) -> bool:
     return work.purpose is Copy.OUT and isinstance(snap, SnapshotTarget) and not snap.valid
 
 
-def _room(world: World, snap: SnapshotTarget) -> int:
+def free_exceptions(world: World, snap: SnapshotTarget) -> int:
     """How many more exceptions a store has room for: chunks to allocate, and records to commit.
 
     An area that fills up needs room for the one behind it, or the last record fails.

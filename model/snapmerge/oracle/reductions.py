@@ -43,7 +43,7 @@ from snapmerge.world.moves import advance, finish, in_canonical_order, moves
 from snapmerge.world.session import Session, Task
 from snapmerge.world.state import Flight, World
 
-__all__ = ["next_worlds"]
+__all__ = ["commutes", "flight_of_lost", "is_of_lost", "next_worlds", "out_of_turn"]
 
 
 def next_worlds(
@@ -54,7 +54,7 @@ def next_worlds(
     read = None if key is None else read_as_seen(session, key, seen)
     if read is not None:
         return iter(read), True
-    flight = next((f for f in world.flights if _commutes(session, key, f, after)), None) or _of_lost(session, key)
+    flight = next((f for f in world.flights if commutes(session, key, f, after)), None) or flight_of_lost(session, key)
     if flight is not None:
         return (finish(world, f) for f in (flight,)), True
     if key is not None and _may_be_canonical(session, key, operation):
@@ -112,14 +112,14 @@ def _waiting(world: World, operation: op.Operation) -> set[WorkId]:
         return set()
     if calm(world):
         return set(_behind_others(world))
-    return set() if may_fail(world) else set(_out_of_turn(world))
+    return set() if may_fail(world) else set(out_of_turn(world))
 
 
 def _is_io(operation: op.Operation) -> bool:
     return isinstance(operation, op.Read | op.Write | op.Flush | op.Discard | op.Finish)
 
 
-def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -> bool:
+def commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -> bool:
     """Whether the flight may as well end at once, while the operation under ``key`` is waited for, or is to come."""
     world = session.world
     if not isinstance(flight.effect, Io) or flight.effect.bio.op is Op.FLUSH:
@@ -141,17 +141,17 @@ def _commutes(session: Session, key: int | None, flight: Flight, after: Ahead) -
     return not any(overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
 
 
-def _of_lost(session: Session, key: int | None) -> Flight | None:
+def flight_of_lost(session: Session, key: int | None) -> Flight | None:
     """What is in flight because the operation under ``key``, which is alone, has made a snapshot overflow."""
     world = session.world
     lost = [t for t in world.stack.targets.values() if isinstance(t, SnapshotTarget) and (t.dropping or not t.valid)]
     if key is None or not lost or _others(session, key) or merges(world) or may_fail(world):
         return None
     devices = {snap.device for snap in lost if snap.merge is None}
-    return next((flight for flight in world.flights if _is_of_lost(world, flight, devices)), None)
+    return next((flight for flight in world.flights if is_of_lost(world, flight, devices)), None)
 
 
-def _is_of_lost(world: World, flight: Flight, lost: set[str]) -> bool:
+def is_of_lost(world: World, flight: Flight, lost: set[str]) -> bool:
     """Whether a header is being invalidated, or a part of a bio is to be mapped by a snapshot that refuses it."""
     if isinstance(flight.effect, Io):
         work = sender(world.stack, flight.effect.id)[1]
@@ -269,7 +269,7 @@ def _behind_others(world: World) -> Iterator[WorkId]:
             yield flight.effect.id
 
 
-def _out_of_turn(world: World) -> Iterator[WorkId]:
+def out_of_turn(world: World) -> Iterator[WorkId]:
     """The writes in flight that fill an exception's chunk before an older exception, in flight as well, is filled."""
     filling = {f.effect.id: at for f in world.flights if (at := _filled(world, f)) is not None}
     under_way = set(filling.values())

@@ -327,7 +327,9 @@ def _split(line: str) -> tuple[str, str | None]:
     return line, None
 
 
-_TRACE_SECTORS_MAX: Final = 1 << 23
+TRACE_SECTORS_MAX: Final = 1 << 23
+"""The most sectors that the operations and outcomes of one trace name together (TRACE-13)."""
+
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
@@ -341,7 +343,7 @@ def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
     return tuple(step for _, step in numbered_trace(trace))
 
 
-def numbered_trace(trace: str | bytes) -> tuple[tuple[int, Step], ...]:
+def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) -> tuple[tuple[int, Step], ...]:
     """The steps of a trace as ``parse_trace`` gives them, each with the number of its line, from 1 on."""
     text = _decode(trace) if isinstance(trace, bytes) else trace
     steps = []
@@ -352,8 +354,8 @@ def numbered_trace(trace: str | bytes) -> tuple[tuple[int, Step], ...]:
         try:
             step = _step(line)
             sectors += _sectors(step)
-            if sectors > _TRACE_SECTORS_MAX:
-                raise TraceError(f"the trace up to here names {sectors} sectors; at most {_TRACE_SECTORS_MAX}")
+            if sectors > sectors_max:
+                raise TraceError(f"the trace up to here names {sectors} sectors; at most {sectors_max}")
         except TraceError as error:
             raise TraceError(error.reason, line=number, column=error.column) from None
         steps.append((number, step))

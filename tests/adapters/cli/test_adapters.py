@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from snapmerge import MAINLINE
-from snapmerge_adapters.cli import adapters as _cli_adapters
+from snapmerge_adapters.cli import adapters
 from snapmerge_adapters.cli.adapters import adapter_name, check_options, maker, options_again
 from snapmerge_adapters.cli.errors import CommandError
 from snapmerge_adapters.cli.main import _parse
@@ -76,7 +76,7 @@ def test_every_adapter_is_given_its_options(monkeypatch: pytest.MonkeyPatch) -> 
         return Memory()
 
     for name in ("Memory", "Files", "Guest", "DeviceMapper", "Process"):
-        monkeypatch.setattr(_cli_adapters, name, make)
+        monkeypatch.setattr(adapters, name, make)
     for text in GOOD:
         with maker(options(text)) as opened:
             opened()
@@ -96,7 +96,7 @@ def test_whatever_was_made_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
         def close(self) -> None:
             closed.append(self)
 
-    monkeypatch.setattr(_cli_adapters, "Memory", Closing)
+    monkeypatch.setattr(adapters, "Memory", Closing)
 
     def fail_with_the_second() -> None:
         with maker(options("--adapter memory")) as make:

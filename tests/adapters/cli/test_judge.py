@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from snapmerge import Divergence, Done, Load, OperationError, Undecided, parse_trace
-from snapmerge_adapters.cli import judge as _cli_judge
+from snapmerge_adapters.cli import judge as judge_command
 from snapmerge_adapters.cli.main import main
 from snapmerge_adapters.model.memory import Memory
 from snapmerge_specs.lockstep.texts import allowed_text
@@ -97,7 +97,7 @@ def test_judge_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_judge_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (step,) = parse_trace("disk base 8")
-    monkeypatch.setattr(_cli_judge, "judge", lambda _steps, _rules, **_budget: iter([(step, Undecided(step, 99))]))
+    monkeypatch.setattr(judge_command, "judge", lambda _steps, _rules, **_budget: iter([(step, Undecided(step, 99))]))
     assert main(["judge", "good.trace"]) == 2
     assert "good.trace: undecided at line 3: disk base 8: " in capsys.readouterr().out
 

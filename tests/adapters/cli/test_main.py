@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from snapmerge_adapters.cli import main as _cli
 from snapmerge_adapters.cli.main import main
 from snapmerge_adapters.cli.parser import SHELLS
 
@@ -109,9 +108,7 @@ def ended_with(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tupl
     def fail(_options: Namespace) -> int:
         raise error
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_cli._RUN, "kernels", fail)
-        code = main(["kernels"])
+    code = main(["kernels"], {"kernels": fail})
     return code, capsys.readouterr().err
 
 
@@ -135,7 +132,7 @@ def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert ended_with(MemoryError(), capsys) == (2, "snapmerge: there is not enough memory for this\n")
 
 
-def test_a_termination_ends_from_inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_termination_ends_from_inside(capsys: pytest.CaptureFixture[str]) -> None:
     closed = []
 
     def hang(_options: Namespace) -> int:
@@ -147,8 +144,7 @@ def test_a_termination_ends_from_inside(monkeypatch: pytest.MonkeyPatch, capsys:
 
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        monkeypatch.setitem(_cli._RUN, "kernels", hang)
-        assert main(["kernels"]) == 143
+        assert main(["kernels"], {"kernels": hang}) == 143
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -73,10 +73,9 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_input_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snapmerge_adapters.cli.traces._BYTES_MAX", 10)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"#" * 11)))
     with pytest.raises(CommandError, match="longer than"):
-        read_trace("-")
+        read_trace("-", bytes_max=10)
 
 
 FEW = Capabilities(ALL.operations - {"crash"}, frozenset({"linear"}), frozenset({"read"}), frozenset(), 100, "a few")

@@ -124,7 +124,7 @@ def test_nothing_is_left_out_where_a_reduction_is_near(name: str, monkeypatch: p
     ("name", "wrong", "where"),
     [
         ("overlap", lambda *_: False, 4),
-        ("_is", lambda *_: True, 73),
+        ("shows", lambda *_: True, 73),
     ],
 )
 def test_a_wrong_reduction_is_met(

@@ -33,7 +33,7 @@ def test_the_room_of_a_store_is_what_can_be_filled(chunk_size: int) -> None:
         stores = [new, *_filled(new, total)]
         for at, store in enumerate(stores):
             snap = SimpleNamespace(store=store, cow="cow")
-            assert _calm._room(world.world, snap) == len(stores) - 1 - at  # type: ignore[arg-type]
+            assert _calm.free_exceptions(world.world, snap) == len(stores) - 1 - at  # type: ignore[arg-type]
 
 
 @pytest.mark.spec("WORLD-14")

@@ -107,17 +107,17 @@ def _one_more(world: sm.World, snap: SnapshotTarget) -> int:
     return _ROOM(world, snap) + 1
 
 
-_ROOM = _calm._room
+_ROOM = _calm.free_exceptions
 
 
 @pytest.mark.spec("WORLD-14")
 @pytest.mark.parametrize(
     ("where", "name", "wrong", "first"),
     [
-        (_reductions, "_out_of_turn", _first_only, 76),
-        (_reductions, "_commutes", _always, 0),
-        (_calm, "_room", _one_more, 100),
-        (_calm, "_needed", lambda _snap, _writes: 0, 100),
+        (_reductions, "out_of_turn", _first_only, 76),
+        (_reductions, "commutes", _always, 0),
+        (_calm, "free_exceptions", _one_more, 100),
+        (_calm, "needed_exceptions", lambda _snap, _writes: 0, 100),
     ],
     ids=["order", "at once", "room", "needs"],
 )

@@ -257,7 +257,7 @@ def test_of_a_lost_snapshot_only_its_header_and_what_it_refuses_is_done_at_once(
     session = play(TWO.format(base=8, cow=4, a="N 8", b="N 4"))
     lines = ["write origin 0 8 #60", "read cowb 0 4"]
     right, _ = sequences(session, lines)
-    monkeypatch.setattr(_reductions, "_is_of_lost", lambda *_: True)
+    monkeypatch.setattr(_reductions, "is_of_lost", lambda *_: True)
     assert sequences(session, lines)[0] < right
 
 
@@ -269,7 +269,7 @@ def test_a_long_write_that_overflows_is_no_long_search_before_a_power_cut(monkey
     found, spent = sequences(session, lines)
     records = {len(results[-1].records) for results in found if isinstance(results[-1], sm.Records)}
     assert records == set(range(7))
-    monkeypatch.setattr(_reductions, "_of_lost", lambda *_: None)
+    monkeypatch.setattr(_reductions, "flight_of_lost", lambda *_: None)
     longer, more = sequences(session, lines)
     assert longer == found
     assert more > 1.5 * spent

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import snapmerge as sm
+from snapmerge.trace.lines import TRACE_SECTORS_MAX
 
 names = st.from_regex(re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,8}", re.ASCII), fullmatch=True)
 # st.characters() draws lone surrogates too, which are in no UTF-8 file.
@@ -231,11 +232,11 @@ def test_absurd_sizes_are_refused_where_they_are(line: str, column: int) -> None
 
 
 @pytest.mark.spec("TRACE-13")
-def test_a_whole_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snapmerge.trace.lines._TRACE_SECTORS_MAX", 100)
-    sm.parse_trace("disk x 1000\nstart 1 write x 0 90 #1\nread x 0 5 -> #1+5\n")
+def test_a_whole_trace_is_bounded() -> None:
+    assert TRACE_SECTORS_MAX == 2**23
+    sm.numbered_trace("disk x 1000\nstart 1 write x 0 90 #1\nread x 0 5 -> #1+5\n", sectors_max=100)
     with pytest.raises(sm.TraceError, match="names 101 sectors; at most 100") as caught:
-        sm.parse_trace("start 1 write x 0 90 #1\nread x 0 5 -> #1+6\n")
+        sm.numbered_trace("start 1 write x 0 90 #1\nread x 0 5 -> #1+6\n", sectors_max=100)
     assert caught.value.line == 2
 
 
