@@ -14,7 +14,7 @@ __all__ = ["ERROR", "ErrorTarget"]
 
 @dataclass(frozen=True, slots=True)
 class ErrorTarget(Target):
-    """Nothing but errors."""
+    """A target that fails every bio."""
 
 
 def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:

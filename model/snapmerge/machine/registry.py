@@ -1,4 +1,4 @@
-"""The registered target types: which words of a table line make which targets, under which rules."""
+"""The registered target types, which are the rules of Linux: adding a target adds its record here."""
 
 from typing import Final
 
@@ -17,14 +17,14 @@ MAINLINE: Final = Rules(core.CORE, (LINEAR, ZERO, ERROR, ORIGIN, SNAPSHOT), (SNA
 """The rules of Linux."""
 
 TARGETS: Final = frozenset(MAINLINE.by_name)
-"""The words of table lines that make targets."""
+"""The names of the registered targets."""
 
 DEVICE_ARGUMENTS: Final = {name: kind.devices for name, kind in MAINLINE.by_name.items()}
-"""For each of these words which arguments after it name disks or devices, counted from 0."""
+"""For each target the positions of the arguments that name disks or devices, counted from 0."""
 
 
 def step(stack: Stack, event: Event, rules: Rules = MAINLINE) -> tuple[Stack, tuple[Effect, ...]]:
-    """What the stack becomes when this happens, and what it asks for and says, in this order.
+    """The stack after the event, and the effects that it asks for, in their order.
 
     Raises:
         EventError: the event can't happen now; the driver is at fault.

@@ -14,7 +14,7 @@ __all__ = ["ZERO", "ZeroTarget"]
 
 @dataclass(frozen=True, slots=True)
 class ZeroTarget(Target):
-    """Zeroes, as many as its line says."""
+    """A target that reads as zeroes."""
 
 
 def _construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:

@@ -1,4 +1,4 @@
-"""Bios: requests for a range of sectors, and where their payload is."""
+"""Bios: requests for a range of sectors."""
 
 from enum import Enum
 from typing import NewType
@@ -24,11 +24,10 @@ class Op(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Where a payload is: sector ``offset`` of the memory of the bio's submitter.
+    """The place of a payload: sector ``offset`` in the memory of the bio's submitter.
 
-    ``owner``: the work that has submitted it; a number is the token of a submitter outside of the machine.
-
-    The machine moves buffers about, never what is in them.
+    ``owner``: the work that has submitted the bio; a number: the token of a user's operation.  The machine passes
+    buffers on, and never sees their contents.
     """
 
     owner: WorkId | int
@@ -37,9 +36,9 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Bio:
-    """A request to a disk or device.  ``payload``: a buffer to read into or write from, or metadata, literally.
+    """A request to a disk or device.  ``payload``: a buffer to read into or write from, or the bytes of metadata.
 
-    ``preflush``: make durable what the disk has, then do the rest; ``fua``: done only when it is durable.
+    ``preflush``: the disk is flushed before the write; ``fua``: the write ends when it is durable.
     """
 
     op: Op

@@ -3,13 +3,13 @@
 A bio that is let in becomes ``DeviceBio`` work.  A flush, or the preflush of a write, is cloned to every target of the
 table.  Anything else is mapped from its first sector on: one target takes as much of it as it can handle at once
 (``max_io_len``), as one or more ``Piece``s, and the rest is queued to be mapped later (``Rest``).  The target's ``map``
-sends a piece to a lower device or disk, or keeps it; its ``end_io`` hears when that I/O is done.  The bio ends with its
-last piece, with the first error.
+sends a piece to a lower device or disk, or queues it; its ``end_io`` is called when that I/O has ended.  The bio ends
+with its last piece, with the first error.
 
 While a device is suspended, bios are deferred; after the resume another thread lets them in one by one (``Wake``).
 
-Whatever was begun ends in ``complete``, which calls the function that the rules have for that class of work.  An end
-that is known at once (a sector beyond the end of a disk) is queued, so that no transition is called back by what it
+All work ends in ``complete``, which calls the function that the rules have for that class of work.  An end that is
+known at once (a sector beyond the end of a disk) is queued, so that no transition is called back by a function that it
 calls.
 
 Source: ``dm_submit_bio``, ``dm_split_and_process_bio``, ``__send_empty_flush``, ``dm_io_dec_pending`` in dm.c
@@ -39,9 +39,9 @@ __all__ = [
 
 
 def send(d: Draft, id: WorkId, bio: Bio) -> None:
-    """Sends a bio to a disk, or to a device (DEV-17), on behalf of work ``id``; ``complete`` ends it, never at once.
+    """Sends a bio to a disk, or to a device (DEV-17), for the work ``id``, which ``complete`` ends later.
 
-    A piece is from now on what it has been mapped to, however that was found.
+    A piece keeps the bio that it was mapped to.
     """
     work = d.work[id]
     if isinstance(work, Piece) and work.bio is not bio:
@@ -94,8 +94,8 @@ def _is_needless(device: Device, bio: Bio) -> bool:
 def _not_submittable(d: Draft, bio: Bio) -> str | None:
     """Why the block layer refuses the whole bio, by the live table; None: it does not.
 
-    A bio is submitted again when it is let in after a resume, so that one which no longer fits the table is refused
-    before any part of it is mapped (DEV-16, DEV-22).  Source: ``bio_check_eod`` in ``submit_bio_noacct``.
+    A deferred bio is submitted again after a resume: if it does not fit the new table, it is refused before any part of
+    it is mapped (DEV-16, DEV-22).  Source: ``bio_check_eod`` in ``submit_bio_noacct``.
     """
     live = d.device(bio.where).live
     if bio.op is not Op.FLUSH and live and bio.sector + bio.count > d.size(bio.where):
@@ -106,7 +106,7 @@ def _not_submittable(d: Draft, bio: Bio) -> str | None:
 
 
 def _is_claimed(d: Draft, bio: Bio, sender: WorkId) -> bool:
-    """Whether this is a write to a device that a target claims for its own; ``sender``: the work that it is for."""
+    """Whether this is a write to a device on which a target forbids writes; ``sender``: the work that submits it."""
     if not bio.is_write:
         return False
     work = d.work.get(sender)
@@ -119,14 +119,14 @@ def _is_claimed(d: Draft, bio: Bio, sender: WorkId) -> bool:
 
 
 def release_deferred(d: Draft, name: str) -> None:
-    """Has another thread let in the bios that were held back.  Source: ``dm_queue_flush``."""
+    """Wakes the thread that lets in deferred bios, if there are any.  Source: ``dm_queue_flush``."""
     device = d.device(name)
     if not device.held and device.deferred:
         d.requeue(d.begin(Wake(name)), later=True)
 
 
 def wake_done(d: Draft, id: WorkId, wake: Wake, _error: str | None, _data: bytes) -> None:
-    """Lets in the first deferred bio (DEV-2), unless I/O is held back again by now.  Source: ``dm_wq_work``."""
+    """Lets in the first deferred bio (DEV-2), unless I/O is held back again.  Source: ``dm_wq_work``."""
     d.end(id)
     device = d.devices.get(wake.device)
     if device is None or device.held or not device.deferred:
@@ -207,14 +207,14 @@ def _clones(d: Draft, target: Target, bio: Bio) -> int:
 
 
 def map_piece(d: Draft, id: WorkId) -> None:
-    """Lets the piece's target decide where it goes."""
+    """Calls the ``map`` of the piece's target."""
     piece = d.piece(id)
     target = d.targets[piece.target]
     d.type_of(target).map(d, id, target, piece)
 
 
 def retry(d: Draft, id: WorkId) -> None:
-    """Lets the piece's target continue, after the exception for which the piece has waited."""
+    """Calls the ``retry`` of the piece's target, after the exception for which the piece has waited."""
     piece = d.piece(id)
     target = d.targets[piece.target]
     d.type_of(target).retry(d, id, target, piece)
@@ -224,22 +224,22 @@ def retry(d: Draft, id: WorkId) -> None:
 
 
 def complete(d: Draft, id: WorkId, error: str | None, data: bytes = b"") -> None:
-    """Work has been carried out, well (``error`` None) or badly (an errno's name).
+    """Ends work, with ``error`` (an errno's name) or successfully (None).
 
-    Every class of work has a function that ends it, so none is left waiting (DEV-5).
+    Every class of work has a function for its end, so none waits for ever (DEV-5).
     """
     work: Work = d.work[id]
     d.rules.done[type(work)](d, id, work, error, data)
 
 
 def piece_done(d: Draft, id: WorkId, piece: Piece, error: str | None, _data: bytes) -> None:
-    """The I/O of a piece is done: its target hears of it first.  Source: ``clone_endio``."""
+    """The I/O of a piece has ended: calls the ``end_io`` of its target.  Source: ``clone_endio``."""
     target = d.targets[piece.target]
     d.type_of(target).end_io(d, id, target, piece, error)
 
 
 def piece_ended(d: Draft, id: WorkId, error: str | None) -> None:
-    """A piece has ended, and its bio with the last one."""
+    """Ends a piece, and with the last piece its bio."""
     piece = d.piece(id)
     d.end(id)
     count_down(d, piece.parent, error)
@@ -253,7 +253,7 @@ def _device_bio(d: Draft, id: WorkId) -> DeviceBio:
 
 
 def count_down(d: Draft, id: WorkId, error: str | None) -> None:
-    """One piece less of the bio ``id`` is in flight.  Source: ``dm_io_dec_pending``."""
+    """Counts a piece of the bio ``id`` as ended, and ends the bio with the last one.  Source: ``dm_io_dec_pending``."""
     work = _device_bio(d, id)
     work = d.change(id, replace(work, remaining=work.remaining - 1, error=work.error or error), over=work)
     if work.remaining == 0:
@@ -274,7 +274,7 @@ def _bio_ended(d: Draft, id: WorkId, work: DeviceBio) -> None:
 
 
 def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
-    """The error that the submitter of a bio gets; a discard hides that it is not supported any more (DEV-22).
+    """The error that a bio's submitter gets; that of a discard is hidden if discards are not supported (DEV-22).
 
     Source: ``blkdev_issue_discard``.
     """
@@ -283,7 +283,7 @@ def _as_submitted(work: DeviceBio, error: str | None) -> str | None:
 
 
 def _tell(d: Draft, work: DeviceBio, error: str | None) -> None:
-    """Tells the submitter, or the work that has sent the bio, that it has ended, and how."""
+    """Reports the end of a bio to the submitter, or to the work that has sent it."""
     if work.parent == SUBMITTER:
         d.end_bio(work.token, error)
     else:

@@ -1,6 +1,6 @@
-"""What a user asks of devices: create, load, clear, suspend, resume, remove, message.
+"""A user's requests to devices: create, load, clear, suspend, resume, remove, message.
 
-Some of it takes time.  Such a request stays in the stack, and ``progress`` takes it a step further when it can.
+Some requests take time.  They stay in the stack, and ``progress`` takes them a step further whenever possible.
 Requests of one device are served one at a time, in their order (``suspend_lock``, DEV-19).  Loads are not among
 them, and are served one at a time beside them (``type_lock``); only a removal waits for both.  A clear ends at once.
 
@@ -37,7 +37,7 @@ from snapmerge.records import replace
 __all__ = ["RESUME", "ResumeTrigger", "clear", "create", "load", "message", "progress", "remove", "resume", "suspend"]
 
 _UNKNOWN = "ENXIO"
-"""The error of what is asked of a device that does not exist (DEV-12)."""
+"""The error of a request to a device that does not exist (DEV-12)."""
 
 
 class ResumeTrigger(Named):
@@ -153,7 +153,7 @@ def remove(d: Draft, event: RemoveDevice) -> None:
 def _take_name(d: Draft, name: str, token: int) -> str:
     """Frees the name at once, however long the removal takes (DEV-23).  Source: ``__hash_remove``.
 
-    What is left of the device, and the requests that it has, go by a name that no user can write.
+    The device and its requests get a name that no user can write.
     """
     nameless = f"{name} {token}"
     d.devices = d.devices.delete(name).set(nameless, replace(d.device(name), name=nameless))
@@ -191,7 +191,7 @@ def message(d: Draft, event: SendMessage) -> None:
 
 
 def progress(d: Draft) -> bool:
-    """Takes the first request that can come a step further that step; False: none can."""
+    """Takes one step of the first request that does not have to wait; False: all of them wait."""
     return any(_advance(d, token) for token in [r.token for r in d.requests])
 
 
@@ -296,9 +296,10 @@ def _advance_resuming(d: Draft, request: Resuming) -> bool:
 
 
 def _take_turn(d: Draft, request: Resuming) -> bool:
-    """The requests before it have ended.  Source: what ``do_resume``, ``dm_swap_table`` and ``dm_resume`` look at.
+    """Begins a resume after the requests before it have ended.
 
-    One that would suspend the device, and finds it suspended, gives its table back, if there is room for it.
+    A resume that would suspend the device, and finds it suspended, restores its table unless another was loaded.
+    Source: the checks of ``do_resume``, ``dm_swap_table`` and ``dm_resume``.
     """
     device = d.device(request.device)
     if device.suspended is not request.suspends:
@@ -383,7 +384,7 @@ def _advance_removing(d: Draft, request: Removing) -> bool:
     device = d.device(request.device)
     if not device.suspended:
         return _come_to_rest(d, request.device)
-    if any(_loads(d, request.device)):  # whoever uses the device, ``__dm_destroy`` waits for
+    if any(_loads(d, request.device)):  # ``__dm_destroy`` waits for every user of the device
         return False
     if device.live:
         d.change_request(replace(request, old=device.live), over=request)

@@ -37,7 +37,7 @@ SomeRequest = TypeVar("SomeRequest", bound=Request)
 
 
 class Progress(Enum):
-    """How far the resume of a target has come: it waits, has come a step further, or is done."""
+    """The result of a call of ``TargetType.resume``: it waits, has made a step, or is done."""
 
     WAITS = "waits"
     STEP = "step"
@@ -52,32 +52,33 @@ class TargetType(Generic[T]):
         names: the words of table lines that make such targets, each with the version that it answers to.
         devices: which arguments of such lines name disks or devices, counted from 0.
         construct: makes a target and adds it to the draft; True: it still reads metadata.  Raises BadTable.  ``ctr``
-        destroy: whether the target is gone, so that its value may be dropped; False: it must be asked again.  ``dtr``
-        map: sends a piece where it belongs, ends it, or keeps it.
-        end_io: ends a piece whose I/O is done.
-        retry: does what is due for a piece that has waited for an exception which is done now.
-        done: what the end of its own kinds of work does.
-        copied: what the end of a copy does, by its purpose.
-        presuspend: asks for what the target does by itself to stop; may be asked again until it has.
-        at_rest: whether it has.
-        presuspended: all targets of the table are at rest; forgets the wish to stop.
-        postsuspend: no I/O of the device is in flight.
+        destroy: destroys the target; False: it can't be destroyed yet, and the call is repeated later.  ``dtr``
+        map: sends a piece to a lower device, ends it, or queues it.
+        end_io: ends a piece whose I/O has ended.
+        retry: continues a piece that has waited for an exception.
+        done: the functions for the ends of the target's own kinds of work.
+        copied: the functions for the ends of its copies, by purpose.
+        presuspend: asks the target to stop its own work; is repeated until ``at_rest``.
+        at_rest: whether its own work has stopped.
+        presuspended: called when all targets of the table are at rest; clears the request to stop.
+        postsuspend: called when no I/O of the device is in flight.
         preresume: why the target can't be resumed; None: it can.
-        resuming: all targets of the table can be resumed; nothing has been yet.
-        resume: resumes it, in as many steps as it takes.
+        resuming: called when all targets of the table can be resumed, before the first of them is.
+        resume: takes a step of its resume.
         message: an errno, or None when the message was taken.
         status: the words of the status line, after the target's name.
         table: the arguments of the table line, as the kernel prints them.
         lower: the names of the disks and devices on which it is made.
         extent: the lower device whose size limits the target, and the sector of it at which the target begins.
             None: none does.  ``iterate_devices``
-        set_limits: its table becomes live; decides what its device can do.  ``io_hints``
+        set_limits: called when its table becomes live; decides what its device supports.  ``io_hints``
         max_io_len: how many sectors from the bio's start one piece may have.
-        clones: how many pieces it wants of the same sectors; 0: it takes no such bio.  ``num_flush_bios``
-        store: the device on which it keeps an exception store, and that store as it is; None: it keeps none.
-        works: whether it does something by itself, such as merging.
-        settled: whether a user who polls the status would say that it is done with that.
-        claims: whether it keeps others (all but the device named last) from writing to a device; None: it never does.
+        clones: how many pieces it wants of the same sectors; 0: it does not accept such a bio.  ``num_flush_bios``
+        store: the device with its exception store, and the state of that store; None: it has none.
+        works: whether it has work of its own, such as a merge.
+        settled: whether its status shows that this work has ended, well or badly.
+        claims: whether it forbids writes to a device; the last argument is the device that wants to write.  None: it
+            forbids none.
     """
 
     target: type[T]
@@ -113,10 +114,10 @@ class TargetType(Generic[T]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """The registered target types, and what goes with them.
+    """The registered target types, and the replaceable transitions of their modules.
 
-    ``core``: what the end of the core's own kinds of work does.  ``parts``: for each module the transitions of it that
-    may be replaced.  Two rules are equal only if they are the same object.
+    ``core``: the functions for the ends of the core's own kinds of work.  ``parts``: one record of replaceable
+    transitions for each module that has any.  Two rules are equal only if they are the same object.
     """
 
     core: "Mapping[type[Work], Callable[[Draft, WorkId, Any, str | None, bytes], None]]"
@@ -161,9 +162,9 @@ class Rules:
 class Draft:
     """A stack being changed.  One lives for one step.
 
-    A transition is never called back by what it calls.  What comes to its end meanwhile is queued in ``ended`` (the
-    ids of work, with errors), and what is to look again at the state, once, in ``deferred``.  ``step`` sees to both
-    when the transition is over, as a kernel wakes a thread that runs later.
+    A transition is never called back by a function that it calls.  Work that ends meanwhile is queued in ``ended`` (ids
+    with errors), and transitions that must check the state again in ``deferred``, each once.  ``step`` runs both after
+    the transition, as a kernel wakes a thread that runs later.
 
     Transitions hold values, and call others that may change the same thing.  So every change says from which value
     the new one was made (``over``): a value that is not the newest would undo what happened meanwhile, and is a
@@ -196,7 +197,7 @@ class Draft:
         self.deferred: dict[Callable[[Draft], None], None] = {}
 
     def frozen(self) -> Stack:
-        """The stack that came out."""
+        """The stack as changed so far."""
         return Stack(self.disks, self.devices, self.targets, self.shared, self.work, self.requests)
 
     # --- effects ---
@@ -214,7 +215,7 @@ class Draft:
         self.effects.append(Fetch(id))
 
     def requeue(self, id: WorkId, *, later: bool = False) -> None:
-        """Continues with this work after what was begun before it; ``later``: on another thread."""
+        """Continues this work later in turn; ``later``: on another thread."""
         self.effects.append(Requeue(id, later))
 
     def io(self, id: WorkId, bio: Bio) -> None:
@@ -230,14 +231,14 @@ class Draft:
         """Tells the submitter that its bio has ended."""
         self.effects.append(EndBio(token, error))
 
-    # --- what follows this transition ---
+    # --- after this transition ---
 
     def end_later(self, id: WorkId, error: str | None) -> None:
-        """Work has ended; ``bios.complete`` hears of it after the transition."""
+        """Queues the end of work: ``bios.complete`` is called with it after the transition."""
         self.ended.append((id, error))
 
     def defer(self, transition: Callable[["Draft"], None]) -> None:
-        """Has this transition made after the present one, once, however often it was asked for."""
+        """Queues a transition for after the present one; it is made once, however often it is queued."""
         self.deferred[transition] = None
 
     # --- devices and targets ---
@@ -293,7 +294,7 @@ class Draft:
     # --- work ---
 
     def begin(self, work: Work) -> WorkId:
-        """Enters work; its id: its name, and a number if there is work of that name."""
+        """Enters work and returns its id: its name, with a number if other work has that name."""
         name = work.name
         id, twin = WorkId(name), 1
         while id in self.work:
@@ -309,7 +310,7 @@ class Draft:
         return work
 
     def end(self, id: WorkId) -> Work:
-        """Takes work out."""
+        """Removes work."""
         work = self.work[id]
         self.work = self.work.delete(id)
         return work
@@ -330,7 +331,7 @@ class Draft:
         return request
 
     def end_request(self, request: Request, errno: str | None = None, text: str | None = None) -> None:
-        """Takes out a request, and answers it."""
+        """Removes a request, and answers it."""
         self.requests = tuple(r for r in self.requests if r.token != request.token)
         self.reply(request.token, errno, text)
 
@@ -340,4 +341,4 @@ View = Stack | Draft
 
 def _check_newest(value: object, newest: object) -> None:
     if value is not newest and value != newest:
-        raise MachineError(f"a stale value was changed: {value}; meanwhile it is {newest}")
+        raise MachineError(f"a stale value was changed: {value}; the newest is {newest}")

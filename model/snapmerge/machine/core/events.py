@@ -1,4 +1,4 @@
-"""What the machine is told, and what it asks for and says in return."""
+"""The machine's input and output: events, and the effects that it asks for in return."""
 
 from snapmerge.machine.core.bio import Bio, Buffer, WorkId
 from snapmerge.records import dataclass
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AddDisk:
-    """A disk of ``size`` sectors is there."""
+    """Add a disk of ``size`` sectors."""
 
     name: str
     size: int
@@ -38,7 +38,7 @@ class AddDisk:
 
 @dataclass(frozen=True, slots=True)
 class SubmitBio:
-    """Somebody submits a bio to a device; ``EndBio`` with the same token answers it."""
+    """A user submits a bio to a device; ``EndBio`` with the same token answers it."""
 
     token: int
     bio: Bio
@@ -46,7 +46,7 @@ class SubmitBio:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An effect that has an id is done; ``error`` is an errno's name.  ``data`` answers ``Fetch``."""
+    """The effect with this id has ended; ``error``: an errno's name, or None.  ``data`` answers ``Fetch``."""
 
     id: WorkId
     error: str | None = None
@@ -88,7 +88,7 @@ class ResumeDevice:
 
 @dataclass(frozen=True, slots=True)
 class SuspendDevice:
-    """Wait for the I/O in flight, and hold back all that follows."""
+    """Wait for the I/O in flight, and hold back new I/O."""
 
     token: int
     device: str
@@ -137,14 +137,14 @@ class Io:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Hand over the bytes that were read into the buffer of this owner; ``Finished`` with data answers it."""
+    """Return the bytes that were read into the buffer of this owner; ``Finished`` with data answers it."""
 
     id: WorkId
 
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Call back with ``Finished`` when the processor gets to it: work without I/O; ``later``: of another thread."""
+    """Continue work without I/O: ``Finished`` with the same id answers it; ``later``: another thread continues it."""
 
     id: WorkId
     later: bool = False
@@ -152,7 +152,7 @@ class Requeue:
 
 @dataclass(frozen=True, slots=True)
 class EndBio:
-    """A bio of the submitter's has ended."""
+    """A user's bio has ended; ``error``: an errno's name, None after success."""
 
     token: int
     error: str | None
@@ -169,7 +169,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A line for the kernel's log, as behind ``device-mapper:``."""
+    """A line for the kernel's log, without its prefix ``device-mapper:``."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""The answers of a target that does nothing by itself, for records that need no others."""
+"""Functions for the records of targets without state and work of their own: the defaults of ``TargetType``."""
 
 from snapmerge.errors import MachineError
 from snapmerge.format.store import Store
@@ -36,65 +36,65 @@ def destroy(_d: Draft, _target: Target) -> bool:
 
 
 def end_io(d: Draft, id: WorkId, _target: Target, _piece: Piece, error: str | None) -> None:
-    """The piece ends as its I/O has."""
+    """Ends the piece with the result of its I/O."""
     bios.piece_ended(d, id, error)
 
 
 def no_retry(_d: Draft, id: WorkId, target: Target, _piece: Piece) -> None:
-    """No piece of such a target ever waits for an exception."""
+    """Raises MachineError: no piece of such a target ever waits for an exception."""
     raise MachineError(f"piece {id} of target {target.id} waited for an exception")
 
 
 def at_rest(_d: Draft, _target: Target) -> bool:
-    """It is always at rest."""
+    """True: it has no work of its own."""
     return True
 
 
 def preresume(_d: Draft, _target: Target) -> str | None:
-    """It can always be resumed."""
+    """None: it can always be resumed."""
     return None
 
 
 def resume(_d: Draft, _request: Resuming, _target: Target) -> Progress:
-    """It is resumed at once."""
+    """Resumes it at once."""
     return Progress.DONE
 
 
 def message(_d: Draft, _target: Target, _text: str) -> str | None:
-    """It takes no messages (DEV-10)."""
+    """Refuses the message (DEV-10)."""
     return "EINVAL"
 
 
 def status(_stack: Stack, _rules: Rules, _target: Target) -> tuple[str, ...]:
-    """Its status line has no words of its own."""
+    """No words: its status line is empty."""
     return ()
 
 
 def max_io_len(_d: Draft, _target: Target, bio: Bio) -> int:
-    """It takes any bio whole."""
+    """No limit: one piece may have the whole bio."""
     return bio.count
 
 
 def no_discards(_target: Target, bio: Bio) -> int:
-    """It takes every bio but discards, once (ORIGIN-8)."""
+    """One clone of every bio, and none of discards (ORIGIN-8)."""
     return 0 if bio.op is Op.DISCARD else 1
 
 
 def data_only(_target: Target, bio: Bio) -> int:
-    """It takes reads and writes; a flush is done at once, as it asks for none."""
+    """One clone of reads and writes, and none of flushes and discards."""
     return 1 if bio.op in (Op.READ, Op.WRITE, Op.ZERO) else 0
 
 
 def no_store(_target: Target) -> tuple[str, Store] | None:
-    """It keeps no exceptions."""
+    """None: it has no exception store."""
     return None
 
 
 def works(_target: Target) -> bool:
-    """It does nothing by itself."""
+    """False: it has no work of its own."""
     return False
 
 
 def settled(_target: Target) -> bool:
-    """So it is done with that."""
+    """True: a user has nothing to wait for."""
     return True

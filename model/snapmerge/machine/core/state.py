@@ -1,13 +1,12 @@
 """The state of device-mapper as one value: the ``Stack``.
 
-Everything here is frozen and hashable.  The other modules change it; this one only defines it.  Equal situations are
-equal values, however they have come about.  So devices and disks have names, targets have small numbers (ids), which
-are reused when they are free, and work in flight is named by what it is: a copy by its target and chunk, a piece by its
-bio and first sector.  A number that counts appears in the name only while there are two of the same kind.
+Everything here is frozen and hashable.  The other modules compute new values; this one only defines them.  Equal
+situations are equal values, whatever led to them.  So devices and disks have names, targets have small numbers (ids),
+which are reused when they are free, and work in flight is named by its content: a copy by its target and chunk, a piece
+by its bio and first sector.  A number is added to the name only while other work has the same name.
 
 Three kinds of values belong to the targets' own packages, which derive them from the bases here: ``Target`` (a target
-of a table), ``Work`` (something of a target that is in flight) and ``ResumeState`` (how far a target's resume has
-come).
+of a table), ``Work`` (work of a target in flight) and ``ResumeState`` (the progress of a target's resume).
 """
 
 from enum import Enum
@@ -44,7 +43,7 @@ __all__ = [
 ]
 
 SUBMITTER: Final = WorkId("")
-"""The parent of a bio that came from outside."""
+"""The parent of a bio that a user has submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +91,24 @@ class Target:
     line: TableLine
 
 
-# --- work: what is in flight -------------------------------------------------------------------------------------
+# --- work in flight ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something in flight, which an effect with the same id will finish, or other work.
+    """Work in flight.  It ends when the effect with its id has ended, or other work that was begun for it.
 
-    The core's kinds are here; targets derive others, and their ``TargetType.done`` says what their end does.
+    The core's kinds are here; targets derive others, and their ``TargetType.done`` has the functions for their ends.
     """
 
     @property
     def name(self) -> str:
-        """What the work is, from when it begins: no other in flight has the same name, as far as that is possible."""
+        """A name made from the work's content, which does not change, and which other work hardly ever has."""
         raise NotImplementedError
 
     @property
     def keeps_buffer(self) -> bool:
-        """Whether the work still needs what has been read into its buffer."""
+        """Whether the work still needs the content of its buffer."""
         return False
 
 
@@ -134,7 +133,7 @@ class DeviceBio(Work):
 
 @dataclass(frozen=True, slots=True)
 class Wake(Work):
-    """A device that was resumed, whose deferred bios are still to be let in."""
+    """A resumed device with deferred bios to be let in."""
 
     device: str
 
@@ -146,7 +145,7 @@ class Wake(Work):
 
 @dataclass(frozen=True, slots=True)
 class Rest(Work):
-    """The rest of a split bio, still to be mapped."""
+    """The rest of a split bio, to be mapped."""
 
     parent: WorkId
     bio: Bio
@@ -161,9 +160,9 @@ class Rest(Work):
 class Piece(Work):
     """A part of a bio, mapped by one target: a clone, in the kernel's words.
 
-    ``number`` tells clones of the same sectors apart.  ``chunk``, ``full`` and ``then`` are the target's own (its
-    ``per_io_data``): a chunk under which the piece is tracked; whether it fills that chunk by itself; where it is sent
-    next, once it has been where it is sent first.
+    ``number`` distinguishes clones of the same sectors.  ``chunk``, ``full`` and ``then`` belong to the target (its
+    ``per_io_data``): the chunk under which the piece is tracked, whether it fills that chunk, and a second bio to send
+    after the first.
     """
 
     parent: WorkId
@@ -181,7 +180,7 @@ class Piece(Work):
 
 
 class Purpose(Enum):
-    """What a copy by kcopyd is for.  Targets derive enumerations of their own, as an empty one may be."""
+    """The purpose of a copy by kcopyd.  Targets derive their own enumerations from this empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +200,18 @@ class CopyJob(Work):
 
     @property
     def keeps_buffer(self) -> bool:
-        """What was read is to be written."""
+        """True during the write, whose data is in the buffer."""
         return not self.reading
 
 
-# --- requests: what a user has asked of a device, and may take time ----------------------------------------------
+# --- requests: operations on devices that may take several steps ------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A table under construction: the targets ``built`` of ``lines`` are done; ``loading`` still reads its metadata.
+    """A table under construction: ``built`` are the complete targets; ``loading`` is one that reads its metadata.
 
-    One without either has not begun: another load of the device has.
+    A load with neither waits for an earlier load of the device.
     """
 
     token: int
@@ -233,7 +232,7 @@ class Suspending:
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """How far the resume of one target has come; targets whose resume waits for something derive their own."""
+    """The progress of the resume of one target; targets whose resume takes several steps derive their own."""
 
     @property
     def locks(self) -> str | None:
@@ -288,7 +287,7 @@ class Removing:
 Request = Load | Suspending | Resuming | Removing
 
 
-# --- everything --------------------------------------------------------------------------------------------------
+# --- the stack ---------------------------------------------------------------------------------------------------
 
 
 Shared = Map[str, tuple[int, ...]]
@@ -299,7 +298,7 @@ Shared = Map[str, tuple[int, ...]]
 class Stack:
     """All of device-mapper: disks (name to sectors), devices, targets, work in flight, requests under way.
 
-    ``shared``: what target modules know beside their targets.
+    ``shared``: state of target modules that belongs to no single target.
     """
 
     disks: Map[str, int] = Map()

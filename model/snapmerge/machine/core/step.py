@@ -17,19 +17,19 @@ A step, in its order:
     is ``bios.complete``, which looks the work up and calls what the rules have for its class.
 2.  ``_carry_on`` makes the transitions that have become possible, until there are none: work that has ended without an
     effect (``ended``, such as a bio beyond the end of a disk, or in a lower device that has finished it), transitions
-    that were put off (``deferred``: merges that look again), and at last a step of a request (``devices.progress``).
+    that were put off (``deferred``: waiting merges ask again), and at last a step of a request (``devices.progress``).
     These wait for the end of the present transition, so that no function is ever called back by one that it has
     called, as the kernel wakes a thread that runs later.
 3.  The draft becomes the new stack, and the effects are returned in the order in which they were asked for.
 
-If the event can't happen, ``step`` raises, and as only the draft has changed, nothing has (DEV-4).
+If the event can't happen, ``step`` raises; only the draft has changed, so the stack has not (DEV-4).
 
-So one event makes as much happen as can happen without waiting.  What the kernel does under a lock, or on one thread
-without waiting, is one step here.  What another thread does later is asked for as an effect, too (``Requeue``), so that
-every other event can come before it.
+So a step includes everything that follows from its event without waiting: what the kernel does under a lock, or on one
+thread without sleeping.  The later work of another thread is an effect (``Requeue``), so that every other event can
+come before it.
 
-What a target does with a bio is its own (``draft.TargetType``, the kernel's ``struct target_type``).  ``bios`` takes
-bios apart and puts their ends together, ``devices`` and ``tables`` do what a user asks of devices, ``kcopyd`` copies.
+Each target has its own functions for bios (``draft.TargetType``, the kernel's ``struct target_type``).  ``bios`` splits
+bios and ends them with their last piece, ``devices`` and ``tables`` carry out requests to devices, ``kcopyd`` copies.
 
 Source: dm.c (``dm_submit_bio``, ``clone_endio``, ``dm_suspend``, ``dm_resume``), dm-table.c, dm-ioctl.c, dm-kcopyd.c.
 """
@@ -65,11 +65,11 @@ CORE: Final[Mapping[type[Work], Callable[[Draft, WorkId, Any, str | None, bytes]
     Rest: bios.rest_done,
     Wake: bios.wake_done,
 }
-"""What the end of the core's own kinds of work does.  A ``DeviceBio`` ends when its pieces have."""
+"""The functions for the ends of the core's own kinds of work.  A ``DeviceBio`` ends with its last piece."""
 
 
 def step(stack: Stack, event: Event, rules: Rules) -> tuple[Stack, tuple[Effect, ...]]:
-    """What the stack becomes when this happens, and what it asks for and says, in this order.
+    """The stack after the event, and the effects that it asks for, in their order.
 
     Raises:
         EventError: the event can't happen now; the driver is at fault (DEV-4).
@@ -83,7 +83,7 @@ def step(stack: Stack, event: Event, rules: Rules) -> tuple[Stack, tuple[Effect,
 
 
 def _carry_on(d: Draft) -> bool:
-    """Makes one more transition that the step has given rise to; False: none is left."""
+    """Makes one more transition that follows from the step; False: none is left."""
     if d.ended:
         bios.complete(d, *d.ended.popleft())
     elif d.deferred:
@@ -127,7 +127,7 @@ def _apply(d: Draft, event: Event) -> None:
 
 def _add_disk(d: Draft, name: str, size: int) -> None:
     if name in d.disks or name in d.devices:
-        raise EventError(f"{name} is there already")
+        raise EventError(f"{name} exists already")
     if size < 1:
         raise EventError(f"a disk has at least one sector, not {size}")
     d.disks = d.disks.set(name, size)

@@ -34,7 +34,7 @@ __all__ = [
 
 
 def advance_load(d: Draft, request: Load) -> None:
-    """Constructs the targets that are left, until one must read its metadata, one is refused, or all are there."""
+    """Constructs the targets that are left, until one must read its metadata, one is refused, or all are built."""
     for line in request.lines[len(request.built) :]:
         id = d.new_target()
         request = d.change_request(replace(request, loading=id), over=request)
@@ -104,7 +104,7 @@ def refuse(d: Draft, request: Load, bad: BadTable) -> None:
 
 
 def destroy(d: Draft, id: int) -> bool:
-    """Destroys a target and frees what belongs to it (DEV-25); False: ask again, as something of it is in flight."""
+    """Destroys a target and everything that belongs to it (DEV-25); False: it waits, and is asked again later."""
     target = d.targets.get(id)
     if target is None:
         return True

@@ -1,4 +1,4 @@
-"""Copying out: the life of an exception, from its allocation until no bio waits for it any more.
+"""Copying out: the life of an exception, from its allocation until the bios that wait for it are released.
 
 The problem.  Before a chunk of the origin is written to, or a chunk of a snapshot, the snapshot needs a copy of the
 chunk on the COW device, and a record there that says so: an exception.  To make one takes several I/Os (read the chunk,
@@ -80,7 +80,7 @@ __all__ = [
 
 
 class PendingTrigger(Named):
-    """What takes a pending exception from one stage to the next: the function that makes it, and what has happened."""
+    """The causes of stage changes: the function that makes the transition, and what has happened."""
 
     STARTED = "start_copy, fill: a copy to the new chunk, or a write that fills it, is sent (EXC-8, EXC-10)"
     COPIED = "_filled: the copy, or the write in place of it, has ended well"

@@ -60,7 +60,7 @@ def construct_snapshot(d: Draft, id: int, request: Load, line: TableLine) -> boo
 
 
 def _checked(d: Draft, id: int, request: Load, line: TableLine) -> SnapshotTarget:
-    """The target, when nothing is wrong with its arguments.  Raises BadTable (CTOR-1, rows 1 to 9)."""
+    """The target of a table line with valid arguments.  Raises BadTable (CTOR-1, rows 1 to 9)."""
     if len(line.args) < 4:
         raise BadTable("requires 4 or more arguments")
     features = parse_features(line.args[4:])
@@ -84,7 +84,7 @@ def can_merge(store: Store) -> bool:
 
 
 def _forget(d: Draft, snap: SnapshotTarget) -> None:
-    """Takes back a target whose construction has failed."""
+    """Removes a target whose construction has failed."""
     unregister(d, snap)
     d.targets = d.targets.delete(snap.id)
 
@@ -108,9 +108,9 @@ def load_step(d: Draft, snap: SnapshotTarget, io: StoreIo, error: str | None, da
 
 
 def _header_read(d: Draft, snap: SnapshotTarget, store: Persistent, header: Header) -> None:
-    """Makes a new store (STORE-10), refuses what is none (STORE-12), or takes the header's chunk size (STORE-11).
+    """Makes a new store (STORE-10), refuses foreign contents (STORE-12), or takes the header's chunk size (STORE-11).
 
-    A store that is invalid stays so (STORE-5), and its exceptions are not read (STORE-13).
+    An invalid store stays invalid (STORE-5), and its exceptions are not read (STORE-13).
     """
     if header.magic == 0:
         snap = d.put(replace(snap, store=store.blank()), over=snap)

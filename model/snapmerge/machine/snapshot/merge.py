@@ -1,4 +1,4 @@
-"""The ``snapshot-merge`` target: the loop that merges, and where bios go meanwhile.
+"""The ``snapshot-merge`` target: the loop that merges, and the mapping of bios during the merge.
 
 The problem.  A snapshot shows its *origin* as it was once, with the user's own writes on top.  A chunk that differs has
 an *exception*: the snapshot's content of it lives on the *COW device*, where a record says which chunk it is.  A merge
@@ -31,18 +31,26 @@ through these phases (``Phase``; the letters are those of specs/merge.md):
 *   IDLE: no run is under way.  The merge has not begun, has ended, was stopped, or has failed.
 
 No thread runs the loop.  Each function sends one I/O and returns; when that has ended the machine calls ``area_read``,
-``copied``, ``flushed`` or ``commit_done``, which goes on.  ``MERGE`` is the table of all transitions (docs/states.md
-draws it).  Functions that seeded defects and findings replace are called through ``rules_of``.
+``copied``, ``flushed`` or ``commit_done``, which continues the loop.  ``MERGE`` is the table of all transitions
+(docs/states.md draws it).  Functions that seeded defects and findings replace are called through ``rules_of``.
 
 Bios.  They come in pieces, each in one chunk.  A chunk without an exception lives on the origin; a write to it first
 has the other snapshots copy it out (``do_origin``), as any write to the origin does.  A chunk with an exception lives
 on the COW device; a write changes it there, in place, and is merged with it.  No write makes an exception (MERGE-4).
 
-A write to a chunk that is being merged, from its arrival to its end: ``map_merge`` finds the exception, and the chunk
-in ``run``, so it remaps the piece to the origin and queues it.  The loop goes on to the end of the run, and
-``release_run`` sends the piece.  When the disk has written it, ``types._end_io`` ends the piece, and
-``bios.count_down`` its bio.  If the merge fails first, ``fail_merge`` ends the piece with EIO (MERGE-10).  A write that
-came before DRAINING went to the COW device, and the loop waits for it.
+A write to a chunk that is being merged, from its arrival to its end:
+
+1.  ``bios.enter`` lets the bio into the device, ``bios._map_first`` splits it at chunk borders, and ``bios.map_piece``
+    calls ``map_merge`` for each piece.
+2.  ``_map_data`` finds the exception (``lookup``), and the chunk in ``Merge.run``.  So it remaps the piece to the
+    origin, and adds its id to ``Merge.queued`` (MERGE-16).  The piece sends nothing yet.
+3.  The loop finishes the run: ``copied``, ``flush_origin``, ``flushed``, ``commit_merge``, ``commit_done``.
+4.  ``release_run`` removes the run's exceptions, and sends each queued piece to the origin (``bios.send``).
+5.  When the disk has written it, ``bios.complete`` calls ``bios.piece_done`` and this ``types._end_io``, which ends the
+    piece.  ``bios.count_down`` ends the bio with its last piece: the user gets ``EndBio``.
+
+If the merge fails in step 3, ``fail_merge`` ends the piece with EIO (MERGE-10).  A write that arrives before DRAINING
+goes to the COW device (``track``); ``types._end_io`` untracks it and calls ``writers_gone``, for which the loop waits.
 
 Stopping.  A suspension asks the merge to stop, and so does the resume of another snapshot (``stop_merge``).  It stops
 between two runs: the run in hand is finished first (MERGE-20).  A failed read, copy, flush or write ends the loop at
@@ -99,7 +107,7 @@ __all__ = [
 
 
 class MergeTrigger(Named):
-    """What takes a merge from one phase to the next: the function that makes the transition, and what has happened."""
+    """The causes of phase changes: the function that makes the transition, and what has happened."""
 
     ENDED = "next_run: a stop was asked for, the snapshot is invalid, or all is merged (MERGE-20, MERGE-12, MERGE-8)"
     AREA_EMPTY = "next_run: the area has no records left, and is not the first (MERGE-15)"
@@ -194,7 +202,7 @@ def _enter(d: Draft, snap: SnapshotTarget, trigger: MergeTrigger, run: Run | Non
 
 
 def start_merge(d: Draft, id: int) -> None:
-    """Starts the loop unless it runs, also after it was stopped or has failed (MERGE-11, MERGE-28)."""
+    """Starts the loop if it is idle: not yet begun, stopped, failed or ended (MERGE-11, MERGE-28)."""
     if merge_of(snapshot(d, id)).phase is Phase.IDLE:
         rules_of(d).next_run(d, id)
 

@@ -1,8 +1,8 @@
-"""The ``snapshot-origin`` target, and what a write to an origin means for its snapshots.
+"""The ``snapshot-origin`` target, and the copying out before a write to an origin.
 
 A write to an origin waits until no snapshot needs the old content any more (ORIGIN-1).  ``do_origin`` asks every
 snapshot registered on the origin; each that needs an exception makes one.  The write is queued on the first of these
-and asks again when that one is done, until no snapshot answers that it must wait.
+and asks again when that one is done, until it need not wait for any snapshot.
 
 Source: ``origin_map``, ``do_origin``, ``__origin_write``, ``origin_write_extent`` in dm-snap.c (specs/origin.md).
 """

@@ -1,4 +1,4 @@
-"""Which snapshots an origin has.  Source: ``_origins``, ``register_snapshot``, ``__find_snapshots_sharing_cow``.
+"""The snapshots of each origin.  Source: ``_origins``, ``register_snapshot``, ``__find_snapshots_sharing_cow``.
 
 A snapshot is registered under its origin's name from its construction to its destruction, largest chunks first.  The
 lists are in the stack's ``shared`` values.
@@ -44,7 +44,7 @@ def snapshots_of(view: View, origin: str) -> list[SnapshotTarget]:
 
 
 def register(d: Draft, snap: SnapshotTarget) -> None:
-    """Puts the snapshot in its place among those of its origin (DEV-14): largest chunks first, after its equals
+    """Registers the snapshot on its origin (DEV-14), sorted by chunk size: largest first, equal ones in order
     (ORIGIN-6).
     """
     others = [s for s in snapshots_of(d, snap.origin) if s.id != snap.id]
@@ -55,7 +55,7 @@ def register(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def unregister(d: Draft, snap: SnapshotTarget) -> None:
-    """Takes the snapshot out: no origin write asks it any more (DEV-14)."""
+    """Removes the snapshot from the list of its origin, so that no write to the origin asks it (DEV-14)."""
     left = tuple(id for id in registered_ids(d, snap.origin) if id != snap.id)
     if left:
         d.shared = d.shared.set(snap.origin, left)

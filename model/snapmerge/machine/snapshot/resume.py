@@ -1,10 +1,9 @@
 """How snapshots, merges and origins are suspended, resumed and destroyed.
 
-The problem.  When a snapshot is resumed it takes over from another target, if it has to (``handover``), and from then
-on writes to the origin have to ask it.  Both must happen while no write to the origin is under way: an exception that
-is pending would stay with the old target, and a write that has asked the snapshots already would not ask the new one.
-But writes to the origin come through another device, which is not suspended, and which may be a merge that works by
-itself.
+The problem.  The resume of a snapshot does a handover if one is due (``handover``), and from then on writes to the
+origin have to ask the snapshot for a copy.  Both must happen while no write to the origin is under way: an exception
+that is pending would stay with the old target, and a write that has asked the snapshots already would not ask the new
+one.  But writes to the origin come through another device, which is not suspended, and which may be merging.
 
 So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RESUME`` is the table of all transitions:
 
@@ -13,16 +12,16 @@ So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RES
     asks its merge to stop (MERGE-27).
 *   QUIETING: the resume waits until that device has no bio in flight, and its merge is idle.  A user who asks for its
     suspension, resume or removal meanwhile waits for the lock.
-*   ``_take_over`` does the rest in one step: it hands over, lets the held device and its merge go on, puts the snapshot
-    in its place among those of the origin, and makes it ``active``, so that writes to the origin ask it.  A plain
-    snapshot is resumed now (ACTIVE).
+*   ``_take_over`` does the rest in one step: it hands over, releases the held device and restarts its merge, registers
+    the snapshot among those of the origin by its chunk size, and makes it ``active``, so that writes to the origin ask
+    it.  A plain snapshot is resumed now (ACTIVE).
 *   MERGING: a merge has started its loop.  The thread that resumes runs it up to the first copy, so the resume ends
     only when the loop copies, or has ended.
 
-The handover comes before the held device goes on, since from then on exceptions may be pending again.
+The handover comes before the held device is released, since from then on exceptions may be pending again.
 
-A merge is suspended like any target, but works by itself: ``presuspend`` asks its loop to stop, and the suspension
-waits until it is ``at_rest``, which is after the run in hand (MERGE-20).
+A merge has work of its own, its loop: ``presuspend`` asks the loop to stop, and the suspension waits until it is
+``at_rest``, which is after the run in hand (MERGE-20).
 
 A snapshot can be destroyed only when no exception of it is pending, since bios of other devices wait for those
 (DEV-15).
@@ -69,10 +68,10 @@ __all__ = [
 
 
 class SnapshotResumeTrigger(Named):
-    """What takes a snapshot's resume from one stage to the next: the function that makes it, and what has happened."""
+    """The causes of stage changes: the function that makes the transition, and what has happened."""
 
-    ORIGIN_HELD = "_hold: another device acts as the origin's; its I/O is held back, its merge stops (MERGE-27)"
-    TAKEN_OVER = "_take_over: the target has taken over what it should, and is active (MERGE-24)"
+    ORIGIN_HELD = "_hold: another device acts as the origin; its I/O is held back, its merge stops (MERGE-27)"
+    TAKEN_OVER = "_take_over: a handover that was due is done, and the target is active (MERGE-24)"
     MERGE_STARTED = "_take_over: the same, and its merge has begun (MERGE-24, MERGE-28)"
     MERGE_COPIES = "_first_copy: the merge copies its first run, or has nothing to merge, or has failed"
 
@@ -99,7 +98,7 @@ SNAPSHOT_RESUME: Final = Transitions(
 
 
 def resume_origin(d: Draft, _request: Resuming, target: OriginTarget) -> Progress:
-    """Makes its device the one that acts as the origin; the chunks known by now limit its writes (ORIGIN-7).
+    """Makes its device act as the origin; the smallest chunk size of its snapshots limits its writes (ORIGIN-7).
 
     Source: ``origin_resume``.
     """
@@ -127,7 +126,7 @@ def at_rest(_d: Draft, snap: SnapshotTarget) -> bool:
 
 
 def presuspended(d: Draft, snap: SnapshotTarget) -> None:
-    """The merge has stopped, as was asked."""
+    """Clears ``stopping``: the merge has stopped."""
     if snap.merge is not None:
         d.put(replace(snap, merge=replace(snap.merge, stopping=False)), over=snap)
 
@@ -198,7 +197,7 @@ def _take_over(d: Draft, request: Resuming, snap: SnapshotTarget, state: Snapsho
     source, destination, _ = sharing_cow(d, snap)
     if source is not None and destination is not None:
         rules_of(d).hand_over(d, source, destination)
-    _let_go(d, state)
+    _release(d, state)
     snap = snapshot(d, snap.id)
     register(d, snap)
     io_max = snap.io_max if snap.merge is None else minimum_chunk_size(d, snap.origin)
@@ -222,8 +221,8 @@ def _first_copy(snap: SnapshotTarget, state: SnapshotResume) -> Progress:
     return Progress.DONE
 
 
-def _let_go(d: Draft, state: SnapshotResume) -> None:
-    """Lets the device that was held go on, and restarts its merge (MERGE-27)."""
+def _release(d: Draft, state: SnapshotResume) -> None:
+    """Releases the device that was held, and restarts its merge (MERGE-27)."""
     if state.quiet is None:
         return
     if state.restart is not None:
@@ -238,9 +237,9 @@ def _let_go(d: Draft, state: SnapshotResume) -> None:
 
 
 def destroy_snapshot(d: Draft, snap: SnapshotTarget) -> bool:
-    """Whether the target is gone: not while its merge runs, or an exception of it is pending (DEV-15).
+    """Destroys the target; False: it waits for its merge to stop, or for its pending exceptions (DEV-15).
 
-    A target that was to take over from it is invalid from now on (MERGE-26).  Source: ``snapshot_dtr``.
+    The destination of a handover from it becomes invalid (MERGE-26).  Source: ``snapshot_dtr``.
     """
     source, destination, _ = sharing_cow(d, snap)
     registered = snap.id in registered_ids(d, snap.origin)

@@ -1,6 +1,6 @@
-"""The transitions of snapshots that may be replaced, one by one.
+"""The replaceable transitions of snapshots.
 
-Seeded defects replace them, findings (what a real kernel does otherwise), and another generation of ``snapshot-merge``.
+Seeded defects, findings in real kernels, and the other generation of ``snapshot-merge`` replace them, one by one.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ __all__ = ["SnapshotRules", "rules_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SnapshotRules:
-    """Each field is a transition, or a question, by the name of the function that makes it in Linux.
+    """The fields are transitions and predicates; each has the name of the function that serves Linux.
 
     ``can_merge``: whether a ``snapshot-merge`` may have a store of this kind.
-    ``admit``: why a snapshot can't be constructed, beyond what its own module knows. ``exception_done``: listeners,
-    called after an exception somewhere is done or given up (``pending_exceptions_done``). ``sibling_resumed``:
-    listeners, called with the origin when one of its snapshots has been resumed.
+    ``admit``: why a snapshot can't be constructed, besides the checks of ``ctr``; None: it can.  ``exception_done``:
+    listeners, called after an exception of any snapshot is released (``pending_exceptions_done``).
+    ``sibling_resumed``: listeners, called with the origin after one of its snapshots was resumed.
     """
 
     max_io_len: Callable[[Draft, SnapshotTarget, Bio], int]

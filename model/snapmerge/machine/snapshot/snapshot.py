@@ -1,9 +1,9 @@
-"""The ``snapshot`` target: where its bios go.
+"""The ``snapshot`` target: the mapping of its bios.
 
 A read goes to the COW device if its chunk has a completed exception, else to the origin, where it is *tracked*: a
-write to the origin must not overtake it once the exception is there.  A write goes to the COW device, and first makes
-an exception if there is none: it waits for the copy, or is the copy if it fills the chunk.  No room left means that
-the snapshot has overflowed: it is invalid from then on, or, with ``PO``, only refuses writes.
+write to the origin must not overtake it once the exception is completed.  A write goes to the COW device, and first
+makes an exception if its chunk has none: it waits for the copy, or replaces the copy if it fills the chunk.  Without
+room for an exception the snapshot overflows: it is invalid from then on, or, with ``PO``, only refuses writes.
 
 Source: ``snapshot_map`` in dm-snap.c (specs/snapshot.md).
 """
@@ -51,10 +51,10 @@ def map_snapshot(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> No
 
 
 def _map_data(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
-    """Sends a read or write to where its chunk lives (SNAP-10).
+    """Sends a read or write to the device that has its chunk (SNAP-10).
 
-    Nothing is ever written to the origin (SNAP-2).  A chunk without an exception reads as the origin has it (SNAP-8),
-    which changes only after an exception is made (SNAP-1).
+    Writes never go to the origin (SNAP-2).  A chunk without an exception is read from the origin (SNAP-8), which
+    changes only after an exception is made (SNAP-1).
     """
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size)
@@ -90,7 +90,7 @@ def _write_new(d: Draft, id: WorkId, snap: SnapshotTarget, chunk: Chunk) -> None
 
 
 def _overflow(d: Draft, id: WorkId, snap: SnapshotTarget) -> None:
-    """No room for an exception: the write fails, and invalidates the snapshot unless it has ``PO`` (SNAP-4)."""
+    """Fails a write without room for an exception, and invalidates the snapshot unless it has ``PO`` (SNAP-4)."""
     if snap.store.overflow:
         d.put(replace(snap, overflowed=True), over=snap)
         d.log("snapshots: Snapshot overflowed: Unable to allocate exception.")
@@ -140,7 +140,7 @@ def track(d: Draft, id: WorkId, snap_id: int, chunk: int) -> None:
 
 
 def untrack(d: Draft, snap_id: int, chunk: int) -> bool:
-    """One piece less is in flight for the chunk; True: none is left.  Source: ``stop_tracking_chunk``."""
+    """Stops counting a piece under its chunk; True: it was the last one.  Source: ``stop_tracking_chunk``."""
     snap = snapshot(d, snap_id)
     left = snap.tracked[chunk] - 1
     d.put(replace(snap, tracked=snap.tracked.set(chunk, left) if left else snap.tracked.delete(chunk)), over=snap)

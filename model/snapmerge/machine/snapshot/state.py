@@ -32,8 +32,8 @@ __all__ = [
 class OriginTarget(Target):
     """A ``snapshot-origin`` on ``lower``.
 
-    ``boundary``: no write crosses a multiple of so many sectors.  ``acting``: it has been resumed, so its device is the
-    one that must be quiet during a handover (``dm_internal_suspend_fast``).
+    ``boundary``: no write crosses a multiple of so many sectors.  ``acting``: it is resumed, so its device must be
+    quiet during a handover (``dm_internal_suspend_fast``).
     """
 
     lower: str
@@ -42,7 +42,7 @@ class OriginTarget(Target):
 
 
 class PendingStage(Named):
-    """How far a pending exception has come (``copy_out`` has the theory and the table)."""
+    """The stages of a pending exception (``copy_out`` has the theory and the table)."""
 
     ALLOCATED = "has a chunk of the COW device, to which nothing is copied yet"
     COPYING = "the chunk is being copied, or written as a whole"
@@ -72,7 +72,7 @@ class Pending:
 
 
 class Phase(Named):
-    """Where a merge is in its loop (``merge`` has the theory; specs/merge.md uses the letters).
+    """The phases of a merge's loop (``merge`` has the theory; specs/merge.md uses the letters).
 
     READING, COPYING, FLUSHING and COMMITTING have one I/O under way, the others have none (MERGE-30).
     """
@@ -90,8 +90,8 @@ class Phase(Named):
 class Merge:
     """The merge of a ``snapshot-merge`` target.  ``run`` is set from DRAINING on; writes to it are ``queued`` (ids).
 
-    ``stopping``: it is to be IDLE before it takes another run.  ``failed``: a run has failed, and the status is
-    ``Merge failed`` from then on (MERGE-11).
+    ``stopping``: the loop ends before the next run.  ``failed``: a run has failed, and the status is ``Merge failed``
+    from then on (MERGE-11).
     """
 
     phase: Phase = Phase.IDLE
@@ -106,12 +106,12 @@ class SnapshotTarget(Target):
     """A ``snapshot`` or, when ``merge`` is set, a ``snapshot-merge``.
 
     ``table_size``: the size of its whole table in sectors.  ``overflowed``: a write found no room; no store records it
-    (SNAP-6).  ``discards``: its device takes them, which is decided when
-    the table becomes live.  ``io_max``: no piece crosses a multiple of so many sectors; 0: no limit.
+    (SNAP-6).  ``discards``: its device takes them, which is decided when the table becomes live.  ``io_max``: no piece
+    crosses a multiple of so many sectors; 0: no limit.
 
-    ``completed`` are the exceptions that reads follow.  ``pending`` are those in the making, by old chunk; ``order``
-    their old chunks in the order of allocation, as far as they are not committed.  ``recorded``: committed in memory,
-    waiting for the area to be written.  ``publishing``: the rest of a batch that is committed or lost.
+    ``completed`` are the exceptions that reads follow, and ``pending`` the pending ones, by old chunk.  ``order``: the
+    old chunks of those not committed, in the order of allocation.  ``recorded``: those in the area in memory, which is
+    to be written.  ``publishing``: the rest of a batch that is committed or lost.
 
     ``tracked`` counts bios in flight by chunk: in a snapshot reads of the origin, in a merge writes to the COW device.
     ``writing``: the area is being written.  ``dropping``: the header is, with the snapshot's lock held; ``locked_out``
@@ -144,14 +144,14 @@ class SnapshotTarget(Target):
 
 
 class Copy(Purpose):
-    """What a copy of a snapshot's is for."""
+    """The purpose of a copy of a snapshot."""
 
     OUT = "an exception"
     MERGE = "a run of a merge"
 
 
 class StoreStep(Enum):
-    """A metadata I/O of a store, by what it is for."""
+    """The purpose of a metadata I/O of a store."""
 
     READ_HEADER = "read header"
     READ_AREA = "read area"
@@ -166,7 +166,7 @@ class StoreStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StoreIo(Work):
-    """A metadata I/O in flight.  ``fetching``: the read is done, and its bytes have been asked for."""
+    """A metadata I/O in flight.  ``fetching``: the read has ended, and its bytes are being fetched."""
 
     target: int
     step: StoreStep
@@ -175,12 +175,12 @@ class StoreIo(Work):
 
     @property
     def name(self) -> str:
-        """The target and what it is for."""
+        """The target and the purpose."""
         return f"{self.target}/{self.step.value}"
 
     @property
     def keeps_buffer(self) -> bool:
-        """What was read is to be fetched."""
+        """True while the bytes that were read are being fetched."""
         return self.fetching
 
 
@@ -197,20 +197,20 @@ class MergeFlush(Work):
 
 
 class SnapshotResumeStage(Named):
-    """How far the resume of a snapshot has come (``resume`` has the table)."""
+    """The stages of the resume of a snapshot (``resume`` has the table)."""
 
     BEGUN = "nothing has been done yet"
-    QUIETING = "waits until the device that acts as the origin's has no I/O in flight, and its merge has stopped"
-    MERGING = "the target is active; its merge is on the way to its first copy"
+    QUIETING = "waits until the device that acts as the origin has no I/O in flight, and its merge has stopped"
+    MERGING = "the target is active; its merge has not begun its first copy"
     ACTIVE = "the target is active"
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResume(ResumeState):
-    """How far the resume of a snapshot has come.
+    """The progress of the resume of a snapshot.
 
-    ``quiet``: the device that acts as the origin's, whose I/O is held back; ``restart``: the id of its merge, which
-    is to be started again afterwards.
+    ``quiet``: the device that acts as the origin, whose I/O is held back; ``restart``: the id of its merge, which is
+    restarted afterwards.
     """
 
     stage: SnapshotResumeStage = SnapshotResumeStage.BEGUN

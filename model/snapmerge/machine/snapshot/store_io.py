@@ -1,4 +1,4 @@
-"""The metadata I/O of persistent stores: sends it.  ``types`` says which transition each one's end belongs to.
+"""Sends the metadata I/O of persistent stores; ``types`` has the function that each end of it calls.
 
 Source: ``chunk_io``, ``area_io``, ``write_header`` in dm-snap-persistent.c (specs/store.md).
 """
@@ -30,14 +30,14 @@ def write(
 
 
 def write_header(d: Draft, snap: SnapshotTarget, step: StoreStep, *, fua: bool = False) -> None:
-    """Writes chunk 0."""
+    """Writes the header, which is chunk 0."""
     if isinstance(snap.store, Persistent):
         header = encode_header(snap.store.header, snap.store.chunk_size)
         write(d, snap, step, 0, header, fua=fua)
 
 
 def drop_header(d: Draft, snap: SnapshotTarget) -> None:
-    """Writes the header of an invalid store, durably: what the origin is given next must not outlast it (SNAP-13)."""
+    """Writes the header of an invalid store durably, before the origin is written to (SNAP-13)."""
     write_header(d, snap, StoreStep.DROP, fua=True)
 
 

@@ -39,9 +39,9 @@ def _max_io_len(d: Draft, snap: SnapshotTarget, bio: Bio) -> int:
 
 
 def _clones(snap: SnapshotTarget, bio: Bio) -> int:
-    """A merge wants a flush twice: for the origin and for the COW device (MERGE-22).
+    """Two clones of a flush for a merge, for the origin and for the COW device (MERGE-22); else one.
 
-    Features say how often a discard is wanted (SNAP-19, SNAP-14).
+    The features determine the number of clones of a discard (SNAP-19, SNAP-14).
     """
     if bio.op is Op.FLUSH and snap.merge is not None:
         return 2
@@ -58,7 +58,7 @@ def _map(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _retry(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
-    """A piece of a snapshot's own is mapped again; one of a merge is a write to the origin."""
+    """Maps a snapshot's own piece again; that of a merge is a write to the origin, which asks the snapshots again."""
     if snap.merge is None:
         bios.map_piece(d, id)
     else:
@@ -66,7 +66,7 @@ def _retry(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
 
 
 def _end_io(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece, error: str | None) -> None:
-    """A piece is done, and no longer tracked; exceptions and merges that waited for that go on (EXC-11, MERGE-19).
+    """Ends a piece and stops tracking it; exceptions and merges that waited for it continue (EXC-11, MERGE-19).
 
     Source: ``snapshot_end_io``.
     """
