@@ -28,6 +28,7 @@ from snapmerge import (
 from snapmerge_adapters.cli.adapters import RefusedError, check_options, implementation
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, UNABLE, CommandError
 from snapmerge_adapters.cli.generation import budget_of, rules_of
+from snapmerge_adapters.cli.schedules import to_schedule
 from snapmerge_adapters.cli.show import coloured, complain
 from snapmerge_adapters.cli.traces import Trace, check_capabilities, read_trace, same_outcome
 from snapmerge_adapters.texts import cut, last_words
@@ -207,6 +208,7 @@ def run_replay(options: Namespace) -> int:
     check_options(options)
     trace = read_trace(options.trace)
     _make_crash_possible(options, trace)
+    _check_schedule(options, trace)
     played = []
     about = ""
     rules = rules_of(options)
@@ -253,6 +255,14 @@ def _make_crash_possible(options: Namespace, trace: Trace) -> None:
     """A real kernel's disks need a volatile cache for a power cut; whoever replays one need not know."""
     if options.adapter in ("guest", "devicemapper") and any(isinstance(step.operation, Crash) for step in trace.steps):
         options.volatile = True
+
+
+def _check_schedule(options: Namespace, trace: Trace) -> None:
+    """Raises CommandError for a choice of an operation that the trace does not have."""
+    if options.schedule is not None and (last := len(to_schedule(options.schedule))) > (count := len(trace.steps)):
+        raise CommandError(
+            f"--schedule has a choice of operation {last}; {trace.name} has {counted(count, 'operation')}"
+        )
 
 
 def _play(trace: Trace, made: Implementation, rules: Rules, budget: Budget) -> Iterator[_Played]:

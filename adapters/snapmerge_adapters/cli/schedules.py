@@ -30,10 +30,12 @@ def schedule_word(text: str) -> str:
 
 def to_schedule(text: str) -> tuple[Choices, ...]:
     """The choices of each operation, in their order.  Raises ArgumentTypeError."""
-    choices: dict[int, list[tuple[int, int]]] = {}
+    choices: dict[int, dict[int, int]] = {}
     for word in text.split(","):
         if (found := _CHOICE.fullmatch(word)) is None:
             raise argparse.ArgumentTypeError(f"not OPERATION:CHOICE=CHOSEN, numbers from 1: {shown(word)}")
         at, number, chosen = map(int, found.groups())
-        choices.setdefault(at, []).append((number - 1, chosen - 1))
-    return tuple(tuple(choices.get(at, ())) for at in range(1, max(choices) + 1))
+        if number - 1 in (mine := choices.setdefault(at, {})):
+            raise argparse.ArgumentTypeError(f"choice {number} of operation {at} is given twice; give it once")
+        mine[number - 1] = chosen - 1
+    return tuple(tuple(sorted(choices.get(at, {}).items())) for at in range(1, max(choices) + 1))

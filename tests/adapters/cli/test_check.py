@@ -160,14 +160,6 @@ def test_the_replay_command_has_the_schedule(
     assert main([*shlex.split(command)[2:-1], "6:1=2"]) == 0  # by another schedule it agrees
 
 
-@pytest.mark.parametrize(
-    "word", ["", "1", "1:2", "0:1=1", "1:1=0", "1:1=1,", "1:1=1;2:1=1", "1:1=9999999", "1:\u0661=1"]
-)
-def test_a_schedule_that_is_none_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--adapter", "memory", "--schedule", word]) == 2
-    assert "argument --schedule: not OPERATION:CHOICE=CHOSEN, numbers from 1: " in capsys.readouterr().err
-
-
 def test_no_saved_trace_is_overwritten(given: Given) -> None:
     given["report"] = DIVERGED
     for _ in range(3):
