@@ -59,27 +59,22 @@ class Guest(Process):
         seed: int = 0,
         timeout: float = 30.0,
     ) -> None:
-        found = find_kernel(kernel)
-        folder = find_modules(found, modules)
-        self._folder = Folder(_base())
-        settings = {"sectors": sectors, "volatile": volatile, "nbd": nbd, "patience": patience, "seed": seed}
-        settings["hang"] = timeout * 0.9  # the guest itself can say what is stuck
-        try:
-            _prepare(self._folder.path, folder, settings)
-            command = _command(found, self._folder.path, memory)
-            environment = _environment(self._folder.path)
-            super().__init__(
-                command,
-                timeout=timeout,
-                start_timeout=_BOOT_SECONDS,
-                env=environment,
-                cpu=_cpu(),
-                name=str(found),
-            )
-            self._err = b""  # messages of every boot are no last words
-        finally:
-            # Once it has booted the guest needs nothing of this any more, so that nothing is left even after a SIGKILL.
-            self._folder.close()
+        self._kernel, self._memory = find_kernel(kernel), memory
+        self._modules = find_modules(self._kernel, modules)
+        self._settings = {"sectors": sectors, "volatile": volatile, "nbd": nbd, "patience": patience, "seed": seed}
+        self._settings["hang"] = timeout * 0.9  # the guest itself can say what is stuck
+        super().__init__(
+            [str(self._kernel)], timeout=timeout, start_timeout=_BOOT_SECONDS, cpu=_cpu(), name=str(self._kernel)
+        )
+
+    def _begin(self) -> None:
+        """Boots it.  The guest needs nothing of the folder then, so that nothing is left even after a SIGKILL."""
+        with Folder(_base()) as folder:
+            _prepare(folder.path, self._modules, self._settings)
+            self._command = _command(self._kernel, folder.path, self._memory)
+            self._env = _environment(folder.path)
+            super()._begin()
+        self._err = b""  # messages of every boot are no last words
 
     def _last_words(self) -> str:
         lines = super()._last_words().splitlines()
@@ -144,7 +139,7 @@ def find_modules(kernel: Path, modules: str | Path | None = None) -> Path | None
 
 def _prepare(folder: Path, modules: Path | None, settings: dict[str, Any]) -> None:
     ordered = [(_plain(path, folder), options.format(**settings)) for path, options in _in_order(modules)]
-    settings |= {"modules": ordered, "path": _python_path()}
+    settings = {**settings, "modules": ordered, "path": _python_path()}
     (folder / "settings.json").write_text(json.dumps(settings))
     shutil.copyfile(Path(__file__).with_name("boot.py"), folder / "boot.py")
     # A link without blanks for the kernel's command line; Python finds its library by the link's target.

@@ -10,9 +10,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Self
 
-from snapmerge import Capabilities, Died, Operation, OperationError, Outcome, TraceError, parse_outcome, print_operation
+from snapmerge import (
+    Capabilities,
+    Died,
+    Operation,
+    OperationError,
+    Outcome,
+    Reset,
+    TraceError,
+    parse_outcome,
+    print_operation,
+)
 from snapmerge_adapters.cleanup import close_at_exit
 from snapmerge_adapters.protocol.messages import (
     MESSAGE_MAX,
@@ -51,6 +61,9 @@ class Process:
     end of this process, all processes end that it has started.  ``cpu`` keeps it on one processor.
     ``name`` is what messages call it, by default the name of the command's file.
 
+    When it has died or was closed, a ``reset`` starts the program anew, if the program has that operation.
+    ``with Process(...) as program:`` closes it at the end of the block.
+
     Raises:
         Unavailable: it can't be run, or does not greet.
     """
@@ -66,41 +79,53 @@ class Process:
         cpu: int | None = None,
         name: str | None = None,
     ) -> None:
-        self._timeout = timeout
+        self._timeout, self._start_timeout = timeout, start_timeout
+        self._command: Sequence[str] = command
+        self._env, self._cwd = env, cwd
+        self._cpu = "-" if cpu is None else str(cpu)
         self._name: Final = cut(name or Path(command[0]).name)
+        self._begin()
+        close_at_exit(self)
+
+    def _begin(self) -> None:
+        """Starts the program and hears its greeting.  Raises Unavailable."""
         self._out, self._err = bytearray(), b""
         self._seen = 0
         self._decoder = Decoder()
         self._died: Died | None = None
         self._control = -1
         try:
-            self._child = self._start(command, env, cwd, "-" if cpu is None else str(cpu))
+            self._child = self._start()
         except OSError as error:
-            raise Unavailable(f"{cut(command[0])} can't be run: {error.strerror}") from None
-        close_at_exit(self)
+            raise Unavailable(f"{cut(self._command[0])} can't be run: {error.strerror}") from None
+        self._closed = False
         try:
             self._listen()
-            self._capabilities = self._greeting(time.monotonic() + start_timeout)
+            self._capabilities = self._greeting(time.monotonic() + self._start_timeout)
         except BaseException:
             self.close()
             raise
 
-    def _start(
-        self, command: Sequence[str], env: Mapping[str, str] | None, cwd: str | Path | None, cpu: str
-    ) -> subprocess.Popen[bytes]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         """Starts the supervisor, which starts the program.  Raises OSError."""
         control, self._control = os.pipe()
         status, told = os.pipe()
         child, problem = None, ""
         try:
             child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(control), str(told), cpu, *command],
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(control), str(told), self._cpu, *self._command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=None if env is None else dict(env),
-                cwd=cwd,
+                env=None if self._env is None else dict(self._env),
+                cwd=self._cwd,
                 start_new_session=True,
                 pass_fds=(control, told),
             )
@@ -152,7 +177,16 @@ class Process:
         return self._capabilities
 
     def apply(self, operation: Operation) -> Outcome:
-        """Sends the operation to the program.  Raises OperationError when it answers that it makes no sense."""
+        """Sends the operation to the program.
+
+        Raises:
+            OperationError: the program answers that it makes no sense.
+            Unavailable: it was closed, and this is no ``reset``; or it can't be started anew.
+        """
+        if isinstance(operation, Reset) and "reset" in self._capabilities.operations:
+            self._revive()
+        if self._closed:
+            raise Unavailable(f"{self._name} was closed: {self._how_to_begin()}")
         if self._died is not None:
             return self._died
         line = print_operation(operation)
@@ -161,6 +195,15 @@ class Process:
         except (_GoneError, ProtocolError, TraceError) as error:
             self._kill()  # first: the last words of a program that never stops writing could not be read
             return self._die(f"{cut(line, _LINE_QUOTED)}: {cut(str(error))}\n{self._last_words()}")
+
+    def _revive(self) -> None:
+        if self._died is not None or self._closed:
+            self.close()
+            self._begin()
+
+    def _how_to_begin(self) -> str:
+        """What would start the program anew."""
+        return "reset starts it anew" if "reset" in self._capabilities.operations else "make another Process"
 
     def _die(self, text: str) -> Died:
         self._kill()
@@ -260,6 +303,7 @@ class Process:
 
     def close(self) -> None:
         """Asks the program to end, and ends all its processes.  May be called twice."""
+        self._closed = True
         stdin = self._child.stdin
         if stdin is not None and not stdin.closed:
             with contextlib.suppress(OSError):

@@ -21,13 +21,13 @@ from snapmerge import (
     counted,
     operation_word,
 )
-from snapmerge_specs.checking.replay import again, explained, shrunk, shrunk_broken, witnessed
+from snapmerge_specs.checking.replay import explained, shrunk, shrunk_broken, witnessed
 from snapmerge_specs.checking.shrink import shrink
+from snapmerge_specs.checking.supply import Supply
 from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
 from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
-from snapmerge_specs.lockstep.schedule import follow
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding
 from snapmerge_specs.promises.witness import Witness
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
@@ -123,7 +123,7 @@ class _Check:
         self._progress = progress
         self._promises = promises
         self._witness: Witness | None = None
-        self._implementation = self._made()
+        self._supply = Supply(self._made, lambda made: Lockstep(made, rules, make_oracle))
         self._started = time.monotonic()
         self._done = 0
         self._kinds: Counter[str] = Counter()
@@ -138,7 +138,6 @@ class _Check:
         self._compared: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._refusal: tuple[Operation, str] | None = None
-        self._used = False
 
     def _made(self) -> Implementation:
         """An implementation, with a witness of its promises if they are asked for."""
@@ -150,7 +149,7 @@ class _Check:
 
     def run(self, steps: int, number: int) -> None:
         """Runs the scenarios; the first unexplained divergence ends the check, or the first broken promise."""
-        if (most := self._implementation.capabilities.sectors_max) < SECTORS_LEAST:
+        if (most := self._supply.implementation.capabilities.sectors_max) < SECTORS_LEAST:
             raise OperationError(
                 f"its disks have at most {counted(most, 'sector')} together; a check needs {SECTORS_LEAST}"
             )
@@ -182,7 +181,7 @@ class _Check:
 
     def _avoids(self, operation: Operation, random: Random) -> bool:
         """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
-        about = self._implementation.capabilities.about
+        about = self._supply.implementation.capabilities.about
         deadly = next((f for f in FINDINGS if f.death and f.may_die(operation) and f.concerns(about)), None)
         if deadly is None or random.randrange(self._deadly_once_in) == 0:
             return False
@@ -195,24 +194,13 @@ class _Check:
         An implementation that can't be reset has left the model, too: that trace ends in the reset.
         """
         try:
-            return self._fresh()
+            return self._supply.fresh()
         except VerdictError as disagreement:
             witness = self._witness
             self._disagreed(VerdictError((*self._last, *disagreement.trace), disagreement.verdict))
-            self._renew()
+            self._supply.renew()
             self._shrink(witness)
-        return self._fresh() if self._found is None and self._broken is None else None
-
-    def _fresh(self, steps: Steps | None = None) -> Lockstep:
-        """An implementation without a ``reset`` is made anew each time; it takes the schedule of the steps, if given.
-
-        Raises VerdictError.
-        """
-        if self._used and "reset" not in self._implementation.capabilities.operations:
-            self._renew()
-        self._used = True
-        follow(self._implementation, steps)
-        return Lockstep(self._implementation, self._rules, self._make_oracle)
+        return self._supply.fresh() if self._found is None and self._broken is None else None
 
     def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep, witness: Witness | None) -> None:
         """Counts what a scenario did, and shrinks what it has found."""
@@ -230,7 +218,7 @@ class _Check:
         trace, verdict = disagreement.trace, disagreement.verdict
         witness = self._witness
         if isinstance(trace[-1].outcome, Died):
-            self._renew()
+            self._supply.renew()
         if (known := self._explained(trace)) is not None:
             self._known[known.name] += 1
             if witness is not None:
@@ -253,38 +241,24 @@ class _Check:
             else:
                 self._broken = shrunk_broken(witness.trace, witness.broken, self._witnessed, self._effort.shrink)
         elif self._diverged is not None and self._found is None:
-            self._found = shrunk(*self._diverged, self._again, self._effort.shrink)
+            self._found = shrunk(*self._diverged, self._supply.again, self._effort.shrink)
 
     def _witnessed(self, steps: Steps) -> PromiseReport | None:
         try:
-            self._fresh()
-        except VerdictError:  # as in _again
-            self._renew()
+            self._supply.fresh()
+        except VerdictError:  # as in Supply.again
+            self._supply.renew()
             return None
         found = None if self._witness is None else witnessed(steps, self._witness, self._rules)
         if found is not None and isinstance(found.trace[-1].outcome, Died):
-            self._renew()
+            self._supply.renew()
         return found
-
-    def _again(self, steps: Steps) -> VerdictError | None:
-        try:
-            return again(steps, self._fresh(steps), self._renew)
-        except VerdictError:  # it can't be reset after what was played before
-            self._renew()
-        try:
-            return again(steps, self._fresh(steps), self._renew)
-        except VerdictError as disagreement:  # nor when it is new
-            return disagreement
-
-    def _renew(self) -> None:
-        self._implementation.close()
-        self._implementation = self._made()
 
     def report(self, number: int) -> Report:
         """What has come of it."""
         met = [_met(finding, self._known[finding.name]) for finding in FINDINGS if self._known[finding.name]]
         return Report(
-            about=self._implementation.capabilities.about,
+            about=self._supply.implementation.capabilities.about,
             seed=number,
             runs=self._done,
             operations=sum(self._kinds.values()),
@@ -297,7 +271,7 @@ class _Check:
             undecided=tuple(self._undecided),
             refused=tuple(sorted(self._refused.items())),
             refusal=self._refusal,
-            left_out=left_out(self._implementation.capabilities),
+            left_out=left_out(self._supply.implementation.capabilities),
             kept=self._kept() if self._promises else None,
         )
 
@@ -306,7 +280,7 @@ class _Check:
 
     def close(self) -> None:
         """Gives the implementation back."""
-        self._implementation.close()
+        self._supply.close()
 
 
 def _met(finding: Finding, count: int) -> FindingMet:

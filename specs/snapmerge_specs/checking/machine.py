@@ -1,15 +1,19 @@
 """The stateful machine: Hypothesis chooses a user's moves, and an implementation follows the oracle in lockstep."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar, Final
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from snapmerge import Died, Divergence, Implementation, Step, print_operation
-from snapmerge_specs.checking.replay import again, explained, shrunk
-from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
+from snapmerge import MAINLINE, Died, Divergence, Implementation, Step, print_operation
+from snapmerge_specs.checking.replay import explained, shrunk
+from snapmerge_specs.checking.shrink import shrink
+from snapmerge_specs.checking.supply import Supply
+from snapmerge_specs.lockstep.lockstep import VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.lockstep.schedule import choices_of, follow
 from snapmerge_specs.lockstep.texts import DivergenceError
@@ -26,18 +30,23 @@ _SETTINGS: Final = settings(
 )
 """The machine shrinks and tells by itself, which Hypothesis would do for minutes and in its own words."""
 
+_SHRINK_SECONDS: Final = 60
+
 
 class LockstepMachine(RuleBasedStateMachine):
     """Subclass it, give ``implementation``, and run it: ``TestMine = Mine.TestCase``, or ``run_state_machine_as_test``.
 
-    ``implementation`` is called once a scenario and may give the same object each time: a scenario begins with
-    ``reset``.  What diverges is shrunk as by ``check``; the message of the DivergenceError is the report.
+    ``implementation`` makes one: it is called when there is none yet, when one has died, and for each scenario if it
+    has no ``reset``.  It may give the same object again if that has a ``reset`` that works after ``close``, as that of
+    ``Process`` does.  What it made is closed with the test case.  What diverges is shrunk as by ``check``; the message
+    of the DivergenceError is the report.
     Known findings end a scenario, and so does what can't be decided; neither is an error.
 
     With settings of your own, derive them: ``settings(Mine.TestCase.settings, max_examples=500)``.
     """
 
     implementation: ClassVar[Callable[[], Implementation]]
+    _supply: ClassVar[Supply | None] = None
     _told: ClassVar[dict[tuple[str, ...], DivergenceReport]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -45,17 +54,37 @@ class LockstepMachine(RuleBasedStateMachine):
         cls._told = {}
         cls.TestCase.settings = _SETTINGS
 
+    @classmethod
+    def _supplied(cls) -> Supply:
+        if cls._supply is None:
+            cls._supply = _supply(cls.implementation)
+            cls.TestCase.addClassCleanup(cls._close)
+        return cls._supply
+
+    @classmethod
+    def _close(cls) -> None:
+        """Gives the implementation back; the next run makes another."""
+        supply, cls._supply = cls._supply, None
+        cls._told.clear()
+        if supply is not None:
+            supply.close()
+
     def __init__(self) -> None:
         super().__init__()
-        self._implementation = type(self).implementation()
-        self.scenario = Scenario(Lockstep(self._implementation), self._disagreed)
+        self._made = self._supplied()
         self._found: DivergenceReport | None = None
+        self._has_told = False
         self._drawn = False
+        try:
+            self.scenario = Scenario(self._made.fresh(), self._disagreed)
+        except VerdictError as disagreement:
+            self._disagreed(disagreement)
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         """Makes the disks, and the origin on one of them."""
-        self.scenario.begin(_drawing(data))
+        if self._found is None:
+            self.scenario.begin(_drawing(data))
         self._tell()
 
     @rule(data=st.data())
@@ -66,50 +95,76 @@ class LockstepMachine(RuleBasedStateMachine):
         self._tell()
 
     def teardown(self) -> None:
-        """Compares everything once more."""
+        """Compares everything once more, and resets: what can't be reset has failed in this scenario."""
+        if not hasattr(self, "scenario"):
+            return
         self.scenario.end()
+        if not self.scenario.over and self._found is None:
+            self._reset()
         self._tell()
 
+    def _reset(self) -> None:
+        if not self._made.can_reset:
+            return
+        try:
+            self._made.fresh()
+        except VerdictError as disagreement:
+            trace = (*self.scenario.lockstep.steps, *disagreement.trace)
+            self._disagreed(VerdictError(trace, disagreement.verdict))
+
     def _tell(self) -> None:
-        """Raises what was found, here, where a traceback has nothing else in it."""
+        """Raises what was found, here, where a traceback has nothing else in it.
+
+        What was found once is told when Hypothesis plays the same again, whatever happens this time.
+        """
         __tracebackhide__ = True
-        if (found := self._found) is not None:
-            self._found = None
+        found, self._found = self._found or self._told_before(), None
+        if found is not None and not self._has_told:
+            self._has_told = True
             raise DivergenceError(found, ("replay", self._replay(found)))
+
+    def _told_before(self) -> DivergenceReport | None:
+        if not self._told:
+            return None
+        played = _operations(self.scenario.lockstep.steps)
+        return next((found for key, found in self._told.items() if played[: len(key)] == key), None)
 
     def _disagreed(self, disagreement: VerdictError) -> None:
         trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
-            self._renew()
-        if not isinstance(verdict, Divergence) or explained(trace, self.scenario.lockstep.rules) is not None:
+            self._made.renew()
+        if not isinstance(verdict, Divergence) or explained(trace, MAINLINE) is not None:
             return
         self._drawn = any(choices_of(step) for step in trace)
-        key = tuple(print_operation(step.operation) for step in trace)
+        key = _operations(trace)
         if key not in self._told:  # Hypothesis plays what fails a second time
-            self._told[key] = shrunk(trace, verdict, self._again)
+            end = time.monotonic() + _SHRINK_SECONDS
+            smaller = partial(shrink, over=lambda: time.monotonic() >= end)
+            self._told[key] = shrunk(trace, verdict, self._made.again, smaller)
+        follow(self._made.implementation, None)  # from the next scenario on
         self._found = self._told[key]
 
-    def _again(self, steps: tuple[Step, ...]) -> VerdictError | None:
-        follow(self._implementation, steps)
-        try:
-            lockstep = Lockstep(self._implementation, self.scenario.lockstep.rules)
-        except VerdictError:
-            self._renew()
-            return None
-        finally:
-            follow(self._implementation, None)  # from the next scenario on
-        return again(steps, lockstep, self._renew)
-
-    def _renew(self) -> None:
-        self._implementation.close()
-        self._implementation = type(self).implementation()
-
     def _replay(self, found: DivergenceReport) -> str:
-        operations = "\n".join(print_operation(step.operation) for step in found.trace)
-        arguments = f"{operations!r}, {type(self).__name__}.implementation()"
+        operations = "\n".join(_operations(found.trace))
+        arguments = f"{operations!r}, {type(self).__name__}.implementation"
         if self._drawn:
             arguments += f", schedule={[choices_of(step) for step in found.trace]}"
         return f"snapmerge_specs.assert_agrees({arguments})"
+
+
+def _operations(trace: Iterable[Step]) -> tuple[str, ...]:
+    return tuple(print_operation(step.operation) for step in trace)
+
+
+def _supply(make: Callable[[], Implementation]) -> Supply:
+    """Raises TypeError for one without ``reset`` that is always the same: no scenario but the first could begin."""
+    supply = Supply(make)
+    if not supply.can_reset:
+        first = supply.implementation
+        supply.renew()
+        if supply.implementation is first:
+            raise TypeError("an implementation without reset is made anew for each scenario, not given again")
+    return supply
 
 
 def _drawing(data: st.DataObject) -> Callable[[int, int], int]:

@@ -1,6 +1,6 @@
 """A trace played anew: does it still end in a divergence that nothing known explains, or break the same promise?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from snapmerge import (
@@ -159,13 +159,14 @@ def shrunk_broken(
 
 def assert_agrees(
     trace: str | Steps,
-    implementation: Implementation,
+    implementation: Implementation | Callable[[], Implementation],
     rules: Rules = MAINLINE,
     *,
     schedule: Sequence[Choices] | None = None,
 ) -> None:
     """Plays a trace's operations on an implementation, as a regression test does.  Recorded outcomes are not looked at.
 
+    What makes an implementation may be given in its place: what it makes is closed in the end.
     ``schedule``: of each operation, for an implementation that can follow it (``snapmerge.Scheduled``).
 
     Raises:
@@ -174,13 +175,27 @@ def assert_agrees(
         OperationError: an operation makes no sense, or the implementation refuses it.
         TraceError: the trace can't be read.
     """
+    steps = parse_trace(trace) if isinstance(trace, str) else trace
+    if not callable(implementation):
+        _assert_agrees(steps, implementation, rules, schedule)
+        return
+    made = implementation()
+    try:
+        _assert_agrees(steps, made, rules, schedule)
+    finally:
+        made.close()
+
+
+def _assert_agrees(
+    steps: Iterable[Step], implementation: Implementation, rules: Rules, schedule: Sequence[Choices] | None
+) -> None:
     if schedule is not None and isinstance(implementation, Scheduled):
         implementation.follow(schedule)
-    lockstep = Lockstep(implementation, rules)
-    for step in parse_trace(trace) if isinstance(trace, str) else trace:
-        try:
+    try:
+        lockstep = Lockstep(implementation, rules)
+        for step in steps:
             lockstep.do(step.operation)
-        except VerdictError as disagreement:
-            if not isinstance(disagreement.verdict, Divergence):
-                raise
-            raise DivergenceError(DivergenceReport(disagreement.trace, disagreement.verdict)) from None
+    except VerdictError as disagreement:
+        if not isinstance(disagreement.verdict, Divergence):
+            raise
+        raise DivergenceError(DivergenceReport(disagreement.trace, disagreement.verdict)) from None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapmerge import Count, Died, Events, OperationError, Reset
+from snapmerge import Count, Died, Done, Events, OperationError, Reset
 from snapmerge_adapters import Process, Unavailable
 
 GREETING = (
@@ -86,7 +86,39 @@ def test_its_death_is_told(program: Program, body: str, word: str) -> None:
     assert isinstance(seen, Died)
     assert seen.text.startswith("events dev: ")
     assert word in seen.text
-    assert process.apply(Reset()) == seen
+    assert process.apply(Events("dev")) == seen
+
+
+ONE_ANSWER = 'sys.stdin.readline(); print(\'{"saw": "ok"}\', flush=True)'
+
+
+def test_a_reset_starts_what_has_died_anew(program: Program) -> None:
+    process = program(ONE_ANSWER)
+    for _ in range(2):
+        assert process.apply(Reset()) == Done()
+        assert isinstance(process.apply(Events("dev")), Died)
+
+
+def test_a_reset_starts_what_was_closed_anew(program: Program) -> None:
+    process = program(ONE_ANSWER)
+    process.close()
+    with pytest.raises(Unavailable, match=f"^{Path(sys.executable).name} was closed: reset starts it anew$"):
+        process.apply(Events("dev"))
+    assert process.apply(Reset()) == Done()
+
+
+def test_what_was_closed_and_has_no_reset_is_over(program: Program) -> None:
+    process = program(ONE_ANSWER, greeting=GREETING.replace(', "reset"', ""))
+    process.close()
+    with pytest.raises(Unavailable, match=r"was closed: make another Process$"):
+        process.apply(Reset())
+
+
+def test_it_is_closed_at_the_end_of_a_block() -> None:
+    with Process([sys.executable, "-c", GREETING + "; input()"]) as process:
+        assert process.capabilities.about == "toy"
+    with pytest.raises(Unavailable, match="was closed"):
+        process.apply(Events("dev"))
 
 
 def test_its_own_word_of_death_is_kept(program: Program) -> None:

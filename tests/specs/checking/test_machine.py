@@ -1,16 +1,21 @@
 """The Hypothesis machine, run on the model: it agrees with itself, and a mistake is shrunk and told as by a check."""
 
 import ast
+import gc
 import re
+import sys
+import unittest
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from snapmerge import Capabilities, Operation, Outcome, Write, parse_operation
-from snapmerge_adapters import Memory
+from snapmerge_adapters import Memory, Process
 from snapmerge_specs import DEFECTS, DivergenceError, LockstepMachine, VerdictError, assert_agrees
 
 
@@ -48,7 +53,7 @@ read base 40 1 -> #0
 allowed   #41
 seen      #0
 breaks    PROMISE-1: a disk does not hold what was written to it
-replay    snapmerge_specs.assert_agrees('disk base 41\\nwrite base 0 41 #1\\nread base 40 1', Bad.implementation())
+replay    snapmerge_specs.assert_agrees('disk base 41\\nwrite base 0 41 #1\\nread base 40 1', Bad.implementation)
 """
 
 
@@ -105,3 +110,85 @@ def test_the_replay_line_is_a_regression_test() -> None:
     with pytest.raises(DivergenceError, match="allowed   #41\nseen      #0"):
         assert_agrees(trace, Forgetful())
     assert_agrees(trace, Memory())
+
+
+DIES = """\
+import json, os, sys
+disks = 0
+print(json.dumps({"snapmerge": 1, "capabilities": {"operations": WORDS}}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if "close" in request:
+        break
+    word = request["do"].split()[0]
+    if DEADLY:
+        sys.exit("no more")
+    disks = 0 if word == "reset" else disks + (word == "disk")
+    print('{"saw": "ok"}', flush=True)
+"""
+
+
+def _dying(tmp_path: Path, deadly: str, *words: str) -> Callable[[], Process]:
+    """A program with ``disk`` and these words that dies when it is asked for what is deadly."""
+    path = tmp_path / "dies.py"
+    path.write_text(DIES.replace("WORDS", repr(["disk", "flush", *words])).replace("DEADLY", deadly))
+    return partial(Process, [sys.executable, "-I", "-S", str(path)])
+
+
+def _failure(kind: type[LockstepMachine]) -> str:
+    """What the test case says when it fails, and only that; all programs that it has started have ended."""
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(kind.TestCase)(result)
+    gc.collect()  # a program that still runs is a ResourceWarning, which is an error here
+    [(_, text)] = [*result.failures, *result.errors]
+    return text
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["made when needed", "always the same object"])
+@pytest.mark.parametrize(
+    ("deadly", "words", "trace"),
+    [
+        ('word == "flush"', ["reset"], r"disk \w+ 1 -> ok\nflush \w+ -> died .*"),
+        ('word == "flush"', [], r"disk \w+ 1 -> ok\nflush \w+ -> died .*"),
+        ('word == "reset" and disks > 1', ["reset"], r"disk \w+ 1 -> ok\ndisk \w+ 1 -> ok\nreset -> died .*"),
+        ('word == "reset"', ["reset"], r"reset -> died .*"),
+    ],
+)
+def test_a_program_that_dies_is_told_as_by_a_check(
+    tmp_path: Path, deadly: str, words: list[str], trace: str, *, shared: bool
+) -> None:
+    make = _dying(tmp_path, deadly, *words)
+    with make() as program:
+
+        class Dying(LockstepMachine):
+            implementation = staticmethod((lambda: program) if shared else make)
+
+        text = _failure(Dying)
+    if shared and not words:
+        assert "TypeError: an implementation without reset is made anew for each scenario, not given again" in text
+        return
+    assert re.search(rf"\n\n{trace}\n\nallowed   ok\nseen      died .*no more", text), text
+    assert re.search(r"replay    snapmerge_specs.assert_agrees\('.*', Dying.implementation\)\n", text)
+    assert "Flaky" not in text
+
+
+def test_what_happens_once_is_told_all_the_same(tmp_path: Path) -> None:
+    lock = tmp_path / "met"
+    deadly = f'word == "flush" and not os.path.exists({str(lock)!r}) and not open({str(lock)!r}, "w").close()'
+
+    class Once(LockstepMachine):
+        implementation = staticmethod(_dying(tmp_path, deadly, "reset"))
+
+    text = _failure(Once)
+    assert "flush" in text
+    assert "seen      died" in text
+    assert "Flaky" not in text
+
+
+def test_a_regression_test_closes_what_it_makes(tmp_path: Path) -> None:
+    with pytest.raises(DivergenceError, match="seen      died"):
+        assert_agrees("disk base 1\nflush base", _dying(tmp_path, 'word == "flush"'))
+    with pytest.raises(DivergenceError, match="reset -> died"):
+        assert_agrees("disk base 1\nflush base", _dying(tmp_path, 'word == "reset"', "reset"))
+    assert_agrees("disk base 1\nflush base", _dying(tmp_path, "False"))
+    gc.collect()
