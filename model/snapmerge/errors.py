@@ -1,14 +1,14 @@
-"""The errors, and who is at fault.
+"""The errors; the class says which side is at fault.
 
     SnapmergeError
-    ├── OperationError      the operation makes no sense now: an unknown name, a bad range
-    │   ├── WouldBlock      it makes sense, but would never end; begin it with ``start``
+    ├── OperationError      the operation is invalid now: an unknown name, a bad range
+    │   ├── WouldBlock      it is valid, but would never end; begin it with ``start``
     │   └── NotModelled     the outcome concerns something that the model does not have
     ├── EventError          the driver of the machine sent an event that can't happen now
     ├── TraceError          a trace line is not in the grammar
     └── MachineError        the machine broke its own rules: a defect of snapmerge
 
-What an *implementation* does wrong is never an exception: it is a ``Divergence``, a value.
+A mistake of an *implementation* is never an exception: it is a ``Divergence``, a value.
 """
 
 __all__ = ["EventError", "MachineError", "NotModelled", "OperationError", "SnapmergeError", "TraceError", "WouldBlock"]
@@ -19,7 +19,7 @@ class SnapmergeError(Exception):
 
 
 class OperationError(SnapmergeError):
-    """The caller asked for something that makes no sense here.  Nothing has changed."""
+    """The operation is invalid now.  Nothing has changed."""
 
 
 class WouldBlock(OperationError):

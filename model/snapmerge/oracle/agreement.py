@@ -1,4 +1,4 @@
-"""Whether a result is what was seen."""
+"""Whether a result of the model agrees with an observed outcome."""
 
 from collections.abc import Iterator
 
@@ -22,29 +22,29 @@ from snapmerge.world.disk_operations import Raw, Result
 from snapmerge.world.power import bind, newest_contents
 from snapmerge.world.session import Session
 
-__all__ = ["agreeing", "alike", "asked", "likely_outcome"]
+__all__ = ["agreeing", "alike", "asked", "newest_outcome"]
 
 
-def likely_outcome(result: Result) -> Outcome:
-    """The result as an outcome; the newest candidate where nobody knows."""
+def newest_outcome(result: Result) -> Outcome:
+    """The result as an outcome; an unknown sector has its newest candidate."""
     if not isinstance(result, Raw):
         return result
     return Data(tuple(map(as_seen, newest_contents(result.sectors))))
 
 
 def asked(session: Session, operation: Operation) -> Plain | Start:
-    """The operation whose outcome this one gives: for ``finish`` the one that was started."""
+    """The operation whose outcome is returned: for ``finish`` the one that was started, else the operation itself."""
     return session.tasks[operation.key].operation if isinstance(operation, Finish) else operation
 
 
 _EXPLAINED = (Create, Load, Clear, Resume, Suspend, Remove, Message)
-"""The operations whose failures the kernel may explain: the others have an error number and no more."""
+"""The operations whose failures may have a text; those of all others have an error number only (ORACLE-10)."""
 
 
 def agreeing(operation: Plain | Start, result: Result, seen: Outcome | None, after: Session) -> Iterator[Session]:
-    """The sessions in which the result is what was seen: none, or one in which more is known than before.
+    """Yields the session in which the result agrees with the observed outcome, if it can; unknown sectors are decided.
 
-    ``seen`` None: what it was is not known, and any result is it (ORACLE-13).
+    ``seen`` None: the outcome was not recorded, and every result agrees (ORACLE-13).
     """
     if seen is None:
         yield after
@@ -55,12 +55,12 @@ def agreeing(operation: Plain | Start, result: Result, seen: Outcome | None, aft
         session = _learn(result, seen, after)
         if session is not None:
             yield session
-    elif alike(result, seen) or _went_through(operation, seen, after):
+    elif alike(result, seen) or _ignored_message(operation, seen, after):
         yield after
 
 
 _MISSING = ("ENODEV", "ENOENT")
-"""What a table with an unknown device gives: the first up to Linux 6.1, the second in later kernels."""
+"""The errors of a table with an unknown device: the first up to Linux 6.1, the second in later kernels."""
 
 
 def alike(mine: Outcome, seen: Outcome) -> bool:
@@ -74,8 +74,8 @@ def alike(mine: Outcome, seen: Outcome) -> bool:
     return same and (mine.text is None or seen.text is None or mine.text == seen.text)
 
 
-def _went_through(operation: Plain | Start, seen: Outcome, after: Session) -> bool:
-    """Up to Linux 6.1 a message to a device without a table is taken by nobody, and no error (ORACLE-11)."""
+def _ignored_message(operation: Plain | Start, seen: Outcome, after: Session) -> bool:
+    """Whether it is a message to a device without a table, which succeeds up to Linux 6.1 (ORACLE-11)."""
     if not isinstance(operation, Message) or not isinstance(seen, Done):
         return False
     device = after.world.stack.devices.get(operation.device)
@@ -83,18 +83,18 @@ def _went_through(operation: Plain | Start, seen: Outcome, after: Session) -> bo
 
 
 def _learn(result: Raw, seen: Outcome, after: Session) -> Session | None:
-    """The session in which sectors that a power cut left open are what was read (ORACLE-3); None: they can't be."""
+    """The session in which unknown sectors are decided to be what was read (ORACLE-3); None: they can't be."""
     if not isinstance(seen, Data) or len(seen.sectors) != len(result.sectors):
         return None
-    learnt: dict[Unknown, Content] = {}
+    decided: dict[Unknown, Content] = {}
     for mine, theirs in zip(result.sectors, seen.sectors, strict=True):
         if isinstance(mine, Unknown):
             content = next((c for c in mine.candidates if as_seen(c) == theirs), None)
-            if content is None or learnt.setdefault(mine, content) != content:
+            if content is None or decided.setdefault(mine, content) != content:
                 return None
         elif as_seen(mine) != theirs:
             return None
     world = after.world
-    for unknown, content in learnt.items():
+    for unknown, content in decided.items():
         world = bind(world, unknown, content)
-    return Session(world, after.tasks) if learnt else after
+    return Session(world, after.tasks) if decided else after

@@ -1,4 +1,4 @@
-"""What a search may cost."""
+"""Budgets: bounds on the work, memory and time of a search."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,11 @@ __all__ = ["Budget", "Exhausted", "Spending"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the oracle may spend on one observation before it is undecided.
+    """The bounds for one observation; beyond them it is undecided (ORACLE-6).
 
-    ``work``: sessions looked at in a search, of which one with much in flight counts more; ``memory``: roughly what
-    is remembered of them, in KiB; ``seconds``: by ``clock``, which the model does not have: without one, time is not
-    limited.  ``until``: when all observations together must be over, by the same clock.  A single step of the model is
-    never cut short.
+    ``work``: sessions visited in a search, weighted by the effects in flight; ``memory``: an estimate of the remembered
+    sessions, in KiB; ``seconds``: time by ``clock``, unlimited without one; ``until``: the time by the same clock at
+    which all observations together must be over.  A single step of the model is never cut short.
     """
 
     work: int = 20_000
@@ -26,19 +25,19 @@ class Budget:
     until: float = math.inf
 
     def at_once(self, work: int) -> "Budget":
-        """The budget for several observations that must be over within the time of one, each with no more work."""
+        """The budget for several observations within the time of one, each with at most this work."""
         until = self.until if self.clock is None else min(self.until, self.clock() + self.seconds)
         return replace(self, work=min(work, self.work), until=until)
 
 
-class Exhausted(Exception):  # nothing is wrong: the search ends here
-    """A budget is used up."""
+class Exhausted(Exception):
+    """A budget is used up, and the search is given up."""
 
 
 class Spending:
-    """What has been spent of a budget on one observation.
+    """The part of a budget that is spent on one observation.
 
-    Attributes: ``worlds`` how many sessions were looked at.
+    Attributes: ``worlds`` the number of sessions visited.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -49,16 +48,16 @@ class Spending:
         self._until = math.inf if budget.clock is None else min(budget.until, budget.clock() + budget.seconds)
 
     def tick(self) -> None:
-        """Time has passed.  Raises Exhausted."""
+        """Checks the time.  Raises Exhausted."""
         if self._clock is not None and self._clock() > self._until:
             raise Exhausted
 
-    def spend(self, session: Session, worth: bool) -> None:  # it is a Spend
-        """A session is looked at, and remembered if it is worth it.  Raises Exhausted."""
+    def spend(self, session: Session, remembered: bool) -> None:
+        """Counts a visited session, and whether it is remembered (a ``schedules.Spend``).  Raises Exhausted."""
         in_flight = len(session.world.flights)
         self.worlds += 1
         self._work -= 1 + in_flight // 32
-        if worth:
+        if remembered:
             self._memory -= 4 + in_flight // 16
         if self._work <= 0 or self._memory <= 0:
             raise Exhausted

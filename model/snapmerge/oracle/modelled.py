@@ -1,4 +1,4 @@
-"""What the model does not have, so that it can't say whether an outcome that concerns it is right."""
+"""Outcomes that the model can't judge, since they concern something that it does not have."""
 
 from typing import Final
 
@@ -17,20 +17,20 @@ OTHER_TARGETS: Final = frozenset({
     "verity", "writecache", "zoned",
 })
 # fmt: on
-"""The targets of Linux that are not modelled.  A kernel may lack any of them; one with another name no kernel has."""
+"""The targets of Linux that are not modelled.  A kernel may have any of them, but none with another name."""
 
 _BLOCKS: Final = "logical block size"
-"""What the kernel's messages about other blocks than of 512 bytes have in common."""
+"""A part of each of the kernel's messages about blocks of other sizes than 512 bytes."""
 
 
 def check_modelled(operation: op.Plain | op.Start, outcome: Outcome | None) -> None:
-    """Tells what is not modelled from a divergence (ORACLE-20), for an outcome that the model does not explain.
+    """Distinguishes an outcome that is not modelled from a divergence (ORACLE-20), if the model does not explain it.
 
-    An ``outcome`` of None was not recorded.  A kernel that has one of ``OTHER_TARGETS`` may do anything with a table of
-    it.  A target with a name that no kernel has must be refused; if it is not, the model does not have it.
+    An ``outcome`` of None was not recorded.  Every outcome of a table with one of ``OTHER_TARGETS`` is not modelled.  A
+    table with an unknown target must be refused; its success is not modelled either.
 
     Raises:
-        NotModelled: it concerns what the model does not have.
+        NotModelled: the outcome concerns something that the model does not have.
     """
     begun = op.inner(operation)
     if not isinstance(begun, op.Create | op.Load) or begun.table is None or isinstance(outcome, Died):

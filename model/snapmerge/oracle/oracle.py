@@ -1,8 +1,8 @@
-"""The oracle: is what was seen allowed?
+"""The oracle: whether an observed outcome is allowed.
 
-The problem.  An implementation shows outcomes, and the model allows many.  In principle the oracle holds the set of all
-worlds that agree with everything seen so far; each operation takes every one of them through every schedule, and an
-outcome keeps those that fit.  If none is left the implementation has diverged.  That set is far too large to be kept.
+The problem.  An implementation shows one outcome, and the model may allow many.  In principle the oracle holds the set
+of all worlds that agree with everything seen so far; each operation takes every one of them through every schedule, and
+an outcome keeps those that fit.  If none is left the implementation has diverged.  That set is far too large to store.
 
 So it is kept lazily (ORACLE-7).  The oracle follows one world of the set, the *witness*, by the canonical schedule.  As
 long as the witness gives what was seen, it proves that the outcome is allowed.  When it does not, that proves nothing:
@@ -12,20 +12,22 @@ one world.
 
 What happens to an observation (``observe``), in this order:
 
-1.  If something is in flight in the witness, such as a merge, the operation is tried as soon as it can be (``_soon``),
-    without letting the merge go on further than what was seen needs: it can still be anywhere later on (ORACLE-8).
+1.  If effects are in flight in the witness, such as those of a merge, the operation is tried as early as possible
+    (``_early``).  The merge advances only as far as the outcome requires, so that later outcomes can still show any of
+    its later states (ORACLE-8).
 2.  The canonical schedule.  If its outcome fits, the session after it is the new witness.
 3.  An outcome of a kind that the operation never has diverges at once (ORACLE-12).
 4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).
 
-What diverged is not noted, so that judging can go on (ORACLE-5).  An operation that makes no sense in the witness is
-the caller's error, and is not noted either (ORACLE-4); only if an outcome was not recorded may another world have it.
+A diverging step is not noted, so that judging can continue (ORACLE-5).  An operation that is invalid in the witness is
+the caller's error, and is not noted either (ORACLE-4), unless an earlier outcome was not recorded and the operation is
+valid in another world.
 """
 
 from snapmerge.errors import OperationError
 from snapmerge.machine.core.draft import Rules
 from snapmerge.machine.registry import MAINLINE
-from snapmerge.oracle.agreement import agreeing, alike, asked, likely_outcome
+from snapmerge.oracle.agreement import agreeing, alike, asked, newest_outcome
 from snapmerge.oracle.budget import Budget, Exhausted, Spending
 from snapmerge.oracle.calm import merges
 from snapmerge.oracle.modelled import check_modelled
@@ -45,7 +47,7 @@ __all__ = ["Divergence", "Oracle", "Undecided", "Verdict", "alike"]
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """No schedule explains the last step (ORACLE-5).  ``allowed``: what would have been, if the rest is explained."""
+    """No schedule explains the last step (ORACLE-5).  ``allowed``: the outcomes that the steps before it allow."""
 
     step: Step
     allowed: tuple[Outcome, ...]
@@ -62,17 +64,17 @@ class Undecided:
 Verdict = Divergence | Undecided | None
 
 _BESIDE = (Read, Write, Flush, Discard, Metadata)
-"""Operations that may go on beside a merge."""
+"""Operations that can be carried out while a merge is under way."""
 
 _PATH_MAX = 512
-"""How many sessions of the past are kept, to begin a search at."""
+"""The number of past sessions that are kept; a search begins at one of them."""
 
 
 class Oracle:
     """Judges one implementation's outcomes, in their order.
 
-    Attributes: ``budget`` what a question may cost; ``history`` what was seen since the last ``reset``; ``worlds`` how
-    many worlds were looked at beyond the canonical ones.
+    Attributes: ``budget`` the bounds of each search; ``history`` the steps since the last ``reset``; ``worlds`` the
+    number of worlds visited by searches.
     """
 
     def __init__(self, rules: Rules = MAINLINE, *, budget: Budget = Budget()) -> None:  # noqa: B008  # it is frozen
@@ -95,43 +97,43 @@ class Oracle:
         return frozenset(self._witness.tasks)
 
     def check(self, operation: Operation) -> None:
-        """Whether the operation makes sense here; nothing is noted.  What is not known within the budget passes.
+        """Checks that the operation is valid now; nothing is noted.  If the budget does not suffice, it passes.
 
         Raises:
-            OperationError: it does not; WouldBlock: it would never end.
+            OperationError: the operation is invalid; WouldBlock: it would never end.
         """
         if not isinstance(operation, LOOKS):
             self.expect(operation)
 
     def expect(self, operation: Operation) -> Outcome | None:
-        """The outcome by the canonical schedule; nothing is noted.  None: it is not known within the budget.
+        """The outcome by the canonical schedule; nothing is noted.  None: the budget does not suffice.
 
         Raises:
-            OperationError: the operation makes no sense here; WouldBlock: it would never end.
+            OperationError: the operation is invalid now; WouldBlock: it would never end.
         """
         try:
-            return likely_outcome(self._canonical(operation, Spending(self.budget))[0])
+            return newest_outcome(self._canonical(operation, Spending(self.budget))[0])
         except Exhausted:
             return None
 
     def may_block(self, operation: Operation) -> bool:
-        """Whether the operation would never end by some schedule, or that is not known within the budget."""
+        """Whether the operation would never end by some schedule; also True if the budget does not suffice."""
         history = (*self.history, Step(operation, Blocked()))
         search = Search(history, (*self._path, self._witness), Spending(self.budget))
         return search.run() is not None or search.exhausted
 
     def _canonical(self, operation: Operation, spending: Spending) -> tuple[Result, Session]:
-        """The canonical result; what ``expect`` has found out need not be found out again."""
+        """The canonical result, and the session after it; those of the last ``expect`` are reused."""
         if self._expected is None or self._expected[0] is not operation:
             self._expected = (operation, *operate(self._witness, operation, tick=spending.tick))
         return self._expected[1:]
 
     def observe(self, operation: Operation, outcome: Outcome | None) -> Verdict:
-        """Takes note of what was seen; None: it is allowed.  An ``outcome`` of None: what it was is not known.
+        """Judges an outcome and notes it if it is allowed (None).  An ``outcome`` of None was not recorded.
 
         Raises:
-            OperationError: the operation makes no sense here; NotModelled: it concerns what the model does not have.
-                Nothing is noted.
+            OperationError: the operation is invalid now; NotModelled: the outcome concerns something that the model
+                does not have.  Nothing is noted.
         """
         step, spending = Step(operation, outcome), Spending(self.budget)
         try:
@@ -145,24 +147,24 @@ class Oracle:
         return verdict
 
     def _observe(self, step: Step, spending: Spending) -> Verdict:
-        agreed = self._soon(step, spending)
+        agreed = self._early(step, spending)
         if agreed is None:
             try:
                 result, after = self._canonical(step.operation, spending)
             except OperationError:
-                return self._make_sense(step, spending)
+                return self._elsewhere(step, spending)
             question = asked(self._witness, step.operation)
             agreed = next(agreeing(question, result, step.outcome, after), None)
             waits = isinstance(step.operation, Finish) and isinstance(step.outcome, Blocked)
             if agreed is None and step.outcome is not None and not waits and not possible(question, step.outcome):
-                return Divergence(step, (likely_outcome(result),))
+                return Divergence(step, (newest_outcome(result),))
         if agreed is None:
             return self._search(step, spending)
         self._note(step, agreed)
         return None
 
     def _note(self, step: Step, witness: Session) -> None:
-        """Keeps what is needed to begin a search: nothing of what a ``reset`` has ended, few of the old sessions."""
+        """Notes the step and its witness; a ``reset`` forgets all steps before, and few old sessions are kept."""
         if isinstance(step.operation, Reset):
             self.history.clear()
             self._path.clear()
@@ -172,12 +174,12 @@ class Oracle:
             _forget(self._path)
         self._witness = witness
 
-    def _soon(self, step: Step, spending: Spending) -> Session | None:
-        """A session in which the operation agrees; a merge under way has gone on no further than it must (ORACLE-7)."""
+    def _early(self, step: Step, spending: Spending) -> Session | None:
+        """A session in which the outcome agrees, with a merge advanced only as far as necessary (ORACLE-7)."""
         if not self._witness.world.flights:
             return None
         if isinstance(step.operation, LOOKS):
-            return self._met(step, spending)
+            return self._first_look(step, spending)
         if not isinstance(step.operation, _BESIDE) or self._witness.tasks or not merges(self._witness.world):
             return None
         try:
@@ -186,8 +188,8 @@ class Oracle:
             return None
         return next(agreeing(asked(self._witness, step.operation), result, step.outcome, after), None)
 
-    def _met(self, step: Step, spending: Spending) -> Session | None:
-        """The first session of the canonical schedule in which a look shows what was seen (ORACLE-8)."""
+    def _first_look(self, step: Step, spending: Spending) -> Session | None:
+        """The first session of the canonical schedule in which a status, table or event count agrees (ORACLE-8)."""
         session, question = advance_tasks(self._witness), asked(self._witness, step.operation)
         while True:
             result, after = perform(session, step.operation)
@@ -198,11 +200,13 @@ class Oracle:
             spending.tick()
             session = advance_tasks(Session(advance(session.world), session.tasks))
 
-    def _make_sense(self, step: Step, spending: Spending) -> Verdict:
-        """The operation makes no sense in the witness (ORACLE-4); if an outcome is not known it may in another world.
+    def _elsewhere(self, step: Step, spending: Spending) -> Verdict:
+        """Judges an operation that is invalid in the witness (ORACLE-4), and perhaps valid in another world.
+
+        That can be only if an earlier outcome was not recorded.
 
         Raises:
-            OperationError: it makes none in any.
+            OperationError: the operation is invalid in all worlds.
         """
         if any(past.outcome is None for past in self.history):
             search = self._searched(step, spending)
@@ -220,11 +224,11 @@ class Oracle:
         if search.exhausted:
             return Undecided(step, spending.worlds)
         return Divergence(
-            step, tuple(search.allowed) or (likely_outcome(self._canonical(step.operation, spending)[0]),)
+            step, tuple(search.allowed) or (newest_outcome(self._canonical(step.operation, spending)[0]),)
         )
 
     def _searched(self, step: Step, spending: Spending) -> Search | None:
-        """Takes note of the step if a search finds how it has come about; else the search, which did not."""
+        """Searches for a world that explains the step, and notes it; returns the search if there is none."""
         search = Search((*self.history, step), (*self._path, self._witness), spending)
         found = search.run()
         self.worlds += spending.worlds
@@ -237,7 +241,7 @@ class Oracle:
 
 
 def _forget(path: list[Session | None]) -> None:
-    """Lets old sessions go, but for the first of all."""
+    """Drops old sessions except the first, so that a search can still begin there."""
     for old in range(len(path) - _PATH_MAX, 0, -1):
         if path[old] is None:
             break

@@ -1,4 +1,4 @@
-"""Where things lie: what a disk or device is made of, seen through linear devices."""
+"""The disk sectors of devices and I/O, followed through ``linear`` devices."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from snapmerge.machine.snapshot.state import OriginTarget, SnapshotTarget
 __all__ = ["Place", "frame", "is_linear", "names_below", "overlaps", "places", "places_of_bio", "sender", "submitter"]
 
 Place = tuple[str, int, int]
-"""Some sectors of a disk: its name, the first, how many."""
+"""A range of sectors of a disk: its name, the first sector, and their number."""
 
 
 def places(stack: Stack, name: str, sector: int, count: int) -> tuple[Place, ...] | None:
-    """The sectors of disks that these sectors of a disk or device are; None: not all are sectors of disks.
+    """The disk sectors to which these sectors of a disk or device are mapped; None: they are not all fixed.
 
-    Only linear devices are looked through: where a snapshot or a merge has its data changes.
+    Only ``linear`` devices are followed, since the mapping of a snapshot or a merge changes.
     """
     if name in stack.disks:
         return ((name, sector, count),) if sector + count <= stack.disks[name] else None
@@ -39,7 +39,7 @@ def places(stack: Stack, name: str, sector: int, count: int) -> tuple[Place, ...
 
 
 def places_of_bio(stack: Stack, bio: Bio) -> tuple[Place, ...] | None:
-    """The sectors of disks that a bio is for."""
+    """The disk sectors of a bio, as in ``places``."""
     return places(stack, bio.where, bio.sector, bio.count)
 
 
@@ -49,7 +49,7 @@ def overlaps(mine: tuple[Place, ...], theirs: tuple[Place, ...]) -> bool:
 
 
 def sender(stack: Stack, id: WorkId) -> tuple[WorkId, Work | None]:
-    """What sent an I/O through linear devices, with its id; a user's own I/O on a linear device is its own sender."""
+    """The work that sent an I/O through ``linear`` devices, and its id; for a user's own I/O the piece itself."""
     work = stack.work.get(id)
     while isinstance(work, Piece) and isinstance(stack.targets.get(work.target), LinearTarget):
         above = stack.work[work.parent]
@@ -61,7 +61,7 @@ def sender(stack: Stack, id: WorkId) -> tuple[WorkId, Work | None]:
 
 
 def submitter(stack: Stack, work: Work | None, passes: Callable[[Piece], bool]) -> int | None:
-    """The token of the bio that a piece is part of, through devices whose pieces pass; None: it is more than that."""
+    """The token of the user's bio that a piece belongs to; None: some piece on the way fails the test ``passes``."""
     while isinstance(work, Piece) and passes(work):
         above = stack.work[work.parent]
         if not isinstance(above, DeviceBio):
@@ -73,12 +73,12 @@ def submitter(stack: Stack, work: Work | None, passes: Callable[[Piece], bool]) 
 
 
 def is_linear(stack: Stack, name: str) -> bool:
-    """Whether a device has a linear target, in its live table or in one that may come next."""
+    """Whether a device has a ``linear`` target in any of its tables."""
     return any(isinstance(target, LinearTarget) for target in stack.targets_of(name))
 
 
 def names_below(stack: Stack, rules: Rules, name: str) -> set[str]:
-    """The name itself, and those of all devices and disks that it lies on, now or with a table that may come next."""
+    """The name itself, and those of all disks and devices below it, by all of its tables."""
     found, left = {name}, [name]
     while left:
         for target in stack.targets_of(left.pop()):
@@ -89,7 +89,7 @@ def names_below(stack: Stack, rules: Rules, name: str) -> set[str]:
 
 
 def frame(stack: Stack, name: str) -> str:
-    """What the sector numbers of a disk or device count in: all devices of one frame mean the same by a sector."""
+    """The lowest disk or device with the same sector numbers: equal sectors of devices of one frame overlap."""
     device = stack.devices.get(name)
     below = {_counts_in(stack.targets[id], name) for id in device.live} if device is not None else set()
     if len(below) != 1 or name in below:

@@ -1,8 +1,8 @@
-"""Every schedule of an operation, without those that can't make a difference.
+"""Every schedule of an operation, except those that lead to the same outcomes as another (WORLD-14).
 
-What comes next is in ``_reductions``, with what is left out there.  What is left out here: a status, a table and an
-event count change nothing.  When one has shown what it should (``enough``), what is in flight goes on as well after
-it as before.
+``reductions`` has the moves from a session, and its own reductions.  One reduction is made here: ``status``, ``table``
+and ``events`` change nothing, so once one of them has the observed result (``enough``), no schedule is tried in which
+more effects end before it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,13 +21,13 @@ Node = tuple[int | None, Session]
 """A session in which the operation has begun under a key, or (None) has not."""
 
 Spend = Callable[[Session, bool], None]
-"""Hears of every session that is looked at, and whether it is remembered."""
+"""Called for every session that is visited, with whether it is remembered; may raise to end the search."""
 
 LOOKS = (op.Status, op.Table, op.Events)
 """Operations that end at once and change nothing."""
 
 
-def _free(_session: Session, _worth: bool) -> None:  # it is a Spend
+def _free(_session: Session, _remembered: bool) -> None:
     pass
 
 
@@ -45,28 +45,32 @@ def outcomes(
     seen: Outcome | None = None,
     met: set[Node] | None = None,
 ) -> Iterator[tuple[Result, Session]]:
-    """Every outcome that an operation can have (ORACLE-2, ORACLE-9), with the session that it leaves.
+    """Yields every outcome that an operation can have (ORACLE-2, ORACLE-9), with the session after it.
 
-    It goes over every schedule that can make a difference.
+    Effects in flight may end before the operation begins.  The canonical schedule comes first; schedules that lead to
+    the same outcomes as another are left out (WORLD-14).
 
-    What is in flight may go on before the operation begins.  Where it can go on in one way only, the operation begins
-    first; else last, so that the canonical schedule comes first.  ``spend`` is called for every session that is looked
-    at; it may raise to end the search.  ``after``: what this operation and those that come may show.  ``enough``: a
-    look with this result need not be had later, too.  ``seen``: what is sure to have another outcome may be left out.
-    ``met``: what other calls for the same operation have looked at, or will; it is not looked at again, and grows.
+    Args:
+        session: the session before the operation.
+        operation: the operation.
+        spend: called for every session that is visited; may raise to end the search.
+        after: what this operation and the following ones can show.
+        enough: whether a result of ``status``, ``table`` or ``events`` need not be looked for in later sessions.
+        seen: the observed outcome; schedules that can't lead to it may be left out.
+        met: the nodes visited by other calls for the same operation, which are not visited again; grows.
 
     Raises:
-        OperationError: the operation makes no sense by any schedule; WouldBlock: it would never end by any.
+        OperationError: the operation is invalid by every schedule; WouldBlock: it would never end by any.
     """
     return _Walk(operation, spend, after, enough, seen, set() if met is None else met).run(session)
 
 
 _REMEMBERED = 32
-"""How many sessions are remembered after there was a choice: other choices may lead there, too."""
+"""The number of sessions remembered after a choice; other choices may lead to one of them."""
 
 
 class _Walk:
-    """Goes through all schedules of an operation, depth first."""
+    """A depth-first walk over the schedules of an operation."""
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class _Walk:
         self._error: OperationError | None = None
 
     def run(self, session: Session) -> Iterator[tuple[Result, Session]]:
-        """Every result; what can be done by no schedule is an error."""
+        """Yields every result.  Raises OperationError if every schedule makes the operation invalid, or block."""
         found = False
         self._push(iter([(None, session)]), only=True)
         while self._stack:
@@ -101,7 +105,7 @@ class _Walk:
             raise self._error
 
     def _push(self, nodes: Iterator[Node], *, only: bool = False) -> None:
-        """What is to be looked at next; ``only``: there is one at most, so that nothing need be kept for others."""
+        """Adds nodes to visit next; ``only``: there is at most one, so the iterator is dropped after it."""
         self._stack.append((nodes, only))
 
     def _take(self) -> Node | None:
@@ -114,7 +118,7 @@ class _Walk:
         return node
 
     def _at(self, key: int | None, session: Session) -> Iterator[tuple[Result, Session]]:
-        """The results at a node; what comes next is put onto the stack."""
+        """Yields the results at a node, and puts the following nodes onto the stack."""
         worlds, only = next_worlds(key, session, self._operation, self._after, self._outcome)
         if not self._is_new((key, session), only=only):
             return
@@ -139,18 +143,18 @@ class _Walk:
             self._push(following)
 
     def _is_new(self, node: Node, *, only: bool) -> bool:
-        """Whether nobody was here before.  Where there is no choice for long, nothing is remembered."""
+        """Whether the node was not visited before.  Long chains without a choice are not remembered."""
         self._alone = self._alone + 1 if only else 0
-        worth = self._alone <= _REMEMBERED
-        if worth and node in self._seen:
+        remembered = self._alone <= _REMEMBERED
+        if remembered and node in self._seen:
             return False
-        self._spend(node[1], worth)
-        if worth:
+        self._spend(node[1], remembered)
+        if remembered:
             self._seen.add(node)
         return True
 
     def _ended(self, key: int, session: Session) -> tuple[tuple[Result, Session], ...] | None:
-        """How the operation has ended, in none or one way; None: it goes on."""
+        """The result of the operation and the session after it; empty: an error; None: it is under way."""
         session, result = poll(session, key)
         if result is not None:
             return ((result, session),)
@@ -165,10 +169,10 @@ class _Walk:
             return ()
 
     def _begun(self, session: Session) -> Iterator[Node]:
-        """The operation begins here, with what it must know of a disk turned out in every way."""
+        """The nodes after the operation has begun, one for each way to decide the unknown sectors that it reads."""
         try:
-            for here in _known_enough(session, self._operation, self._outcome):
-                yield submit(here, self._operation)
+            for resolved in _resolved(session, self._operation, self._outcome):
+                yield submit(resolved, self._operation)
         except OperationError as error:
             self._error = error
 
@@ -180,8 +184,8 @@ class _Walk:
             yield from results
 
 
-def _known_enough(session: Session, operation: op.Operation, seen: Outcome | None) -> Iterator[Session]:
-    """The session in every way in which what the operation must know of a disk can turn out to be what was seen."""
+def _resolved(session: Session, operation: op.Operation, seen: Outcome | None) -> Iterator[Session]:
+    """The session, once for each store that ``metadata`` may read and that agrees with the observed outcome."""
     plain = op.inner(operation)
     if not isinstance(plain, op.Metadata):
         yield session

@@ -31,7 +31,7 @@ outcomes that the last step could have had, for the report (ORACLE-5).
 from collections.abc import Iterator, Sequence
 
 from snapmerge.errors import OperationError
-from snapmerge.oracle.agreement import agreeing, asked, likely_outcome
+from snapmerge.oracle.agreement import agreeing, asked, newest_outcome
 from snapmerge.oracle.budget import Exhausted, Spending
 from snapmerge.oracle.calm import ahead
 from snapmerge.oracle.schedules import LOOKS, Node, outcomes
@@ -99,7 +99,7 @@ class Search:
         step = self.history[at]
         for result, after in self._results(session, step, at):
             if at + 1 == len(self.history):
-                self.allowed[likely_outcome(result)] = None
+                self.allowed[newest_outcome(result)] = None
             yield from agreeing(asked(session, step.operation), result, step.outcome, after)
 
     def _results(self, session: Session, step: Step, at: int) -> Iterator[tuple[Result, Session]]:
