@@ -1,7 +1,8 @@
-"""Where each statement about the machine is done: ``python -m tests.places`` writes the index at the end of the pages.
+"""The functions that do what each statement says: ``python -m tests.places`` writes the index at the end of the pages.
 
-A place is a function or class of the model whose docstring or comments cite the statement.  A statement that no place
-cites has a reason in the index instead, which is written by hand and kept.
+A place is a function or class whose docstring or comments cite the statement.  It is in the model, or in the folder
+that ``FOLDERS`` has for the page.  A statement that no place cites has a reason in the index instead, which is written
+by hand and kept.
 """
 
 import ast
@@ -12,9 +13,16 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 MODEL: Final = ROOT / "model" / "snapmerge"
+FOLDERS: Final = {
+    "trace": ROOT / "adapters" / "snapmerge_adapters" / "protocol",
+    "recipes": ROOT / "specs" / "snapmerge_specs" / "recipes",
+}
+"""The folders outside of the model that do what the statements of a page say."""
+
 PAGES: Final = tuple(
     ROOT / "specs" / f"{name}.md"
     for name in (
+        "trace",
         "layout",
         "store",
         "exceptions",
@@ -25,9 +33,10 @@ PAGES: Final = tuple(
         "devices",
         "world",
         "oracle",
+        "recipes",
     )
 )
-"""The pages whose statements the model does: about the format, the machine, the world and the oracle."""
+"""The pages with an index: all but that of the promises, each of which is a definition in ``snapmerge_specs``."""
 
 STATEMENT: Final = re.compile(r"^\*\*([A-Z]+-[0-9]+)\*\*", re.MULTILINE)
 WORDS: Final = {
@@ -38,14 +47,17 @@ WORDS: Final = {
 CITED: Final = re.compile(rf"\b(?:{'|'.join(sorted(WORDS))})-[0-9]+\b")
 ROW: Final = re.compile(r"^\| ([A-Z]+-[0-9]+) \| (.*) \|$", re.MULTILINE)
 HEADING: Final = "## Where it is done"
-HEAD: Final = f"""{HEADING}
+HEAD: Final = (
+    HEADING
+    + """
 
-The functions and classes in `model/snapmerge` that cite a statement, or why none does
+The functions and classes that cite a statement, by their file in `model/snapmerge`{and_folder}, or why none does
 (`python -m tests.places` writes this table).
 
 | | |
 |---|---|
 """
+)
 
 
 def citations(path: Path) -> Iterator[tuple[str, str]]:
@@ -58,12 +70,12 @@ def citations(path: Path) -> Iterator[tuple[str, str]]:
             yield found, ".".join(node.name for node in sorted(around, key=lambda node: node.lineno))
 
 
-def places() -> dict[str, list[str]]:
+def places(folder: Path = MODEL) -> dict[str, list[str]]:
     """For each statement the functions and classes that cite it, by file; a module's own text is no place."""
     found: dict[str, dict[str, list[str]]] = {}
-    for path in sorted(MODEL.rglob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         for statement, name in citations(path):
-            names = found.setdefault(statement, {}).setdefault(str(path.relative_to(MODEL)), [])
+            names = found.setdefault(statement, {}).setdefault(str(path.relative_to(folder)), [])
             if name and name not in names:
                 names.append(name)
     return {
@@ -78,16 +90,18 @@ def reasons(page: str) -> dict[str, str]:
     return {statement: said for statement, said in ROW.findall(index) if said and not said.startswith("`")}
 
 
-def indexed(page: str) -> str:
-    """The page with its index as it should be."""
-    prose, known, why = page.partition(HEADING)[0], places(), reasons(page)
+def indexed(page: str, folder: Path | None = None) -> str:
+    """The page with its index as it should be; ``folder``: where places are besides the model."""
+    prose, why = page.partition(HEADING)[0], reasons(page)
+    known, more = places(), {} if folder is None else places(folder)
     rows = (
-        f"| {statement} | {'; '.join(known.get(statement, [])) or why.get(statement, '')} |\n"
+        f"| {statement} | {'; '.join(known.get(statement, []) + more.get(statement, [])) or why.get(statement, '')} |\n"
         for statement in STATEMENT.findall(prose)
     )
-    return f"{prose.rstrip()}\n\n{HEAD}{''.join(rows)}"
+    and_folder = "" if folder is None else f" or `{folder.relative_to(ROOT)}`"
+    return f"{prose.rstrip()}\n\n{HEAD.format(and_folder=and_folder)}{''.join(rows)}"
 
 
 if __name__ == "__main__":
     for one in PAGES:
-        one.write_text(indexed(one.read_text()))
+        one.write_text(indexed(one.read_text(), FOLDERS.get(one.stem)))

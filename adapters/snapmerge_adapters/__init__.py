@@ -1,4 +1,4 @@
-"""Everything of snapmerge that touches the world: implementations behind the port, and the protocol."""
+"""The adapters: implementations that snapmerge can drive, the protocol, and the command line."""
 
 TYPE_CHECKING = False  # what the module typing says, without the time that it takes to import
 if TYPE_CHECKING:

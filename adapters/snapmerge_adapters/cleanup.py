@@ -25,8 +25,8 @@ _OPEN: Final[weakref.WeakSet[_Closable]] = weakref.WeakSet()
 def close_at_exit(thing: _Closable) -> None:
     """Closes it at the end of the process, by a signal too; closing twice must be harmless.
 
-    An interrupt from the keyboard raises KeyboardInterrupt and ends through ``atexit``.  ``ENDING`` is caught where
-    nobody else has a use for it, which only the main thread can arrange.
+    An interrupt from the keyboard raises KeyboardInterrupt and ends through ``atexit``.  The signals of ``ENDING`` are
+    caught unless they have a handler already; only the main thread can install one.
     """
     if threading.current_thread() is threading.main_thread():
         for number in ENDING:

@@ -53,7 +53,7 @@ _CRASH_SEED: Final = 0
 
 
 class RefusedError(OperationError):
-    """The implementation itself, not the model, says that an operation makes no sense."""
+    """The implementation, not the model, calls an operation invalid."""
 
 
 class _Outspoken:

@@ -95,7 +95,7 @@ def _line(one: Compared) -> str:
 
 def _text(outcome: Outcome | None) -> str:
     if outcome is None:
-        return "makes no sense"
+        return "is invalid"
     return "waits" if isinstance(outcome, Blocked) else print_outcome(outcome)
 
 

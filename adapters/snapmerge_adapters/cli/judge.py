@@ -82,9 +82,9 @@ def _undecided_text(seen: str, worlds: int) -> str:
 
 
 def _located(trace: Trace, index: int, error: OperationError) -> CommandError:
-    who = "the implementation refuses: " if isinstance(error, RefusedError) else ""
+    source = "the implementation refuses: " if isinstance(error, RefusedError) else ""
     line = shortened(print_operation(trace.steps[index].operation))
-    return CommandError(f"{trace.where(index)}: {line}: {who}{error}")
+    return CommandError(f"{trace.where(index)}: {line}: {source}{error}")
 
 
 def _code(verdict: Verdict) -> int:
@@ -95,7 +95,7 @@ def _code(verdict: Verdict) -> int:
 
 
 def run_judge(options: Namespace) -> int:
-    """One line a file; the worst exit code of all.  What is wrong with one file keeps nobody from the next."""
+    """Judges each file and prints a line for it, also after errors in other files; returns the worst exit code."""
     codes, results = [], []
     for path in options.traces:
         try:
@@ -219,7 +219,7 @@ def run_replay(options: Namespace) -> int:
             played.append(one)
             if not options.json:
                 print(_replay_line(trace, one), flush=True)
-        rest = _go_on(trace, made, [one.step for one in played]) if played[-1].verdict is not None else []
+        rest = _follow(trace, made, [one.step for one in played]) if played[-1].verdict is not None else []
     broken = _broken_fields(trace, [*(one.step for one in played), *rest], rules)
     code = _replay_code(played, broken, strict=options.strict, promises=options.promises)
     if options.json:
@@ -231,10 +231,10 @@ def run_replay(options: Namespace) -> int:
     return code
 
 
-def _go_on(trace: Trace, made: Implementation, seen: Sequence[Step]) -> list[Step]:
-    """Plays the rest of a trace where the oracle can't follow: what a user may count on is looked for to its end.
+def _follow(trace: Trace, made: Implementation, seen: Sequence[Step]) -> list[Step]:
+    """Runs the rest of a trace after a divergence, to judge the promises to its end.
 
-    What makes no sense by now, or may block, is not done: of that nothing is known.
+    Operations that are invalid by then, or may block, are left out.
     """
     promises, steps = Promises(), list[Step]()
     for step in seen:
@@ -252,7 +252,7 @@ def _go_on(trace: Trace, made: Implementation, seen: Sequence[Step]) -> list[Ste
 
 
 def _make_crash_possible(options: Namespace, trace: Trace) -> None:
-    """A real kernel's disks need a volatile cache for a power cut; whoever replays one need not know."""
+    """Gives a real kernel's disks a volatile cache if the trace has a power cut, which needs one."""
     if options.adapter in ("guest", "devicemapper") and any(isinstance(step.operation, Crash) for step in trace.steps):
         options.volatile = True
 

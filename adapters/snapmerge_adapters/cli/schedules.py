@@ -1,7 +1,7 @@
 """A schedule as a word of the command line: the choices that are not those of the canonical schedule.
 
-``12:1=2,14:3=1``: of the choices while operation 12 is carried out the first takes the second of what there is, and so
-on.  All numbers count from 1.
+``12:1=2,14:3=1``: the first choice during operation 12 takes the second alternative, and the third one during operation
+14 takes the first.  All numbers count from 1.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Starts a program without the processor's extended registers, as far as ``ptrace`` is asked for them.
 
 A user-mode Linux before 6.13 keeps 2,696 bytes of a process's extended registers (AVX and the like), and puts back as
-many.  Where there are more (with AMX it is 11,008), the host refuses that, and the guest dies of its first process.
-Told that there are none, it saves the classic ones (FXSAVE).  The others are then lost at every page fault, so what
-runs in the guest must leave them alone: its libraries are told to (``_WITHOUT_EXTENDED``).
+many.  On processors with more (with AMX it is 11,008) the host refuses that, and the guest dies of its first process.
+If ``ptrace`` reports none, the kernel saves the classic registers (FXSAVE).  The extended ones are then lost at every
+page fault, so programs in the guest must not use them: ``_WITHOUT_EXTENDED`` keeps its libraries from that.
 
 Run as a script: ``python -I -S _fxsave.py PROGRAM ARGUMENT ...``.
 """

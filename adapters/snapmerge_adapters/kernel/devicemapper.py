@@ -173,7 +173,7 @@ class DeviceMapper:
         job = Job(lambda: operator.do(operation)).start()
         if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
             operator.close()
-            raise error  # it makes no sense here, and has not begun
+            raise error  # the operation is invalid, and has not begun
         self._started[key] = (operation, operator, job)
         return Done()
 

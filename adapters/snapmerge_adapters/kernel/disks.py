@@ -1,4 +1,4 @@
-"""Backing disks: slices of one block device, each behind a linear mapping of its own.
+"""Backing disks: slices of one block device, each with a linear mapping of its own.
 
 The mapping is what lets a disk turn faulty underneath devices that are in use: its table is then reloaded to
 lead through an nbd device of ours.  Mappings outlast a reset, as making one is expensive: a

@@ -57,7 +57,7 @@ __all__ = ["Operator", "Place"]
 
 _CALM, _CALM_MAX, _CALM_SECONDS = 3, 200, 0.01
 _NAP: Final = 0.005  # seconds between the polls of a merge that may take as long as it likes
-_SPINS: Final = 64  # polls of a merge that only let others run, before any that sleeps
+_SPINS: Final = 64  # polls of a merge that only yield the processor, before any that sleeps
 
 
 @dataclass(slots=True)

@@ -167,7 +167,7 @@ class Files:
         return dataclasses.replace(all_of_it, sectors_max=all_of_it.sectors_max + given)
 
     def apply(self, operation: sm.Operation) -> sm.Outcome:
-        """Does the operation.  Raises OperationError when it makes no sense now, or would block for ever."""
+        """Carries the operation out.  Raises OperationError if it is invalid now, or would block for ever."""
         # Before it can be refused: what is in flight changes the images in place, and must not do so again.
         self._session = sm.settled(self._session)
         match operation:

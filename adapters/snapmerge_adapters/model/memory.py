@@ -152,7 +152,7 @@ class Memory:
         return model_capabilities(self._about)
 
     def apply(self, operation: Operation) -> Outcome:
-        """Does the operation.  Raises OperationError when it makes no sense now, or would block for ever."""
+        """Carries the operation out.  Raises OperationError if it is invalid now, or would block for ever."""
         if isinstance(operation, Disk):
             check_room(self._session.world, operation, self.capabilities.sectors_max)
         choose = self._chooser()

@@ -1,7 +1,7 @@
 """The stdio protocol: JSON messages, one a line, both ways.
 
 The server speaks first: ``{"snapmerge": 1, "capabilities": {...}}``.  Then every request ``{"do": "TRACE LINE"}`` has
-one reply: ``{"saw": "OUTCOME"}``, ``{"illegal": "REASON"}`` (the operation makes no sense, nothing has changed) or
+one reply: ``{"saw": "OUTCOME"}``, ``{"illegal": "REASON"}`` (the operation is invalid, nothing has changed) or
 ``{"died": "LAST WORDS"}``.  ``{"close": true}`` or the end of the input ends.
 
 A terminal may be in between, and loses lines of 4,096 bytes.  So a message that is longer than ``LINE_MAX`` bytes
@@ -45,7 +45,7 @@ class ProtocolError(Exception):
 
 
 def encode(message: Message) -> bytes:
-    """The line, or lines, of a message."""
+    """The line of a message, or its lines if it is long (PROTO-1)."""
     text = json.dumps(message)
     if len(text) < LINE_MAX:
         return text.encode() + b"\n"
@@ -59,7 +59,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 class Decoder:
-    """Puts messages together from lines."""
+    """Joins lines to messages, within the bounds of PROTO-1."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -113,7 +113,7 @@ def _parse(line: bytes) -> Message:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose fields have different names: of two answers in one message neither is right."""
+    """A JSON object, whose fields must have different names (PROTO-2)."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
@@ -132,7 +132,7 @@ _ANSWERS: Final = ("saw", "illegal", "died")
 
 
 def answer_from(message: Message) -> tuple[str, str]:
-    """Which answer a reply is ("saw", "illegal" or "died"), and its text.  Raises ProtocolError."""
+    """The kind of a reply ("saw", "illegal" or "died") and its text (PROTO-2).  Raises ProtocolError."""
     found = [name for name in _ANSWERS if name in message]
     if len(found) != 1:
         what = f"it has {' and '.join(found)}" if found else f"it is {_quoted(message)}"

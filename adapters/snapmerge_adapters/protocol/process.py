@@ -180,7 +180,7 @@ class Process:
         """Sends the operation to the program.
 
         Raises:
-            OperationError: the program answers that it makes no sense.
+            OperationError: the program calls the operation invalid.
             Unavailable: it was closed, and this is no ``reset``; or it can't be started anew.
         """
         if isinstance(operation, Reset) and "reset" in self._capabilities.operations:

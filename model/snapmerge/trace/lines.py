@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a trace; ``outcome`` is None when nothing was recorded."""
+    """One line of a trace; ``outcome`` is None if it was not recorded."""
 
     operation: op.Operation
     outcome: Outcome | None = None
@@ -135,12 +135,12 @@ def _operation(words: list[Word]) -> op.Operation:
 
 
 def parse_operation(text: str) -> op.Operation:
-    """The operation that ``text`` writes.  Raises TraceError."""
+    """The operation in a line of text (TRACE-1).  Raises TraceError (TRACE-10)."""
     return _operation(split_words(text))
 
 
 def print_operation(operation: op.Operation) -> str:
-    """The canonical line of an operation."""
+    """The canonical line of an operation (TRACE-1)."""
     match operation:
         case op.Disk(name, size):
             return f"disk {name} {size}"
@@ -183,7 +183,7 @@ def operation_word(operation: op.Operation) -> str:
 
 
 def _print_seen(sectors: tuple[Seen, ...]) -> Iterator[str]:
-    """Run-length code: ``#t``, ``#txN`` (N times t), ``#t+N`` (t, t+1, ... N of them), ``~digest``, ``~digestxN``."""
+    """Run-length code (TRACE-8): ``#t``, ``#txN`` (N times t), ``#t+N`` (t, t+1, ... N of them), ``~digest[xN]``."""
     at, most = 0, SECTORS_MAX  # a longer run is written as several: parsing refuses it
     while at < len(sectors):
         first = sectors[at]
@@ -251,7 +251,7 @@ def _parse_records(words: list[Word]) -> Records:
 
 
 def print_outcome(outcome: Outcome) -> str:
-    """The canonical text of an outcome."""
+    """The canonical text of an outcome (TRACE-9)."""
     match outcome:
         case Done():
             return "ok"
@@ -283,7 +283,7 @@ def _parse_failed(words: list[Word]) -> Failed:
 
 
 def parse_outcome(text: str) -> Outcome:
-    """The outcome that ``text`` writes.  Raises TraceError."""
+    """The outcome in a text (TRACE-9).  Raises TraceError (TRACE-10)."""
     if text.lstrip().startswith('"'):
         return _parse_line(text)
     match split_words(text):
@@ -334,7 +334,7 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
-    """The steps of a trace; blank lines and lines that begin with ``#`` are skipped.  Raises TraceError.
+    """The steps of a trace; blank lines and lines that begin with ``#`` are skipped (TRACE-3).  Raises TraceError.
 
     Bytes are what a file or a stream held.  They are UTF-8, and their last line needs its newline too: without it the
     file was cut off, and what is left of the line may read as another step.  In a text, which Python code has made,
@@ -344,7 +344,7 @@ def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
 
 
 def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) -> tuple[tuple[int, Step], ...]:
-    """The steps of a trace as ``parse_trace`` gives them, each with the number of its line, from 1 on."""
+    """The steps with the numbers of their lines, from 1 on, after a byte order mark (TRACE-15), bounded (TRACE-13)."""
     text = _decode(trace) if isinstance(trace, bytes) else trace
     steps = []
     sectors = 0
@@ -363,6 +363,7 @@ def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) 
 
 
 def _decode(data: bytes) -> str:
+    """The text of a file, which is UTF-8 and ends with a newline (TRACE-14)."""
     lines, newline, rest = data.rpartition(b"\n")
     try:
         text = (lines + newline).decode()
@@ -388,7 +389,7 @@ def _sectors(step: Step) -> int:
 
 
 def print_trace(steps: Iterable[Step]) -> str:
-    """The text of a trace, a line a step, ending in a newline."""
+    """The text of a trace, one line for each step, ending in a newline (TRACE-2)."""
     return "".join(f"{_print_step(step)}\n" for step in steps)
 
 

@@ -33,7 +33,7 @@ Content = int | bytes
 
 
 class Digest(str):
-    """Names a sector that holds no tag: the first 16 hex digits of the SHA-256 of its 512 bytes."""
+    """The name of a sector that holds no tag (TRACE-12): the first 16 hex digits of the SHA-256 of its 512 bytes."""
 
     __slots__ = ()
 
@@ -43,25 +43,25 @@ Seen = int | Digest
 
 
 def sector_bytes(content: Content) -> bytes:
-    """The 512 bytes of a sector with this content."""
+    """The 512 bytes of a sector with this content (TRACE-11)."""
     return content if isinstance(content, bytes) else struct.pack("<I", content) * _WORDS
 
 
 def content_of(data: bytes) -> Content:
-    """The content that 512 bytes stand for: their tag when they are one, else the bytes themselves."""
+    """The content of a sector with these 512 bytes: its tag if it holds one, else the bytes themselves (TRACE-11)."""
     word = data[:4]
     return int.from_bytes(word, "little") if data == word * _WORDS else data
 
 
 def as_seen(content: Content) -> Seen:
-    """How a trace names this content."""
+    """The name of this content in a trace: the tag, or a digest (TRACE-12)."""
     if isinstance(content, bytes):
         return Digest(hashlib.sha256(content).hexdigest()[:16])
     return content
 
 
 def tags_from(first: int, count: int) -> range:
-    """The tags of a write: sector k of it carries ``first + k``."""
+    """The tags of a write: sector k of it carries ``first + k`` (TRACE-7)."""
     return range(first, first + count)
 
 

@@ -33,11 +33,11 @@ class Capabilities:
 
 
 Choices = tuple[tuple[int, int], ...]
-"""What was chosen otherwise than by the canonical schedule while an operation was carried out.
+"""The choices during an operation that differ from the canonical schedule, as pairs of a position and a choice.
 
-Each is the number of the choice, from 0, and what was chosen: what is in flight is numbered from 0 in the order in
-which it was begun; before the operation begins, the number behind the last is to let it begin.  After a power cut the
-choices are what each sector keeps, of what it may, the newest first.
+Positions count the choices of the operation from 0.  A choice is the index of the effect in flight that ends next, in
+the order in which they were begun; before the operation begins, the next higher number lets it begin.  After a power
+cut there is a choice for each unknown sector: the index of its content, the newest first.
 """
 
 
@@ -50,11 +50,11 @@ class Implementation(Protocol):
         ...
 
     def apply(self, operation: Operation) -> Outcome:
-        """Do the operation; its outcome.
+        """Carry the operation out; return its outcome.
 
         Raises:
-            snapmerge.OperationError: the operation makes no sense here (an unknown name, sectors beyond the end,
-                a capability that is missing); nothing has changed.
+            snapmerge.OperationError: the operation is invalid now (an unknown name, sectors beyond the end, a missing
+                capability); nothing has changed.
         """
         ...
 
@@ -69,12 +69,12 @@ class Scheduled(Implementation, Protocol):
 
     @property
     def choices(self) -> Choices:
-        """Those of the last operation."""
+        """The choices of the last operation."""
         ...
 
     def follow(self, schedule: Sequence[Choices] | None) -> None:
-        """From the next ``reset`` on take the canonical schedule, but for these choices of each operation after it.
+        """From the next ``reset`` on, follow the canonical schedule with these choices for each operation.
 
-        None: what the implementation does by itself.  What can't be chosen is chosen canonically.
+        None: the implementation's own schedule.  A choice that is not possible is made canonically.
         """
         ...

@@ -35,7 +35,7 @@ _NAME_MAX: Final = 100  # device-mapper takes 127 characters, and an adapter put
 
 
 class Word(str):
-    """A word of a line; ``column`` is where it begins, from 1 on."""
+    """A word of a line; ``column``: the position of its first character, from 1 on."""
 
     __slots__ = ("column",)
     column: int
@@ -50,7 +50,7 @@ class Word(str):
 
 
 def split_words(text: str) -> list[Word]:
-    """Splits at blanks; "..." is one word, in which a backslash quotes the next character."""
+    """Splits a line at blanks; "..." is one word, in which a backslash begins an escape (TRACE-4)."""
     words, at = [], 0
     text = text.rstrip()  # blanks at the front stay: columns count from the line's start
     while at < len(text):
@@ -75,7 +75,7 @@ def _unescape(text: str) -> str:
 
 
 def quote(text: str) -> str:
-    """The text as a word in quotes."""
+    """The text as a word in quotes (TRACE-4)."""
 
     def one(match: re.Match[str]) -> str:
         char = match[0]
@@ -85,7 +85,7 @@ def quote(text: str) -> str:
 
 
 def name_of(word: Word) -> str:
-    """The word as a name.  Raises TraceError, as all of these functions do."""
+    """The word as a name (TRACE-5).  Raises TraceError, as all of these functions do."""
     if not _NAME.match(word):
         raise word.refused(f"not a name: {word.shown()}; a name is a letter, then letters, digits, '_', '.', '-'")
     if len(word) > _NAME_MAX:
@@ -94,7 +94,7 @@ def name_of(word: Word) -> str:
 
 
 def number_of(word: Word, start: int = 0) -> int:
-    """The word, from character ``start`` on, as a number."""
+    """The word, from character ``start`` on, as a number (TRACE-6)."""
     digits = word[start:]
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
         raise word.refused(f"not a number: {word.shown()}; write it in decimal digits, at most 18")
@@ -114,7 +114,7 @@ def count_of(word: Word) -> Sectors:
 
 
 def extent_of(word: Word) -> Sectors:
-    """How many sectors one operation reads, writes or discards."""
+    """The number of sectors that one operation reads, writes or discards (TRACE-13)."""
     if (count := count_of(word)) > SECTORS_MAX:
         raise word.refused(f"{count} sectors are too many for one operation; at most {SECTORS_MAX}")
     return count

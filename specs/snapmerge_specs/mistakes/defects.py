@@ -236,7 +236,7 @@ DEFECTS: Final = (
     Defect("ends in metadata", "usage", "full area", _linux_but(finish_load=_ends_in_metadata)),
     Defect("source lives on", "one server", "merge", _linux_but(hand_over=_source_stays_active)),
     Defect(
-        "leaves others alone",
+        "skips siblings",
         "views",
         "merge beside a snapshot",
         _linux_but(protect=_skips_siblings),

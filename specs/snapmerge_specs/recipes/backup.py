@@ -116,11 +116,11 @@ class Backup(Operator):
         self.take(self.new, f"cow{self._number % 2}")
 
     def give_up_new(self) -> None:
-        """Removes the new snapshot, which is invalid."""
+        """Removes the new snapshot, which is invalid, so that another one can be made (RECIPE-6)."""
         self.remove(self.new)
 
     def bring_forward(self) -> tuple[int, ...] | None:
-        """Copies the changed chunks, or all if they can't be known; returns them, or None for all."""
+        """Copies the changed chunks (RECIPE-3), or all if they can't be known (RECIPE-5); returns them, None: all."""
         changed = self.changed()
         if changed is not None and not self._touched:
             self.check_untouched(changed)

@@ -34,7 +34,7 @@ BASE: Final = "base"
 
 
 class RecipeError(SnapmergeError):
-    """A recipe can't continue, since a step fails or a precondition does not hold; the message says which."""
+    """A recipe can't continue: a step fails, or a precondition does not hold; the message says which (RECIPE-7)."""
 
 
 class Overflowed(RecipeError):
@@ -65,7 +65,7 @@ class Shape:
         return self.cow or (1 + areas + self.chunks) * self.chunk
 
     def extent(self, chunk: int) -> tuple[int, int]:
-        """The first sector of a chunk of the origin, and its number of sectors: the last chunk may be partial."""
+        """The first sector of a chunk of the origin, and its number of sectors: the last may be partial (RECIPE-11)."""
         first = chunk * self.chunk
         return first, min(self.chunk, self.size - first)
 

@@ -132,7 +132,7 @@ write origin 1 1 #12\nstatus snap\nflush base\ncrash\nmetadata cow\n""",
     ),
     "ORIGIN-2": (_fails(Write, "base", "origin"), MAINLINE, f"{SNAP}write origin 1 1 #11\n"),
     "MERGE-1": (_kept, _defect("writes into run"), f"{MERGE}resume origin\nwrite origin 1 2 #21\nread origin 0 4\n"),
-    "MERGE-5": (_kept, _defect("leaves others alone"), BESIDE),
+    "MERGE-5": (_kept, _defect("skips siblings"), BESIDE),
     "MERGE-7": (_kept, _defect("skips flush"), f"{MERGE}resume origin\nsettle origin\ncrash\nread base 0 4\n"),
     "MERGE-8": (_kept, _finding("merge-skips-area"), f"{SKIPPED}read merge 0 80\n"),
     "DEV-5": (

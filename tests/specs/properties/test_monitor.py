@@ -12,7 +12,7 @@ IN_ORDER = (
     "reuses chunks",
     "ends in metadata",
     "source lives on",
-    "leaves others alone",
+    "skips siblings",
     "asks once",
     "starts twice",
     "counts cleared",

@@ -8,7 +8,7 @@ target that forgets to answer a question is a type error.
 seeded defects, and by what a real kernel does otherwise).
 
 The transitions read like the kernel's functions because they change a ``Draft``; the stack itself never changes.  A
-draft is thrown away when a step raises, so an illegal event leaves nothing behind.  Functions that only ask take a
+draft is discarded when a step raises, so an illegal event changes nothing.  Functions that only ask take a
 ``View``, which is a stack or a draft.
 """
 

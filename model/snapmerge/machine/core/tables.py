@@ -2,7 +2,7 @@
 
 A load constructs the targets of a table one after the other.  A constructor that has to read metadata makes the load
 wait; its target calls ``target_built`` when it has, or ``refuse`` when it could not.  A table of which a line is
-refused leaves nothing behind.  A table that is complete becomes the device's inactive one.
+refused leaves no trace.  A table that is complete becomes the device's inactive one.
 
 Source: ``dm_table_add_target``, ``dm_table_complete``, ``dm_calculate_queue_limits``, ``dm_table_destroy`` in
 dm-table.c, ``table_load`` in dm-ioctl.c (specs/devices.md).

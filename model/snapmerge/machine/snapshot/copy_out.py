@@ -24,7 +24,7 @@ transitions, which docs/states.md draws:
     no area; it commits an exception at once.
 *   PUBLISHED: ``publish`` has entered it into ``completed``: reads follow it from now on (EXC-2).  Reads that went to
     the origin before may still be in flight (``tracked``), and must not be overtaken by a write to the origin; so bios
-    that wait for the exception go on only when these reads have ended (ORIGIN-3).
+    that wait for the exception continue only when these reads have ended (ORIGIN-3).
 *   GONE: ``_release`` has sent the bios that waited: writes to the snapshot go to the new chunk; a write to the origin
     goes to its target's ``retry``, which asks all snapshots again, as another may need a copy as well.
 

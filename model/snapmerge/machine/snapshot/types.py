@@ -125,7 +125,7 @@ def _works(snap: SnapshotTarget) -> bool:
 
 
 def _settled(snap: SnapshotTarget) -> bool:
-    """The merge has failed or can't go on, or its status says that everything is merged."""
+    """Whether the merge has failed or can't continue, or its status shows that everything is merged."""
     if snap.merge is None or not snap.valid or snap.overflowed or snap.merge.failed:
         return True
     if not isinstance(snap.store, Persistent):
