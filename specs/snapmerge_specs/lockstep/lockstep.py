@@ -21,6 +21,7 @@ from snapmerge import (
     Outcome,
     Reset,
     Rules,
+    Scheduled,
     Step,
     Undecided,
     Verdict,
@@ -63,6 +64,8 @@ class Lockstep:
         make_oracle: Callable[[Rules], Oracle] = Oracle,
     ) -> None:
         self.implementation = implementation
+        # Asked once: the check of a protocol looks up all of its members.
+        self._scheduled = implementation if isinstance(implementation, Scheduled) else None
         self.rules = rules
         self.oracle = make_oracle(rules)
         self.steps: list[Step] = []
@@ -105,7 +108,7 @@ class Lockstep:
         except OperationError as error:
             self.refused.append((operation, str(error)))
             raise
-        self.steps.append(step_of(self.implementation, operation, outcome))
+        self.steps.append(step_of(self._scheduled, operation, outcome))
         verdict = self._verdict(self.steps[-1], operation, outcome)
         if verdict is not None:
             raise VerdictError(tuple(self.steps), verdict)

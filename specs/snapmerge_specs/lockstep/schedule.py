@@ -15,9 +15,9 @@ class ScheduledStep(Step):
     choices: Choices = ()
 
 
-def step_of(implementation: Implementation, operation: Operation, outcome: Outcome) -> Step:
-    """The step that an implementation has just done."""
-    choices = implementation.choices if isinstance(implementation, Scheduled) else ()
+def step_of(implementation: Scheduled | None, operation: Operation, outcome: Outcome) -> Step:
+    """The step that an implementation has just done; None: an implementation without a known schedule."""
+    choices = implementation.choices if implementation is not None else ()
     return ScheduledStep(operation, outcome, choices) if choices else Step(operation, outcome)
 
 
