@@ -1,4 +1,4 @@
-"""Who may use the devices of a merge of 2009: one merge a destination, one server a COW device.
+"""Exclusive use of a merge's devices: one merge for a destination, one server for a COW device.
 
 Source: ``snapshot_merge_ctr`` and the comments on ``FMODE_EXCL`` of the patch (specs/concept.md).
 """
@@ -28,12 +28,12 @@ def is_claimed(d: Draft, merge: ConceptMerge, device: str, by: str | None) -> bo
 
 
 def claims(_merge: ConceptMerge) -> bool:
-    """Whether the merge keeps everybody else from writing to its destination (``FMODE_EXCL ?``)."""
+    """Whether the merge forbids other writes to its destination (``FMODE_EXCL ?``)."""
     return True
 
 
 def in_use(d: Draft, target: Target) -> str | None:
-    """Why a merge can't claim its destination (CONCEPT-13): it is being written to, and not its device's already."""
+    """Why a merge can't claim its destination (CONCEPT-13): it is being written to, and its device has no claim yet."""
     if not isinstance(target, ConceptMerge) or target.active or not rules_of(d).claims(target):
         return None
     others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device == target.device)
@@ -45,7 +45,7 @@ def in_use(d: Draft, target: Target) -> str | None:
 
 
 def _reaches(d: Draft, name: str, merge: ConceptMerge) -> bool:
-    """Whether what is written to a device comes to the merge's destination, and not by the merge."""
+    """Whether writes to a device reach the merge's destination without passing through the merge."""
     if name == merge.destination or name not in d.devices or name == merge.device:
         return name == merge.destination
     return any(_reaches(d, part, merge) for id in d.device(name).live for part in _written(d, d.targets[id]))
@@ -83,7 +83,7 @@ def _same_cow(merge: ConceptMerge, other: Target) -> bool:
 
 
 def take_over(d: Draft, merge: ConceptMerge) -> bool:
-    """The suspended snapshot on the COW device is dead from now on (CONCEPT-11); False: it has pending exceptions."""
+    """Invalidates the suspended snapshot on the COW device (CONCEPT-11); False: it has pending exceptions."""
     for snap in [t for t in d.targets.values() if isinstance(t, SnapshotTarget) and _same_cow(merge, t)]:
         if snap.pending or snap.dropping:
             return False
@@ -100,5 +100,5 @@ def _kill(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def claim(d: Draft, merge: ConceptMerge) -> None:
-    """The resume of its device begins: from now on only its device writes to the destination (CONCEPT-13)."""
+    """Claims the destination when the resume of its device begins: only its device writes there (CONCEPT-13)."""
     d.put(replace(merge, claims=True), over=merge)

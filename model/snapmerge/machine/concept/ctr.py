@@ -1,4 +1,4 @@
-"""How a merge of 2009 is constructed, and what it covers (specs/concept.md).
+"""The constructor of a merge of 2009, and the chunks that it covers (specs/concept.md).
 
 Source: ``snapshot_merge_ctr`` of the patch.
 """
@@ -56,12 +56,12 @@ def construct(d: Draft, id: int, request: Load, line: TableLine) -> bool:
 
 
 def takes(store: Store) -> bool:
-    """Whether a store can be merged: a transient one can't be read by anybody but the snapshot that fills it."""
+    """Whether a store can be merged: only the snapshot that fills a transient one can read it."""
     return isinstance(store, Persistent)
 
 
 def merges(d: Draft, merge: ConceptMerge) -> str | None:
-    """Why there can't be another merge (CONCEPT-12); None: no other merges into the destination, above it or below."""
+    """Why the merge is refused (CONCEPT-12); None: no other one merges into the destination, above it or below."""
     others = (t for t in d.targets.values() if isinstance(t, ConceptMerge) and t.device != merge.device)
     taken = any(_overlap(d, t.destination, merge.destination) for t in others)
     return "A snapshot is already merging." if taken else None
@@ -72,7 +72,7 @@ def _overlap(d: Draft, one: str, other: str) -> bool:
 
 
 def counted(d: Draft, merge: ConceptMerge) -> ConceptMerge:
-    """With its first and last chunk."""
+    """The merge with the range of its chunks."""
     start, length = rules_of(d).span(merge.line)
     end = rules_of(d).chunks(start + length, merge.chunk_size)
     return replace(merge, progress=start // merge.chunk_size, end=end)
@@ -84,17 +84,17 @@ def span(line: TableLine) -> tuple[int, int]:
 
 
 def chunks(sectors: int, chunk_size: int) -> int:
-    """How many chunks it takes to cover so many sectors."""
+    """The number of chunks that cover so many sectors."""
     return chunk_count(sectors, chunk_size)
 
 
 def extent(merge: ConceptMerge, chunk: int) -> tuple[int, int]:
-    """The sectors of a chunk that are the target's (CONCEPT-10): the first, and how many."""
+    """The sectors of a chunk that belong to the target (CONCEPT-10): the first, and how many."""
     first = max(chunk_start(chunk, merge.chunk_size), merge.line.start)
     end = min(chunk_start(chunk + 1, merge.chunk_size), merge.line.start + merge.line.length)
     return first, end - first
 
 
 def usable(_d: Draft, _merge: ConceptMerge, _new: int) -> bool:
-    """Whether an exception counts: every one does, also if its chunk is not there any more, which is an error then."""
+    """Always true: every exception counts; one that is out of range fails the copy."""
     return True

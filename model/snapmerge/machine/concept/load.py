@@ -1,4 +1,4 @@
-"""How a merge of 2009 reads its store, when it is resumed for the first time.
+"""The load of a merge's store, at its first resume.
 
 Source: ``snapshot_merge_resume`` of the patch (specs/concept.md).
 """
@@ -62,19 +62,19 @@ def _header_read(d: Draft, merge: ConceptMerge, header: Header) -> None:
 
 
 def recount(d: Draft, merge: ConceptMerge) -> ConceptMerge:
-    """The header has told the chunk size, whatever the table says."""
+    """Takes over the header's chunk size, whatever the table says."""
     return counted(d, merge)
 
 
 def invalid(d: Draft, merge: ConceptMerge) -> bool:
-    """The store is invalid: there is nothing to merge, and the device is its destination (CONCEPT-17); True: always."""
+    """Ends a merge with an invalid store: its device is the destination (CONCEPT-17).  Always True."""
     d.log("snapshots: Snapshot is marked invalid.")
     d.put(replace(merge, stage=Stage.IDLE, valid=False), over=merge)
     return True
 
 
 def load_failed(d: Draft, merge: ConceptMerge) -> None:
-    """The store can't be read, so it is not known what the device holds: it fails all I/O (CONCEPT-15)."""
+    """Fails all I/O from now on, since the store can't be read and the device's content is unknown (CONCEPT-15)."""
     d.log("snapshots: Exception store resume failed")
     d.put(replace(merge, stage=Stage.IDLE, broken=True), over=merge)
 

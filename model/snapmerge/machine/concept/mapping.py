@@ -1,7 +1,7 @@
-"""Where the bios of a merge of 2009 go: chunks that are still to be copied live on the COW device.
+"""The mapping of a merge's bios: exceptions that are not copied yet are on the COW device.
 
-A chunk that is copied already has two homes until the end is recorded, since a power cut begins the merge anew: so
-writes to it go to both.
+A chunk that is copied has two homes, the COW device and the destination, until the end is recorded, since after a power
+cut the merge begins again: so writes to it go to both.
 
 Source: ``snapshot_merge_map`` of the patch (specs/concept.md).
 """
@@ -50,7 +50,7 @@ def require_merge(d: Draft, id: int) -> ConceptMerge:
 
 
 def map_merge(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
-    """Decides where a piece goes: chunks that are still to be copied live on the COW device."""
+    """Maps a piece: exceptions that are not copied yet are on the COW device."""
     bio = piece.bio
     if merge.broken:
         bios.piece_ended(d, id, "EIO")
@@ -63,11 +63,11 @@ def map_merge(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
 
 
 def _map_data(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece) -> None:
-    """Sends a read or write to where its chunk lives (CONCEPT-1).
+    """Sends a read or write to the device that has its chunk (CONCEPT-1).
 
-    A chunk that is copied already has two homes until the end is recorded, so that a power cut may forget either
-    (CONCEPT-21).  Writes to it take turns, since two at once could leave one of them in each home.  So a bio waits only
-    for the chunk at hand or for another write to its own (CONCEPT-9).
+    A copied chunk has two homes until the end is recorded, and either may be the one that counts after a power cut
+    (CONCEPT-21).  Writes to it take turns, since two at once could each end up last in one home.  So a bio waits only
+    for the copy of its chunk or for another write to it (CONCEPT-9).
     """
     bio = piece.bio
     chunk = chunk_of(bio.sector, merge.chunk_size)
@@ -93,7 +93,7 @@ def _track(d: Draft, merge: ConceptMerge, chunk: int) -> None:
 
 
 def exception_of(d: Draft, merge: ConceptMerge, chunk: int) -> Chunk | None:
-    """Where the chunk lives on the COW device, as long as the merge has not ended."""
+    """The chunk of the COW device that has this chunk's exception; None: there is none, or the merge has ended."""
     new = None if merge.finished or not merge.valid else lookup(merge.completed, chunk)
     return new if new is not None and rules_of(d).usable(d, merge, new) else None
 
@@ -110,7 +110,7 @@ def in_cow(merge: ConceptMerge, bio: Bio, new: Chunk) -> Bio:
 
 
 def to_destination(d: Draft, id: WorkId, piece: Piece) -> None:
-    """Sends a piece there; a write when the snapshots directly on the destination have saved what it replaces."""
+    """Sends a piece to the destination; a write waits until the snapshots on the destination have copied out."""
     d.change(id, piece, over=d.piece(id))
     bio = piece.bio
     if not bio.is_write or not rules_of(d).protects(d, bio.where, bio.sector, id):
@@ -118,17 +118,17 @@ def to_destination(d: Draft, id: WorkId, piece: Piece) -> None:
 
 
 def protects(d: Draft, destination: str, sector: int, id: WorkId | None) -> bool:
-    """Has the snapshots on the destination save the chunk of ``sector`` (CONCEPT-2); True: that must be waited for."""
+    """Makes the snapshots on the destination copy the chunk of ``sector`` out (CONCEPT-2); True: they must copy."""
     return snapshot_rules_of(d).origin_write(d, destination, sector, id)
 
 
 def hold(d: Draft, id: WorkId, merge: ConceptMerge) -> None:
-    """The piece waits for the end of all; only the patch does that."""
+    """Makes the piece wait for the end of the merge; only the patch does that."""
     d.put(replace(merge, held=(*merge.held, id)), over=merge)
 
 
 def map_again(d: Draft, id: int) -> None:
-    """What waited for a chunk is mapped anew; it may have to wait again."""
+    """Maps the pieces again that waited for a chunk; they may have to wait again."""
     merge = require_merge(d, id)
     d.put(replace(merge, queued=()), over=merge)
     for piece in merge.queued:
@@ -136,7 +136,7 @@ def map_again(d: Draft, id: int) -> None:
 
 
 def second_leg(d: Draft, id: WorkId, piece: Piece) -> None:
-    """A write has reached the first home of its chunk; the other comes next (CONCEPT-21)."""
+    """Sends a write that has reached the first home of its chunk to the second one (CONCEPT-21)."""
     if piece.then is not None:
         d.change(id, replace(piece, then=None), over=piece)
         bios.send(d, id, piece.then)

@@ -1,4 +1,4 @@
-"""How a merge of 2009 answers messages, and shows itself (specs/concept.md)."""
+"""Messages and status of a merge of 2009 (specs/concept.md)."""
 
 import re
 from typing import Final
@@ -35,13 +35,13 @@ def message(d: Draft, target: Target, text: str) -> str | None:
 
 
 def _scan(word: str) -> int | None:
-    """As the kernel's ``sscanf`` reads ``%lu``: anything may stand behind, no sign before; what is too long wraps."""
+    """Reads a number as the kernel's ``sscanf`` reads ``%lu``: trailing text is ignored, and large numbers wrap."""
     match = re.match(r"[0-9]+", word, re.ASCII)
     return None if match is None else int(match[0][:4000]) % _LONG
 
 
 def status(merge: ConceptMerge, first: int) -> str:
-    """Chunks done and chunks in all (CONCEPT-23); ``first`` is the target's first chunk."""
+    """The number of chunks done, and of all chunks (CONCEPT-23); ``first`` is the target's first chunk."""
     if merge.broken or merge.failed:
         return "Merge failed"
     if not merge.valid:

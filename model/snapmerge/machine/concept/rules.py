@@ -1,4 +1,4 @@
-"""The transitions of the ``snapshot-merge`` of 2009 that may be replaced."""
+"""The replaceable transitions of the ``snapshot-merge`` of 2009."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Announce(Protocol):
     """A transition with a name for its flag."""
 
     def __call__(self, d: Draft, merge: ConceptMerge, *, merged: bool) -> None:
-        """Says that the end was reached; ``merged``: something was merged, and this is the first time."""
+        """Announces the end of a merge; ``merged``: it had exceptions, and ends for the first time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConceptRules:
-    """The transitions of the ``snapshot-merge`` of 2009 that may be replaced: each has a defect of the patch."""
+    """The replaceable transitions of the ``snapshot-merge`` of 2009: for each there is a defect of the patch."""
 
     takes: Callable[[Store], bool]
     merges: Callable[[Draft, ConceptMerge], str | None]

@@ -14,7 +14,7 @@ __all__ = ["ConceptCopy", "ConceptIo", "ConceptMerge", "ConceptStep", "Stage", "
 
 
 class Stage(Enum):
-    """What a merge is at."""
+    """The stages of a merge."""
 
     UNREAD = "its store has not been read yet"
     LOADING = "its store is being read"
@@ -31,12 +31,11 @@ class Stage(Enum):
 class ConceptMerge(Target):
     """A ``snapshot-merge`` of version 0.1.0.  Chunks are numbered from the destination's first sector.
 
-    ``progress`` is the next chunk to be looked up, ``end`` the one behind the last; ``copies`` are the chunks being
-    copied.  ``scheduled``: the worker has been called.  ``queued`` are ids of pieces that wait for a chunk, ``held`` of
-    those that wait for the end; ``tracked`` counts what is on its way to the COW device, and writes to both homes of a
-    chunk, by chunk.  ``broken``: the store could not be read; ``valid``: what its header
-    says.  ``claims``: its resume has begun, and the destination is its own.  ``io_max``: no piece
-    crosses a multiple of it, in sectors.
+    ``progress`` is the next chunk to look up, ``end`` the last one plus 1; ``copies`` are the chunks being copied.
+    ``scheduled``: the worker has been called.  ``queued``: ids of pieces that wait for a chunk; ``held``: of those that
+    wait for the end.  ``tracked`` counts, by chunk, I/O in flight to the COW device and writes to both homes.
+    ``broken``: the store could not be read; ``valid``: as in its header.  ``claims``: its resume has begun, and it has
+    claimed the destination.  ``io_max``: no piece crosses a multiple of it, in sectors.
     """
 
     destination: str
@@ -62,27 +61,27 @@ class ConceptMerge(Target):
 
     @property
     def chunk_size(self) -> int:
-        """In sectors; never 0."""
+        """The chunk size in sectors; never 0."""
         return self.store.chunk_size
 
     def covers(self, chunk: int) -> bool:
-        """Whether any sector of the chunk is the target's."""
+        """Whether any sector of the chunk belongs to the target."""
         start, end = self.line.start, self.line.start + self.line.length
         return start < (chunk + 1) * self.chunk_size and chunk * self.chunk_size < end
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, well or badly, as the status has it."""
+        """Whether the merge has finished or failed, by its status."""
         return (self.finished and self.stage is not Stage.ENDING) or self.failed or self.broken or not self.valid
 
     @property
     def works(self) -> bool:
-        """Whether something of it is under way."""
+        """Whether the merge is under way."""
         return self.stage not in (Stage.UNREAD, Stage.IDLE) or bool(self.copies) or self.scheduled
 
 
 class ConceptStep(Enum):
-    """An I/O of a merge, by what it is for."""
+    """The purpose of an I/O of a merge."""
 
     READ_HEADER = "read header"
     READ_AREA = "read area"
@@ -92,7 +91,7 @@ class ConceptStep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConceptIo(Work):
-    """An I/O under way.  ``fetching``: it was read, and its bytes are asked for."""
+    """An I/O in flight.  ``fetching``: the read has ended, and its bytes are being fetched."""
 
     target: int
     step: ConceptStep
@@ -101,18 +100,18 @@ class ConceptIo(Work):
 
     @property
     def name(self) -> str:
-        """The target and what it is for."""
+        """The target and the purpose."""
         return f"{self.target}/{self.step.value}"
 
     @property
     def keeps_buffer(self) -> bool:
-        """What was read is to be fetched."""
+        """True while the bytes that were read are being fetched."""
         return self.fetching
 
 
 @dataclass(frozen=True, slots=True)
 class Worker(Work):
-    """The worker of a merge, called and not run yet (``merge_work``)."""
+    """A call of a merge's worker that has not run yet (``merge_work``)."""
 
     target: int
 
@@ -123,6 +122,6 @@ class Worker(Work):
 
 
 class ConceptCopy(Purpose):
-    """What a copy of a merge is for."""
+    """The purpose of a copy of a merge."""
 
     CHUNK = "a chunk"

@@ -1,4 +1,4 @@
-"""How a merge of 2009 is resumed, suspended and destroyed (specs/concept.md).
+"""Resuming, suspending and destroying a merge of 2009 (specs/concept.md).
 
 Source: ``snapshot_merge_resume``, ``snapshot_merge_presuspend``, ``snapshot_merge_dtr`` of the patch.
 """
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def resume(d: Draft, _request: Resuming, merge: ConceptMerge) -> Progress:
-    """Reads the store, the first time, and calls the worker."""
+    """Reads the store at the first resume, and calls the worker."""
     if merge.stage is Stage.UNREAD:
         if not rules_of(d).take_over(d, merge):
             return Progress.WAITS
@@ -47,7 +47,7 @@ def _io_max(d: Draft, merge: ConceptMerge) -> int:
 
 
 def new_sibling(d: Draft, origin: str) -> None:
-    """A snapshot of ``origin`` is live: no piece of a merge into it may cross one of its chunks' borders."""
+    """Splits pieces of merges into ``origin`` at the chunk borders of a snapshot that has become live on it."""
     for target in d.targets.values():
         if isinstance(target, ConceptMerge) and target.active and target.destination == origin:
             d.put(replace(target, io_max=_io_max(d, target)), over=target)
@@ -65,21 +65,21 @@ def presuspend(d: Draft, merge: ConceptMerge) -> None:
 
 
 def presuspended(d: Draft, merge: ConceptMerge) -> None:
-    """The worker has stopped, as was asked."""
+    """Clears ``stopping``: the worker has stopped."""
     d.put(replace(merge, stopping=False), over=merge)
 
 
 def at_rest(d: Draft, merge: ConceptMerge) -> bool:
-    """Whether nothing of it is under way that a suspension waits for (CONCEPT-7)."""
+    """Whether it has no copy in flight and no call of its worker, for which a suspension waits (CONCEPT-7)."""
     under_way = (Stage.LOADING, Stage.DRAINING, Stage.PROTECTING, Stage.FLUSHING, Stage.RECORDING, Stage.ENDING)
     settled = rules_of(d).copies_settled(merge) and rules_of(d).work_settled(merge)
     return settled and merge.stage not in under_way
 
 
 def destroyed(d: Draft, merge: ConceptMerge) -> bool:
-    """Whether the target can go: kcopyd waits for copies, whatever a suspension waited for.
+    """Whether the target can be destroyed: kcopyd waits for copies, whatever a suspension waited for.
 
-    A worker that was called and has not run yet finds nobody.  (In the patch it finds memory that was freed.)
+    A call of the worker that runs later finds no target.  (In the patch it uses memory that was freed.)
     """
     if merge.copies or not at_rest(d, merge):
         return False

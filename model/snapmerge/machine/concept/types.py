@@ -1,7 +1,7 @@
 """The record of the ``snapshot-merge`` of 2009, and the rules that have it in place of the kernel's.
 
-Snapshots differ in three things from Linux': they are refused where a merge serves their COW device, they take
-messages, and merges of 2009 hear of their exceptions and resumes.
+Snapshots differ from those of Linux in three ways: they are refused where a merge serves their COW device, they take
+messages, and merges of 2009 are notified of their exceptions and resumes.
 """
 
 from dataclasses import replace as replace_fields
@@ -73,7 +73,7 @@ def _retry(d: Draft, id: WorkId, _merge: ConceptMerge, piece: Piece) -> None:
 
 
 def _end_io(d: Draft, id: WorkId, merge: ConceptMerge, piece: Piece, error: str | None) -> None:
-    """A write to a chunk with two homes goes to the second; any other piece has ended."""
+    """Sends a write to a chunk with two homes to the second one; ends any other piece."""
     if piece.then is not None and error is None:
         mapping.second_leg(d, id, piece)
         return

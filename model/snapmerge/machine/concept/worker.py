@@ -1,9 +1,9 @@
 """The worker of a merge of 2009: looks up one chunk after the other, and copies those that have an exception.
 
-Before a copy it waits until nothing that reads or writes the chunk is on its way to the COW device, and until
-snapshots directly on the destination have saved what the copy replaces.  After the last chunk it flushes the
-destination, records the end on the COW device, and raises an event.  What the patch has otherwise are the defects of
-``snapmerge_specs``: each replaces an entry of ``ConceptRules``, and all of them together are the patch to the letter.
+Before a copy it waits until no I/O to the chunk on the COW device is in flight, and until snapshots directly on the
+destination have copied out what the copy replaces.  After the last chunk it flushes the destination, records the end on
+the COW device, and raises an event.  The differences of the patch are the defects of ``snapmerge_specs``: each replaces
+an entry of ``ConceptRules``, and all of them together are the patch to the letter.
 
 Source: ``merge_work``, ``merge_callback`` of the patch (specs/concept.md).
 """
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def schedule(d: Draft, id: int) -> None:
-    """Calls the worker; called twice before it runs, it runs once.  Source: ``schedule_work``."""
+    """Calls the worker, which runs once however often it is called before.  Source: ``schedule_work``."""
     merge = require_merge(d, id)
     if not merge.scheduled:
         d.put(replace(merge, scheduled=True), over=merge)
@@ -47,7 +47,7 @@ def schedule(d: Draft, id: int) -> None:
 
 
 def turn(d: Draft, id: int) -> None:
-    """The worker: takes the next chunk that has an exception (CONCEPT-20); after the last one, records the end."""
+    """The worker: begins the next chunk with an exception (CONCEPT-20); after the last one, records the end."""
     merge = concept_of(d, id)
     if merge is None:
         return
@@ -65,14 +65,14 @@ def turn(d: Draft, id: int) -> None:
 
 
 def _drain(d: Draft, merge: ConceptMerge) -> None:
-    """Goes on when nothing that reads or writes the chunk is on its way to the COW device (CONCEPT-21)."""
+    """Continues when no I/O to the chunk on the COW device is in flight (CONCEPT-21)."""
     if merge.progress not in merge.tracked:
         d.put(replace(merge, stage=Stage.PROTECTING), over=merge)
         _protect(d, require_merge(d, merge.id))
 
 
 def _protect(d: Draft, merge: ConceptMerge) -> None:
-    """Has the snapshots on the destination save what the copy replaces (CONCEPT-2), again until none needs to."""
+    """Makes the snapshots on the destination copy out what the copy replaces (CONCEPT-2), until none has to."""
     sector, count = rules_of(d).extent(merge, merge.progress)
     step = min(merge.chunk_size, minimum_chunk_size(d, merge.destination))
     begin = sector - sector % step
@@ -82,7 +82,7 @@ def _protect(d: Draft, merge: ConceptMerge) -> None:
 
 
 def retry_protection(d: Draft) -> None:
-    """An exception somewhere is done: merges that waited for one ask again."""
+    """Makes merges ask again that wait for exceptions, after an exception of any snapshot is released."""
     for id in sorted(d.targets):
         merge = concept_of(d, id)
         if merge is not None and merge.stage is Stage.PROTECTING:
@@ -109,7 +109,7 @@ def _copy(d: Draft, merge: ConceptMerge, sector: int, count: int) -> None:
 
 
 def copied(d: Draft, job: CopyJob, error: str | None) -> None:
-    """A copy has ended; well or badly, the merge goes on or has failed (CONCEPT-5).  Source: ``merge_callback``."""
+    """A copy has ended: the merge continues, or has failed (CONCEPT-5).  Source: ``merge_callback``."""
     merge = concept_of(d, job.target)
     if merge is None:
         return
@@ -124,7 +124,7 @@ def copied(d: Draft, job: CopyJob, error: str | None) -> None:
 
 
 def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
-    """The merge has failed, which its status says (CONCEPT-16); writes that wait fail: every bio ends (CONCEPT-4)."""
+    """Fails the merge, which its status shows (CONCEPT-16), and the writes that wait for it (CONCEPT-4)."""
     d.log(f"snapshots: {text}")
     d.put(replace(merge, stage=Stage.IDLE, failed=True, queued=(), held=()), over=merge)
     for piece in (*merge.held, *merge.queued):
@@ -132,7 +132,7 @@ def copy_failed(d: Draft, merge: ConceptMerge, text: str) -> None:
 
 
 def not_submitted(d: Draft, merge: ConceptMerge) -> None:
-    """A copy that could not be begun has failed (CONCEPT-16)."""
+    """Fails the merge after a copy that could not be begun (CONCEPT-16)."""
     rules_of(d).copy_failed(d, merge, "Failed merge operation")
 
 
@@ -157,7 +157,7 @@ def flush(d: Draft, merge: ConceptMerge) -> None:
 def record(d: Draft, merge: ConceptMerge) -> None:
     """Records the end on the COW device: a store without exceptions has nothing to merge (CONCEPT-22, CONCEPT-3).
 
-    Exceptions outside of the target would be lost by that: then the merge has failed (CONCEPT-18).
+    Exceptions outside of the target would be lost by that, so then the merge fails (CONCEPT-18).
     """
     if any(not merge.covers(old) for old, _ in pairs(merge.completed)):
         rules_of(d).copy_failed(d, merge, "There are exceptions outside of the target")
@@ -173,7 +173,7 @@ def record(d: Draft, merge: ConceptMerge) -> None:
 
 
 def released(d: Draft, merge: ConceptMerge) -> None:
-    """It is over: the device is its destination from now on."""
+    """Ends the merge: its device is the destination from now on."""
     _ended(d, d.put(replace(merge, stage=Stage.ENDING, finished=True), over=merge))
 
 
@@ -195,7 +195,7 @@ def announce(d: Draft, merge: ConceptMerge, *, merged: bool) -> None:
 
 
 def untrack(d: Draft, merge: ConceptMerge, chunk: int) -> None:
-    """I/O that was tracked has ended: the worker may wait for that, another write, or the end."""
+    """Continues whatever waited for tracked I/O: the worker, another write to the chunk, or the end."""
     left = merge.tracked[chunk] - 1
     tracked = merge.tracked.set(chunk, left) if left else merge.tracked.delete(chunk)
     merge = d.put(replace(merge, tracked=tracked), over=merge)
