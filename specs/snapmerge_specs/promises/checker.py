@@ -189,11 +189,8 @@ class Promises:
     def _control(self, operation: Control, outcome: Outcome | None) -> None:
         shadow, done = self._shadow, isinstance(outcome, sm.Done)
         device = shadow.devices.get(operation.device)
-        if outcome is None:
-            device = shadow.devices.setdefault(operation.device, Device(operation.device))
-            if isinstance(operation, sm.Create | sm.Load) and operation.table is not None:
-                tables.loaded(shadow, device, (*device.lines, *parse_lines(operation.table)))
-            tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not known")
+        if outcome is None or (done and self._is_being_changed(operation.device)):
+            self._may_have_come(operation)
             return
         match operation:
             case sm.Create(name, table):
@@ -214,6 +211,22 @@ class Promises:
                 tables.removed(shadow, device)
             case _:
                 pass
+
+    def _is_being_changed(self, name: str) -> bool:
+        """Whether a request for the device is under way, which may come before or after this one."""
+        tasks = (task.operation for task in self._tasks.values())
+        return any(isinstance(one, Control) and one.device == name for one in tasks)
+
+    def _may_have_come(self, operation: Control) -> None:
+        """What came of it is not known, or in which order it has come."""
+        shadow = self._shadow
+        device = shadow.devices.setdefault(operation.device, Device(operation.device))
+        if isinstance(operation, sm.Suspend):
+            device.suspended = None
+            return
+        table = operation.table if isinstance(operation, sm.Create | sm.Load) else None
+        tables.may_be_loaded(shadow, device, parse_lines(table or ""))
+        tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not known")
 
     def _created(self, name: str, table: str | None, outcome: Outcome) -> None:
         if not isinstance(outcome, sm.Done):

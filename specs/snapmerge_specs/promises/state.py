@@ -150,6 +150,7 @@ class Store:
 class Device:
     """A mapped device.  ``suspended`` None: nobody knows.  ``certain``: which of its tables is live is known.
 
+    ``unsure``: which table is the inactive one, if any, is not known; ``inactive`` has all lines that it may have.
     ``pairs``: which device had the store when the inactive table was loaded.  ``cancelled``: stores that a live merge
     was to take over and could not.  ``resumed``: when its targets were last resumed; ``changed``: how often its
     mapping has changed.
@@ -162,13 +163,14 @@ class Device:
     cancelled: frozenset[str] = frozenset()
     suspended: bool | None = False
     certain: bool = True
+    unsure: bool = False
     resumed: int = -1
     changed: int = 0
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """All that may be live, or become so."""
-        return (*self.live, *(self.inactive or ()))
+        return tuple(dict.fromkeys((*self.live, *(self.inactive or ()))))
 
 
 @dataclass(slots=True)

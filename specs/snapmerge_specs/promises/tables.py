@@ -25,7 +25,7 @@ _NOBODY: Final = ""
 
 def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
     """A table has been accepted as a device's inactive one; a new store has been made for it on the disk."""
-    device.inactive = lines
+    device.inactive, device.unsure = lines, False
     device.pairs = {}
     for line in lines:
         if line.target == "?":
@@ -35,9 +35,17 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
             _enter(shadow, line, line.chunk)
             store = shadow.stores.get(line.cow)
             if store is not None and store.server is not None:
-                device.pairs[line.cow] = store.server
-            elif _has_dead(shadow.devices.values(), line.cow):
+                if _shares(shadow, store.server, line):
+                    device.pairs[line.cow] = store.server
+            elif _has_dead(shadow.devices.values(), line):
                 device.pairs[line.cow] = _NOBODY
+    _mark_cows(shadow)
+
+
+def may_be_loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
+    """A table may have been accepted, or may still be; any that the device has had may be the inactive one."""
+    loaded(shadow, device, (*device.lines, *lines))
+    device.unsure = True
 
 
 def cleared(device: Device) -> None:
@@ -47,12 +55,38 @@ def cleared(device: Device) -> None:
     """
     if not device.certain:
         device.live = device.lines
-    device.inactive, device.pairs = None, {}
+    device.inactive, device.pairs, device.unsure = None, {}, False
 
 
-def _has_dead(devices: Iterable[Device], cow: str) -> bool:
+def _shares(shadow: Shadow, server: str, line: Line) -> bool:
+    """Whether a device's snapshot has the origin of a line, too: only then there is a handover between them."""
+    device = shadow.devices.get(server)
+    return device is not None and _has_dead([device], line)
+
+
+def _has_dead(devices: Iterable[Device], line: Line) -> bool:
     """Whether a device whose snapshot was handed over is still there; what takes over from it is invalid, too."""
-    return any(line.has_store and line.cow == cow for device in devices for line in device.live)
+    pair = (line.lower, line.cow)
+    return any(one.has_store and (one.lower, one.cow) == pair for device in devices for one in device.live)
+
+
+def _mark_cows(shadow: Shadow) -> None:
+    """Whatever a COW device is a window on holds a store, of which a user knows nothing."""
+    for device in shadow.devices.values():
+        for line in device.lines:
+            if line.has_store and line.cow not in shadow.disks:
+                for disk in list(shadow.reach(line.cow)):
+                    _mark_cow(shadow, disk)
+                    disk.header = "unknown"
+                    if (store := shadow.stores.get(disk.name)) is not None:
+                        shadow.lose(store, f"another store is on {disk.name}, through {line.cow}")
+
+
+def _mark_cow(shadow: Shadow, disk: Disk) -> None:
+    """There is a store on a disk; the snapshots of which it is the origin, too, show anything."""
+    disk.cow = True
+    for store in shadow.stores_on(disk):
+        shadow.lose(store, f"{disk.name}, its origin, is a COW device, too")
 
 
 def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
@@ -69,7 +103,7 @@ def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
     """There is a store on a disk now, if there was none."""
     if (cow := shadow.disks.get(line.cow)) is None:
         return
-    cow.cow = True
+    _mark_cow(shadow, cow)
     store = shadow.stores.get(line.cow)
     if store is not None and store.server is not None and "N" in (store.kind, line.kind) and store.kind != line.kind:
         shadow.lose(store, f"{line.cow} has a transient store for one table, and a persistent one for another")
@@ -90,7 +124,10 @@ def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
 
 def resumed(shadow: Shadow, device: Device) -> None:
     """A resume has succeeded: the inactive table is live, if there was one."""
-    if device.inactive is not None:
+    if device.unsure:
+        device.live, device.inactive, device.pairs, device.unsure = device.lines, None, {}, False
+        doubt(shadow, device, "which of its tables is live is not known")
+    elif device.inactive is not None:
         lines, pairs = device.inactive, device.pairs
         kept = {line.cow for line in lines if line.has_store}
         for store in _served(shadow, device):
@@ -109,6 +146,7 @@ def resumed(shadow: Shadow, device: Device) -> None:
     elif device.suspended is True:
         device.resumed = shadow.time
     device.suspended = False
+    _mark_cows(shadow)
 
 
 def _served(shadow: Shadow, device: Device) -> list[Store]:
@@ -129,7 +167,9 @@ def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> N
         _beyond(shadow, line)
         return
     others = [other for other in shadow.devices.values() if other is not device]
-    if pair is None and store.server is None and _has_dead(others, line.cow):
+    if store.server is not None and store.server != device.name and not _shares(shadow, store.server, line):
+        shadow.lose(store, f"snapshots of several origins have {line.cow}")
+    if pair is None and store.server is None and _has_dead(others, line):
         pair = _NOBODY
     if pair is not None and store.server != pair:  # what it was to take over was gone (MERGE-26)
         device.cancelled |= {line.cow}

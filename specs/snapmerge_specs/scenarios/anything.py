@@ -18,15 +18,20 @@ _T = TypeVar("_T")
 
 
 class Anything:
-    """Draws operations on a few disks and the devices that can be made of them."""
+    """Draws operations on a few disks and the devices that can be made of them.
+
+    ``started``: how often an operation is begun and waited for later, if at all; from 0 to 1.
+    Attribute: ``size``, that of the first disk and of every table, in sectors.
+    """
 
     disks = ("base", "cow", "other")
     devices = ("snap", "origin", "two", "lower", "above")
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, started: float = 0.6) -> None:
         self._random = random
+        self._started = started
         self._tag = 1
-        self._size = random.choice((4, 9, 16, 20))
+        self.size = random.choice((4, 9, 16, 20))
         self._chunk = random.choice((1, 2, 4, 8))
         self._lower = random.choice(("base", "lower"))
         self._store = random.choice(("P", "P", "PO", "N"))
@@ -36,7 +41,7 @@ class Anything:
 
     def _disk(self, name: str) -> str:
         """The line that creates a disk; some disks for stores are too small for any exception."""
-        size = self._size if name == "base" else self._random.randint(1, 12) * self._pick((1, self._chunk))
+        size = self.size if name == "base" else self._random.randint(1, 12) * self._pick((1, self._chunk))
         return f"disk {name} {size}"
 
     def _table(self) -> str:
@@ -55,15 +60,15 @@ class Anything:
                 *EMPTY_TARGETS,
             )
         )
-        return f'"0 {self._size} {target}"'
+        return f'"0 {self.size} {target}"'
 
     def _range(self) -> str:
-        sector = self._random.randrange(self._size)
-        return f"{sector} {self._random.randint(1, self._size - sector)}"
+        sector = self._random.randrange(self.size)
+        return f"{sector} {self._random.randint(1, self.size - sector)}"
 
     def _io(self) -> str:
         where = self._pick(self.devices * 2 + self.disks)
-        self._tag += self._size
+        self._tag += self.size
         return self._pick(
             (
                 f"write {where} {self._range()} #{self._tag}",
@@ -109,14 +114,14 @@ class Anything:
     def _beginning(self) -> list[str]:
         lines = [self._disk(name) for name in self.disks]
         if self._random.random() < 0.9:
-            lines.append(f'create lower "0 {self._size} linear base 0"')
-            lines.append(f'create origin "0 {self._size} snapshot-origin {self._lower}"')
+            lines.append(f'create lower "0 {self.size} linear base 0"')
+            lines.append(f'create origin "0 {self.size} snapshot-origin {self._lower}"')
             lines += [f"create {name} {self._snapshot(name)}" for name in ("snap", "two")]
         return lines
 
     def _snapshot(self, name: str, target: str = "snapshot") -> str:
         cow = {"snap": "cow", "two": "other"}[name]
-        return f'"0 {self._size} {target} {self._lower} {cow} {self._store} {self._chunk}"'
+        return f'"0 {self.size} {target} {self._lower} {cow} {self._store} {self._chunk}"'
 
     def _merge(self) -> list[str]:
         """Merges a snapshot, by a handover or after its removal."""
@@ -140,4 +145,4 @@ class Anything:
         return lines
 
     def _perhaps_started(self, line: str) -> str:
-        return f"start {self._random.randint(1, 4)} {line}" if self._random.random() < 0.6 else line
+        return f"start {self._random.randint(1, 4)} {line}" if self._random.random() < self._started else line
