@@ -44,6 +44,7 @@ from snapmerge.oracle.budget import Budget
 from snapmerge.oracle.modelled import OTHER_TARGETS, check_modelled
 from snapmerge.oracle.oracle import Divergence, Oracle, Undecided, Verdict, alike
 from snapmerge.oracle.schedules import outcomes
+from snapmerge.trace.kinds import possible
 from snapmerge.trace.lines import (
     OPERATION_WORDS,
     Step,
@@ -231,6 +232,7 @@ __all__ = [
     "parse_operation",
     "parse_outcome",
     "parse_trace",
+    "possible",
     "print_operation",
     "print_outcome",
     "print_trace",

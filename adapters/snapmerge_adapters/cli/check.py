@@ -191,9 +191,7 @@ def _write_new(directory: Path, name: str, text: str) -> Path:
 
 def _replay_command(options: Namespace, found: DivergenceReport | PromiseReport, path: Path) -> str:
     """Of a schedule that was shrunk those choices are said that the trace needs."""
-    schedule = None
-    if isinstance(found, DivergenceReport) and not options.promises:
-        schedule = schedule_text([choices_of(step) for step in found.trace])
+    schedule = schedule_text([choices_of(step) for step in found.trace])
     promises = "--promises " if options.promises else ""
     return f"snapmerge replay {shlex.quote(str(path))} {promises}{options_again(options, schedule=schedule)}"
 
@@ -335,6 +333,7 @@ def _kept_object(options: Namespace, report: Report, kept: Kept, saved: _Saved) 
     broken = kept.broken
     return {
         "verdict": _verdict_text(report, kept),
+        "keeps_promises": kept.broken is None if _has_checked(report) else None,
         "diverges": kept.diverged,
         "compared": dict(kept.compared),
         "broken": None if broken is None or saved.broken is None else _broken_object(options, broken, saved.broken),

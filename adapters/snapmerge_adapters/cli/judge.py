@@ -108,7 +108,9 @@ def run_judge(options: Namespace) -> int:
         if not options.json and result["result"] != "error":
             print(_judge_line(result))
     if options.json:
-        print(json.dumps({"command": "judge", "agrees": not any(codes), "files": results}))
+        agrees = all(result["result"] == "ok" and "broken" not in result for result in results)
+        keeps = not any("broken" in result or result["result"] == "error" for result in results)
+        print(json.dumps({"command": "judge", "agrees": agrees, "keeps_promises": keeps, "files": results}))
     return DIVERGED if DIVERGED in codes else max(codes)
 
 
@@ -223,7 +225,11 @@ def run_replay(options: Namespace) -> int:
     broken = _broken_fields(trace, [*(one.step for one in played), *rest], rules)
     code = _replay_code(played, broken, strict=options.strict, promises=options.promises)
     if options.json:
-        print(json.dumps({**_replay_object(trace, played, about, code), "broken": broken}))
+        print(
+            json.dumps(
+                {**_replay_object(trace, played, about, code), "keeps_promises": broken is None, "broken": broken}
+            )
+        )
     else:
         print(_replay_summary(trace, played, about))
         if said := _promise_text(broken, diverged=isinstance(played[-1].verdict, Divergence)):
@@ -323,4 +329,5 @@ def _replay_object(trace: Trace, played: list[_Played], about: str, code: int) -
                 "result": one.word,
             }
         )
-    return {"command": "replay", "file": trace.name, "about": about, "agrees": code == AGREES, "steps": lines}
+    agrees = code == AGREES and played[-1].verdict is None
+    return {"command": "replay", "file": trace.name, "about": about, "agrees": agrees, "steps": lines}

@@ -20,8 +20,8 @@ What happens to an observation (``observe``), in this order:
 4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).
 
 A diverging step is not noted, so that judging can continue (ORACLE-5).  An operation that is invalid in the witness is
-the caller's error, and is not noted either (ORACLE-4), unless an earlier outcome was not recorded and the operation is
-valid in another world.
+the caller's error, and is not noted either (ORACLE-4), unless it is valid in another world: that can be when an earlier
+outcome was not recorded, or when an operation was started, which later ones may have overtaken.
 """
 
 from snapmerge.errors import OperationError
@@ -36,7 +36,7 @@ from snapmerge.oracle.search import Search
 from snapmerge.records import dataclass
 from snapmerge.trace.kinds import possible
 from snapmerge.trace.lines import Step
-from snapmerge.trace.operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Write
+from snapmerge.trace.operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Start, Write
 from snapmerge.trace.outcomes import Blocked, Outcome
 from snapmerge.world.moves import advance
 from snapmerge.world.session import Result, Session, advance_tasks, operate, perform
@@ -203,17 +203,20 @@ class Oracle:
     def _elsewhere(self, step: Step, spending: Spending) -> Verdict:
         """Judges an operation that is invalid in the witness (ORACLE-4), and perhaps valid in another world.
 
-        That can be only if an earlier outcome was not recorded.
+        That can be only if an earlier outcome was not recorded, or an operation was started that others may have
+        overtaken.
 
         Raises:
             OperationError: the operation is invalid in all worlds.
         """
-        if any(past.outcome is None for past in self.history):
+        if any(past.outcome is None or isinstance(past.operation, Start) for past in self.history):
             search = self._searched(step, spending)
             if search is None:
                 return None
             if search.exhausted:
                 return Undecided(step, spending.worlds)
+            if search.allowed:
+                return Divergence(step, tuple(search.allowed))
         self._canonical(step.operation, spending)
         return None
 

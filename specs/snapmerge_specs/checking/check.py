@@ -28,8 +28,9 @@ from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
 from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
+from snapmerge_specs.lockstep.witness import Witness
 from snapmerge_specs.mistakes.findings import FINDINGS, Finding
-from snapmerge_specs.promises.witness import Witness
+from snapmerge_specs.promises.checker import broken_promise
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
 
 __all__ = ["SHRINK_TRIES", "check"]
@@ -242,10 +243,18 @@ class _Check:
                 self._broken = shrunk_broken(witness.trace, witness.broken, self._witnessed, self._effort.shrink)
         elif self._diverged is not None and self._found is None:
             self._found = shrunk(*self._diverged, self._supply.again, self._effort.shrink)
+            self._look_again(self._found)
+
+    def _look_again(self, found: DivergenceReport) -> None:
+        """The shrunk trace may break a promise that the scenario did not show; then that is what was found."""
+        if self._promises and (broken := broken_promise(found.trace)) is not None:
+            trace = found.trace[: broken.index + 1]
+            self._broken = shrunk_broken(trace, broken, self._witnessed, self._effort.shrink)
+            self._found = None
 
     def _witnessed(self, steps: Steps) -> PromiseReport | None:
         try:
-            self._supply.fresh()
+            self._supply.fresh(steps)
         except VerdictError:  # as in Supply.again
             self._supply.renew()
             return None

@@ -26,8 +26,8 @@ from snapmerge_specs.lockstep.capabilities import is_within, may_be_refused
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, PromiseReport
 from snapmerge_specs.lockstep.texts import DivergenceError
+from snapmerge_specs.lockstep.witness import Witness
 from snapmerge_specs.mistakes.findings import Finding, explanation
-from snapmerge_specs.promises.witness import Witness
 from snapmerge_specs.promises.words import BrokenPromise
 
 __all__ = ["again", "assert_agrees", "explained", "shrunk", "shrunk_broken", "witnessed"]

@@ -92,7 +92,7 @@ class Onward(Protocol):
     def would_block(self, operation: Operation) -> bool:
         """Whether the operation may never end, so that it must be left out."""
 
-    def follow(self, operation: Operation) -> Outcome | None:
+    def go_on(self, operation: Operation) -> Outcome | None:
         """Carries the operation out; None: it was left out."""
 
 

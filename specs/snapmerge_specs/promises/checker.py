@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 import snapmerge as sm
 from snapmerge import Operation, Outcome, Seen, Step, print_operation, print_outcome
-from snapmerge_specs.promises import tables
+from snapmerge_specs.promises import looks, tables
 from snapmerge_specs.promises.held import May, Volume, either
+from snapmerge_specs.promises.refusals import flush_must_succeed, must_succeed
 from snapmerge_specs.promises.shadow import Place, Shadow
-from snapmerge_specs.promises.state import Device, Disk, Store, Task, parse_lines
+from snapmerge_specs.promises.state import Device, Disk, Task, parse_lines
 from snapmerge_specs.promises.words import (
     NOT_COMPARED,
     BrokenPromise,
@@ -57,6 +58,9 @@ class Promises:
         if isinstance(outcome, sm.Died):
             self._break("PROMISE-6", f"{print_operation(operation)} -> {print_outcome(outcome)}")
             return self._broken
+        if outcome is not None and not self._can_have(operation, outcome):
+            self._break("PROMISE-10", f"{print_operation(operation)} -> {print_outcome(outcome)}")
+            return self._broken
         match operation:
             case sm.Start(key, inner):
                 if isinstance(outcome, sm.Done | None):
@@ -75,6 +79,13 @@ class Promises:
     def _break(self, statement: str, text: str) -> None:
         if self._broken is None:
             self._broken = BrokenPromise(statement, text, self._steps)
+
+    def _can_have(self, operation: Operation, outcome: Outcome) -> bool:
+        """Whether the operation can have such an outcome, in any state."""
+        if not isinstance(operation, sm.Finish):
+            return sm.possible(operation, outcome)
+        task = self._tasks.get(operation.key)
+        return task is None or isinstance(outcome, sm.Blocked) or sm.possible(task.operation, outcome)
 
     # --- operations under way ---
 
@@ -161,6 +172,8 @@ class Promises:
 
     def _end(self, task: Task, outcome: Outcome | None) -> None:
         operation = task.operation
+        if isinstance(outcome, sm.Failed) and not self._tasks and must_succeed(self._shadow, operation):
+            self._break("PROMISE-11", f"{print_operation(operation)} -> {print_outcome(outcome)}")
         match operation:
             case sm.Disk(name, size):
                 self._shadow.disks.setdefault(name, Disk(name, size))
@@ -168,12 +181,9 @@ class Promises:
                 self._control(operation, outcome)
             case sm.Write() | sm.Read() | sm.Discard() | sm.Flush():
                 self._io(task, operation, outcome)
-            case sm.Status(device):
-                self._status(device, outcome)
-            case sm.Settle(device):
-                self._settled(device, outcome)
-            case sm.Metadata(name):
-                self._metadata(name, outcome)
+            case sm.Status() | sm.Settle() | sm.Metadata():
+                for statement in looks.looked(self._shadow, operation, outcome, quiet=not self._tasks):
+                    self._break(statement, f"{print_operation(operation)} -> {print_outcome(outcome or sm.Done())}")
             case sm.Fault(name) | sm.Heal(name) if (disk := self._shadow.disks.get(name)) is not None:
                 disk.faults = disk.faults if isinstance(operation, sm.Heal) and outcome is None else is_fault(operation)
                 tables.watch_faults(self._shadow)
@@ -220,10 +230,11 @@ class Promises:
     def _may_have_come(self, operation: Control) -> None:
         """What came of it is not known, or in which order it has come."""
         shadow = self._shadow
-        device = shadow.devices.setdefault(operation.device, Device(operation.device))
         if isinstance(operation, sm.Suspend):
-            device.suspended = None
+            if (known := shadow.devices.get(operation.device)) is not None:
+                known.suspended = None
             return
+        device = shadow.devices.setdefault(operation.device, Device(operation.device))
         table = operation.table if isinstance(operation, sm.Create | sm.Load) else None
         tables.may_be_loaded(shadow, device, parse_lines(table or ""))
         tables.doubt(shadow, device, f"what came of {print_operation(operation)} is not known")
@@ -329,6 +340,8 @@ class Promises:
 
     def _failed(self, task: Task, io: Io, outcome: sm.Failed) -> None:
         """It may fail because a disk has, or because a snapshot is invalid."""
+        if isinstance(io, sm.Flush) and flush_must_succeed(self._shadow, io.where, task.began):
+            self._break("PROMISE-5", f"{print_operation(io)} -> {print_outcome(outcome)}")
         if isinstance(io, sm.Discard | sm.Flush) or (places := self._places(io)) is None:
             return
         if isinstance(io, sm.Write):
@@ -344,61 +357,6 @@ class Promises:
         origin = isinstance(io, sm.Write) and any(place.kind == "origin" for place in places)
         statement = "ORIGIN-2" if origin else "PROMISE-5"
         self._break(statement, f"{print_operation(io)} -> {print_outcome(outcome)}")
-
-    # --- what is said of snapshots and merges ---
-
-    def _stores_of(self, name: str) -> list[tuple[int, Store]]:
-        """The stores that a device has, each with the number of its line."""
-        device = self._shadow.devices.get(name)
-        if device is None or not device.certain:
-            return []
-        stores = [(n, self._shadow.stores.get(line.cow)) for n, line in enumerate(device.live) if line.has_store]
-        return [(n, s) for n, s in stores if s is not None and s.server == name and s.cow not in device.cancelled]
-
-    def _status(self, name: str, outcome: Outcome | None) -> None:
-        if not isinstance(outcome, sm.Line):
-            return
-        texts = dict(enumerate(text.split(maxsplit=3) for text in outcome.text.split(";")))
-        for number, store in self._stores_of(name):
-            if len(texts.get(number, ())) == 4 and not store.lost:
-                self._state(store, texts[number][3].strip(), f"status {name} -> {print_outcome(outcome)}")
-
-    def _state(self, store: Store, state: str, text: str) -> None:
-        quiet = not self._tasks
-        if state == "Invalid":
-            if not (store.invalid or store.may_be_invalid):
-                self._break("PROMISE-3", text)
-            store.invalid = True
-            store.for_good = store.for_good or (quiet and not store.suspect)
-            return
-        if store.invalid:
-            if not store.suspect:
-                self._break("SNAP-13", text)
-            return
-        if state == "Merge failed" and store.is_merge and store.merged and not self._failed_since(store):
-            self._break("PROMISE-4", text)
-        words = state.replace("/", " ").split()
-        if len(words) == 3 and quiet and not self._shadow.is_moving(self._shadow.disks[store.disk]):
-            store.may_be_invalid = store.may_be_invalid and store.suspect
-        if len(words) == 3 and words[0] == words[2] and store.is_merging:
-            tables.finished(self._shadow, store)
-
-    def _failed_since(self, store: Store) -> bool:
-        disks = [self._shadow.disks[store.disk], self._shadow.disks[store.cow]]
-        return any(disk.failed >= store.active_since for disk in disks)
-
-    def _settled(self, name: str, outcome: Outcome | None) -> None:
-        """A merge that nothing has kept from it has finished."""
-        for _, store in self._stores_of(name) if isinstance(outcome, sm.Done) else ():
-            if store.is_merging and not store.lost and not store.may_be_invalid and not self._failed_since(store):
-                tables.finished(self._shadow, store)
-
-    def _metadata(self, name: str, outcome: Outcome | None) -> None:
-        store = self._shadow.stores.get(name)
-        if store is None or store.lost or not store.for_good or not isinstance(outcome, sm.Records):
-            return
-        if outcome.kind == "store" and outcome.valid and not store.suspect:
-            self._break("SNAP-13", f"metadata {name} -> {print_outcome(outcome)}")
 
 
 def _errno(outcome: Outcome) -> str:

@@ -25,6 +25,7 @@ class Place:
     """Where sectors of a device are, in sectors of a disk.
 
     ``kind``: ``disk``, ``origin``, ``snapshot``, ``merge``, or ``nothing``: a device that nothing is said of.
+    ``origin``: what the device names as its origin.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Place:
     count: int
     store: Store | None = None
     device: Device | None = None
+    origin: str = ""
 
     @property
     def sectors(self) -> range:
@@ -101,7 +103,7 @@ class Shadow:
         if line.target == "?" or (region := self.region(line.lower)) is None:
             return None
         disk, offset, _ = region
-        place = Place("origin", disk, at + offset, count, None, device)
+        place = Place("origin", disk, at + offset, count, None, device, line.lower)
         store = self.stores.get(line.cow) if line.has_store and line.cow not in device.cancelled else None
         if store is None or store.server != device.name or store.lost:  # what was handed over, or never was, is dead
             return [place if line.is_merge or not line.has_store else replace(place, kind="nothing")]
@@ -249,7 +251,7 @@ class Shadow:
             return
         if store.server is None:
             store.stale.update(sectors if store.merged else set(sectors) - store.kept)
-        elif store.is_merge or place.device is None:
+        elif store.is_merge or place.device is None or not store.is_of(place.origin):
             self._around(store, pairs)
         else:
             self.touch(store, sectors)

@@ -136,6 +136,10 @@ class Store:
         """Whether anything is said of what it shows."""
         return not self.lost and not self.invalid
 
+    def is_of(self, origin: str) -> bool:
+        """Whether this is its origin, by the name of the device: a window on the same disk is another (ORIGIN-1)."""
+        return self.line is not None and self.line.lower == origin
+
     def covers(self, sector: int) -> bool:
         """Whether it has this sector of the origin's disk."""
         line = self.line

@@ -25,8 +25,8 @@ _NOBODY: Final = ""
 
 def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
     """A table has been accepted as a device's inactive one; a new store has been made for it on the disk."""
-    device.inactive, device.unsure = lines, False
-    device.pairs = {}
+    _keep_lines(device)
+    device.inactive, device.pairs, device.unsure = lines, {}, False
     for line in lines:
         if line.target == "?":
             for disk in {id(d): d for word in line.names for d in shadow.reach(word)}.values():
@@ -37,9 +37,10 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
             if store is not None and store.server is not None:
                 if _shares(shadow, store.server, line):
                     device.pairs[line.cow] = store.server
+                else:
+                    shadow.lose(store, f"snapshots of several origins have {line.cow}")
             elif _has_dead(shadow.devices.values(), line):
                 device.pairs[line.cow] = _NOBODY
-    _mark_cows(shadow)
 
 
 def may_be_loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
@@ -53,9 +54,14 @@ def cleared(device: Device) -> None:
 
     After a resume that was refused the table of that resume may be the live one, which a clear leaves alone.
     """
+    _keep_lines(device)
+    device.inactive, device.pairs, device.unsure = None, {}, False
+
+
+def _keep_lines(device: Device) -> None:
+    """Where it is not known which table is live, it may be the one that was inactive."""
     if not device.certain:
         device.live = device.lines
-    device.inactive, device.pairs, device.unsure = None, {}, False
 
 
 def _shares(shadow: Shadow, server: str, line: Line) -> bool:
@@ -75,11 +81,15 @@ def _mark_cows(shadow: Shadow) -> None:
     for device in shadow.devices.values():
         for line in device.lines:
             if line.has_store and line.cow not in shadow.disks:
-                for disk in list(shadow.reach(line.cow)):
-                    _mark_cow(shadow, disk)
-                    disk.header = "unknown"
-                    if (store := shadow.stores.get(disk.name)) is not None:
-                        shadow.lose(store, f"another store is on {disk.name}, through {line.cow}")
+                _mark_below(shadow, line.cow)
+
+
+def _mark_below(shadow: Shadow, window: str) -> None:
+    for disk in list(shadow.reach(window)):
+        _mark_cow(shadow, disk)
+        disk.header = "unknown"
+        if (store := shadow.stores.get(disk.name)) is not None:
+            shadow.lose(store, f"another store is on {disk.name}, through {window}")
 
 
 def _mark_cow(shadow: Shadow, disk: Disk) -> None:
@@ -102,6 +112,7 @@ def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
 def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
     """There is a store on a disk now, if there was none."""
     if (cow := shadow.disks.get(line.cow)) is None:
+        _mark_below(shadow, line.cow)
         return
     _mark_cow(shadow, cow)
     store = shadow.stores.get(line.cow)
@@ -171,7 +182,7 @@ def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> N
         shadow.lose(store, f"snapshots of several origins have {line.cow}")
     if pair is None and store.server is None and _has_dead(others, line):
         pair = _NOBODY
-    if pair is not None and store.server != pair:  # what it was to take over was gone (MERGE-26)
+    if pair is not None and store.server != pair and not store.lost:  # what it was to take over was gone (MERGE-26)
         device.cancelled |= {line.cow}
         return
     region = shadow.region(line.lower)
@@ -193,6 +204,8 @@ def _beyond(shadow: Shadow, line: Line) -> None:
             shadow.shake(disk.name)
             for store in shadow.stores_on(disk):
                 store.may_be_invalid, store.chunk = True, 0
+                if not store.is_of(line.lower):
+                    shadow.lose(store, f"a merge to {disk.name} knows it by another name")
 
 
 def _take(shadow: Shadow, store: Store, line: Line, region: tuple[Disk, int, tuple[str, ...]]) -> None:
@@ -238,6 +251,9 @@ def merging(shadow: Shadow, store: Store) -> None:
     disk.volume.mix([s for s in sectors if _differs(store.volume, disk.volume, s)], store.volume, shadow.time)
     for other in shadow.stores_on(disk):
         if other is store or other.empty or not other.counts:
+            continue
+        if store.line is None or not other.is_of(store.line.lower):
+            shadow.lose(other, f"a merge to {disk.name} knows it by another name")
             continue
         other.beside_merge = True
         if other.server is None:

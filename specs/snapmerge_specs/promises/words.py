@@ -42,6 +42,8 @@ PROMISES: Final = (
     Promise("PROMISE-5", "I/O has failed without a cause"),
     Promise("PROMISE-6", "the implementation has died"),
     Promise("PROMISE-7", "a merge has put something else on its origin than the snapshot shows"),
+    Promise("PROMISE-10", "an operation was answered with what it can't give"),
+    Promise("PROMISE-11", "what nothing stands against was refused"),
     Promise("SNAP-1", "a snapshot has changed by itself"),
     Promise("SNAP-2", "an origin has changed by something else than a write to it"),
     Promise("SNAP-12", "a discard has changed sectors outside its range"),

@@ -252,7 +252,7 @@ class Predicted:
 
     def _follow(self, operation: sm.Operation, before: sm.World) -> None:
         """Carries the operation out without the oracle; coverage is counted by the prediction."""
-        outcome = None if self._onward is None else self._onward.follow(operation)
+        outcome = None if self._onward is None else self._onward.go_on(operation)
         if outcome is not None:
             self.reached.update(reached(before, sm.Step(operation, outcome), self.world))
 

@@ -213,7 +213,7 @@ def test_replay_keeps_images_when_asked(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.spec("PROMISE-1")
 def test_judge_says_which_promise_is_broken_behind_a_divergence(capsys: pytest.CaptureFixture[str]) -> None:
-    head = "disk base 4 -> ok\nwrite base 0 1 #7 -> ok\nflush base -> error EIO\n"
+    head = "disk base 4 -> ok\nwrite base 0 1 #7 -> ok\nmetadata base -> new\n"
     Path("both.trace").write_text(head + "read base 0 1 -> #9\n")
     assert main(["judge", "--json", "both.trace"]) == 1
     (both,) = json.loads(capsys.readouterr().out)["files"]

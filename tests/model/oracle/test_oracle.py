@@ -334,3 +334,41 @@ def test_the_oracle_allows_whatever_the_model_does_by_any_schedule(data: st.Data
         assert isinstance(operation, sm.Finish) or possible(operation, outcome)
         assert not isinstance(oracle.observe(operation, outcome), sm.Divergence)
     check_exceptions(sm.settle(session.world))
+
+
+# --- what was overtaken ---------------------------------------------------------------------------------------------
+
+OVERTAKEN = """\
+disk base 16 -> ok
+disk cow 64 -> ok
+create origin "0 16 snapshot-origin base" -> ok
+suspend origin -> ok
+start 1 create dev "0 16 snapshot origin cow P 4" -> ok
+load dev "0 16 zero" -> ok
+"""
+"""The create is blocked before it has loaded its table or after, so a read of the device may be one of zeroes."""
+
+
+@pytest.mark.spec("ORACLE-4")
+def test_what_makes_sense_by_some_order_is_allowed() -> None:
+    assert verdict(f"{OVERTAKEN}read dev 1 12 -> #0x12\n") is None
+
+
+@pytest.mark.spec("ORACLE-4")
+def test_an_outcome_that_no_order_gives_diverges_and_what_would_be_right_is_said() -> None:
+    found = verdict(f"{OVERTAKEN}read dev 1 2 -> #5x2\n")
+    assert isinstance(found, sm.Divergence)
+    assert found.allowed == (sm.Data((0, 0)),)
+
+
+@pytest.mark.spec("ORACLE-4")
+@pytest.mark.parametrize("line", ["read nobody 0 1 -> #0", "read dev 15 2 -> #0x2", "read cow 64 1 -> #0"])
+def test_what_makes_sense_by_no_order_is_refused(line: str) -> None:
+    with pytest.raises(sm.OperationError):
+        verdict(f"{OVERTAKEN}{line}\n")
+
+
+@pytest.mark.spec("ORACLE-4")
+def test_what_was_overtaken_and_has_ended_is_remembered() -> None:
+    text = f'{OVERTAKEN}resume origin -> ok\nfinish 1 -> ok\ncreate above "0 16 linear dev 0" -> ok\nread above 0 2 -> '
+    assert verdict(f"{text}#0x2\n") is None

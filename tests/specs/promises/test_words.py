@@ -7,6 +7,7 @@ import pytest
 
 from snapmerge import (
     MAINLINE,
+    Create,
     Died,
     Disk,
     Fault,
@@ -74,6 +75,16 @@ def _writes_both(operation: Operation) -> tuple[Operation, ...]:
     return (operation,)
 
 
+def _reads_half(operation: Operation) -> tuple[Operation, ...]:
+    return (replace(operation, count=Sectors(1)) if isinstance(operation, Read) else operation,)
+
+
+def _refuses_merges(operation: Operation) -> tuple[Operation, ...]:
+    if isinstance(operation, Create) and operation.table is not None and "merge" in operation.table:
+        return (replace(operation, table=operation.table.replace("base", "cow")),)
+    return (operation,)
+
+
 def _dies(operation: Operation) -> tuple[Operation, ...]:
     return () if isinstance(operation, Status) else (operation,)
 
@@ -116,6 +127,12 @@ MISTAKES: Final[dict[str, tuple[Meddle, Rules, str]]] = {
     "PROMISE-5": (_fails(Read, "base", "snap"), MAINLINE, f"{SNAP}read snap 0 2\n"),
     "PROMISE-6": (_dies, MAINLINE, f"{SNAP}status snap\n"),
     "PROMISE-7": (_kept, _finding("merge-repeats-cleared-records"), f"{FAILED_MERGE}read base 0 4\n"),
+    "PROMISE-10": (_reads_half, MAINLINE, f"{SNAP}read snap 0 2\n"),
+    "PROMISE-11": (
+        _refuses_merges,
+        MAINLINE,
+        f'{SNAP}write snap 1 2 #11\nremove snap\ncreate merge "0 4 snapshot-merge base cow P 1"\n',
+    ),
     "SNAP-1": (_kept, _defect("never waits"), f"{SNAP}write origin 0 4 #11\nread snap 0 4\n"),
     "SNAP-2": (_writes_both, MAINLINE, f"{SNAP}write snap 1 1 #11\nread base 0 4\n"),
     "SNAP-12": (

@@ -1,8 +1,21 @@
 """A witness: an implementation with the promises to a user beside it, whether an oracle follows it or not."""
 
 import contextlib
+from collections.abc import Sequence
 
-from snapmerge import Capabilities, Done, Implementation, Operation, OperationError, Outcome, Reset, Step
+from snapmerge import (
+    Capabilities,
+    Choices,
+    Done,
+    Implementation,
+    Operation,
+    OperationError,
+    Outcome,
+    Reset,
+    Scheduled,
+    Step,
+)
+from snapmerge_specs.lockstep.schedule import step_of
 from snapmerge_specs.promises.checker import Promises
 from snapmerge_specs.promises.words import BrokenPromise
 
@@ -13,7 +26,7 @@ class Witness:
     """Passes operations on to an implementation, and looks at each outcome.
 
     Attributes: ``steps`` what was done and seen since the last ``reset``; ``broken`` the first promise that one of
-    them breaks; ``over`` whether ``follow`` does nothing any more.
+    them breaks; ``over`` whether ``go_on`` does nothing any more.
     """
 
     def __init__(self, inner: Implementation) -> None:
@@ -31,13 +44,23 @@ class Witness:
         """Those of the implementation."""
         return self._inner.capabilities
 
+    @property
+    def choices(self) -> Choices:
+        """Those of the last operation, if the schedule of the implementation is known."""
+        return self._inner.choices if isinstance(self._inner, Scheduled) else ()
+
+    def follow(self, schedule: Sequence[Choices] | None) -> None:
+        """Has the implementation take a schedule, if it can (``snapmerge.Scheduled``)."""
+        if isinstance(self._inner, Scheduled):
+            self._inner.follow(schedule)
+
     def apply(self, operation: Operation) -> Outcome:
         """Does it.  Raises OperationError: it makes no sense, so nothing was done."""
         outcome = self._inner.apply(operation)
         if operation == Reset() and outcome == Done():
             self._begin()
             return outcome
-        self.steps.append(Step(operation, outcome))
+        self.steps.append(step_of(self._inner, operation, outcome))
         broken = self.promises.observe(operation, outcome)
         if self.broken is None and broken is not None:
             self.broken, self.over = broken, True
@@ -47,7 +70,7 @@ class Witness:
         """Whether it may never end, as far as a user can know; only ``start`` begins it safely then."""
         return self.promises.would_block(operation)
 
-    def follow(self, operation: Operation) -> Outcome | None:
+    def go_on(self, operation: Operation) -> Outcome | None:
         """Does it where no oracle follows; None: it was not done, as it would make no sense, or all is over."""
         if self.over:
             return None

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapmerge import Disk, Operation, OperationError, Outcome, Read, Reset, Sector, Sectors, Step, parse_trace, print_trace
+from snapmerge import (
+    Disk,
+    Operation,
+    OperationError,
+    Outcome,
+    Read,
+    Reset,
+    Sector,
+    Sectors,
+    Step,
+    parse_trace,
+    print_trace,
+)
 from snapmerge_adapters import Memory
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 from snapmerge_specs.promises.words import NOT_COMPARED
