@@ -1,9 +1,9 @@
 """An offline merger that speaks the protocol: what anybody might write, with nothing of snapmerge's in it.
 
 It makes snapshots with persistent stores on disks with a volatile cache, and merges them while it answers other
-requests.  ``python merger.py HOW [careless]`` says which records are cleared together: ``runs`` as the kernel
+requests.  ``python merger.py HOW [careless|flushless]`` says which records are cleared together: ``runs`` as the kernel
 does, ``areas`` a whole area at a time, ``records`` one by one.  A ``careless`` one leaves out the flush of the origin
-between copying and clearing.
+between copying and clearing; of a ``flushless`` one no flush does anything.
 """
 
 import hashlib
@@ -50,7 +50,8 @@ class Disk:
                 del self.unflushed[sector]
 
     def flush(self) -> None:
-        self.unflushed.clear()
+        if "flushless" not in sys.argv:
+            self.unflushed.clear()
 
     def cut(self) -> None:
         """Of each sector that was not flushed any content may be left; what is depends on what there is."""

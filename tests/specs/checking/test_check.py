@@ -32,6 +32,7 @@ from snapmerge import (
     Write,
     parse_trace,
     print_operation,
+    print_trace,
 )
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.machine.snapshot.state import SnapshotTarget
@@ -279,6 +280,17 @@ def test_a_merger_that_leaves_out_the_flush_breaks_a_promise_and_the_trace_is_sh
     assert len(broken.trace) <= 12
     assert any(isinstance(step.operation, Crash) for step in broken.trace)
     assert broken_promise(broken.trace) == broken.promise
+
+
+@pytest.mark.spec("PROMISE-9")
+def test_a_divergence_that_is_shrunk_to_a_broken_promise_is_one() -> None:
+    report = _asked(_merger("runs", "flushless"), runs=60, seed=3, tries=150)
+    assert report.kept is not None
+    assert report.kept.broken is not None
+    assert report.found is None
+    trace = report.kept.broken.trace
+    assert broken_promise(trace) == report.kept.broken.promise
+    assert broken_promise(_steps(print_trace(trace), "runs", "flushless")) == report.kept.broken.promise
 
 
 def test_a_known_finding_is_not_a_broken_promise_of_its_own() -> None:
