@@ -31,6 +31,7 @@ class Witness:
 
     def __init__(self, inner: Implementation) -> None:
         self._inner = inner
+        self._scheduled = inner if isinstance(inner, Scheduled) else None
         self._begin()
 
     def _begin(self) -> None:
@@ -47,12 +48,12 @@ class Witness:
     @property
     def choices(self) -> Choices:
         """Those of the last operation, if the schedule of the implementation is known."""
-        return self._inner.choices if isinstance(self._inner, Scheduled) else ()
+        return self._scheduled.choices if self._scheduled is not None else ()
 
     def follow(self, schedule: Sequence[Choices] | None) -> None:
         """Has the implementation take a schedule, if it can (``snapmerge.Scheduled``)."""
-        if isinstance(self._inner, Scheduled):
-            self._inner.follow(schedule)
+        if self._scheduled is not None:
+            self._scheduled.follow(schedule)
 
     def apply(self, operation: Operation) -> Outcome:
         """Does it.  Raises OperationError: it makes no sense, so nothing was done."""
@@ -60,7 +61,7 @@ class Witness:
         if operation == Reset() and outcome == Done():
             self._begin()
             return outcome
-        self.steps.append(step_of(self._inner, operation, outcome))
+        self.steps.append(step_of(self._scheduled, operation, outcome))
         broken = self.promises.observe(operation, outcome)
         if self.broken is None and broken is not None:
             self.broken, self.over = broken, True
