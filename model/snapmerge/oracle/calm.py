@@ -7,6 +7,7 @@ from snapmerge.format.store import Persistent
 from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.events import Io
 from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
+from snapmerge.machine.linear import LINEAR
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.places import Place, overlaps, places, places_of_bio
 from snapmerge.records import dataclass
@@ -49,13 +50,19 @@ def ahead(operations: tuple[op.Operation, ...]) -> list[Ahead]:
     """For each of the operations what it and those after it may show."""
     plain = [op.inner(one) for one in operations]
     disks = {one.name for one in plain if isinstance(one, op.Disk)}
-    linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and "linear" in str(one)}
+    linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and _has_linear(one)}
     found: list[Ahead] = []
     here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset())
     for one in reversed(plain):
         here = _with(here, one, disks, linear)
         found.append(here)
     return found[::-1]
+
+
+def _has_linear(one: op.Create | op.Load) -> bool:
+    """Whether its table has a line that passes I/O on to the sectors of a lower device."""
+    lines = [line.split() for line in (one.table or "").split(";")]
+    return any(word in LINEAR.names for words in lines for word in words[2:3])
 
 
 def _with(after: Ahead, one: op.Plain | op.Finish, disks: set[str], linear: set[str]) -> Ahead:

@@ -24,7 +24,19 @@ from snapmerge.errors import MachineError
 from snapmerge.format.store import Store
 from snapmerge.machine.core.bio import Bio, Buffer, WorkId
 from snapmerge.machine.core.events import Effect, EndBio, Fetch, Io, Log, Reply, Requeue, Zero
-from snapmerge.machine.core.state import CopyJob, Device, Load, Piece, Purpose, Request, Resuming, Stack, Target, Work
+from snapmerge.machine.core.state import (
+    CopyJob,
+    Device,
+    Load,
+    Piece,
+    Purpose,
+    Request,
+    Resuming,
+    Stack,
+    Target,
+    Work,
+    size_of,
+)
 from snapmerge.machine.core.table_line import TableLine
 from snapmerge.records import replace
 
@@ -259,13 +271,7 @@ class Draft:
 
     def size(self, name: str) -> int:
         """The size in sectors of a disk, or of a device by its live table."""
-        if name in self.disks:
-            return self.disks[name]
-        live = self.devices[name].live
-        if not live:
-            return 0
-        line = self.targets[live[-1]].line
-        return line.start + line.length
+        return size_of(name, self.disks, self.devices, self.targets)
 
     def add(self, target: Target) -> None:
         """Enters a new target."""

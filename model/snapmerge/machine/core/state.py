@@ -40,6 +40,7 @@ __all__ = [
     "Target",
     "Wake",
     "Work",
+    "size_of",
 ]
 
 SUBMITTER: Final = WorkId("")
@@ -310,13 +311,7 @@ class Stack:
 
     def size(self, name: str) -> int:
         """The size in sectors of a disk, or of a device by its live table."""
-        if name in self.disks:
-            return self.disks[name]
-        live = self.devices[name].live
-        if not live:
-            return 0
-        line = self.targets[live[-1]].line
-        return line.start + line.length
+        return size_of(name, self.disks, self.devices, self.targets)
 
     def targets_of(self, name: str) -> list[Target]:
         """The targets of all tables of a device: live, inactive, and on the way to be either or to be destroyed."""
@@ -324,3 +319,14 @@ class Stack:
 
 
 EMPTY: Final = Stack()
+
+
+def size_of(name: str, disks: Map[str, int], devices: Map[str, Device], targets: Map[int, Target]) -> int:
+    """The size in sectors of a disk, or of a device by its live table."""
+    if name in disks:
+        return disks[name]
+    live = devices[name].live
+    if not live:
+        return 0
+    line = targets[live[-1]].line
+    return line.start + line.length
