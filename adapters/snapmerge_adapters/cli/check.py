@@ -201,13 +201,12 @@ def _replay_command(options: Namespace, found: DivergenceReport | PromiseReport,
 
 def _divergence(options: Namespace, report: Report, found: DivergenceReport, path: Path) -> str:
     step, statement = found.divergence.step, breaks(found)
-    known = f"\nThis is known: {found.known}." if found.known else ""
     breaks_row = f"breaks    {statement}\n" if statement else ""
     return (
         f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n{_trace(found.trace)}\n"
         f"allowed   {allowed_text(found.divergence)}\n"
         f"seen      {seen_briefly(step)}{last_words_text(step, 10)}\n"
-        f"{breaks_row}{_rows(options, report, found, path)}{known}"
+        f"{breaks_row}{_rows(options, report, found, path)}"
     )
 
 
@@ -356,7 +355,6 @@ def _found_object(options: Namespace, found: DivergenceReport, path: Path) -> di
         "operation": print_operation(found.divergence.step.operation),
         "seen": seen_text(found.divergence.step),
         "allowed": [print_outcome(outcome) for outcome in found.divergence.allowed],
-        "known": found.known,
         "breaks": breaks(found),
         "file": str(path),
         "replay": _replay_command(options, found, path),

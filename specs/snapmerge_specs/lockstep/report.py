@@ -12,13 +12,11 @@ __all__ = ["DivergenceReport", "FindingMet", "Kept", "PromiseReport", "Report"]
 class DivergenceReport:
     """A scenario in which the implementation left the model, with the last step of ``trace``.
 
-    ``trace`` is shrunk: the search has found no shorter one.  ``known``: the name of the finding that explains it, or
-    None.
+    ``trace`` is shrunk: the search has found no shorter one.
     """
 
     trace: tuple[Step, ...]
     divergence: Divergence
-    known: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
