@@ -75,9 +75,8 @@ def test_the_scenarios_reach_everything_that_matters() -> None:
 
 
 def test_a_divergence_is_found_and_shrunk() -> None:
-    report = check(lambda: Memory(rules=MAINLINE.changed(SnapshotRules, status=_off_by_one)), runs=100, seed=0)
+    report = check(lambda: Memory(rules=MAINLINE.changed(SnapshotRules, status=_off_by_one)), runs=100, steps=5, seed=0)
     assert report.found is not None
-    assert report.found.known is None
     lines = [print_operation(step.operation) for step in report.found.trace]
     assert lines[-1].startswith("status")
     assert len(lines) <= 6
@@ -103,7 +102,7 @@ def test_an_implementation_that_dies_is_a_divergence_and_is_made_anew() -> None:
         made.append(Mortal())
         return made[-1]
 
-    report = check(make, runs=20, seed=0)
+    report = check(make, runs=20, seed=0, shrink_tries=3)  # it dies by count, so nothing can be left out
     assert report.found is not None
     assert len(made) > 1
 
@@ -197,6 +196,7 @@ def test_shrinking_is_bounded_by_tries_and_by_the_clock() -> None:
     report = check(
         lambda: Memory(rules=MAINLINE.changed(SnapshotRules, status=_off_by_one)),
         runs=100,
+        steps=5,
         shrinking=lambda *now: heard.append(now),
         shrink_seconds=5,
         clock=lambda: float(next(clock)),

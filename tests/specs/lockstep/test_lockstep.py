@@ -96,7 +96,7 @@ def test_random_scenarios_agree(implementation: Implementation) -> None:
         def close(self) -> None:
             implementation.apply(Reset())
 
-    report = check(Kept, runs=20, seed=2, deadly_once_in=10**9)
+    report = check(Kept, runs=20, seed=3, deadly_once_in=10**9)
     assert report.found is None, print_trace(report.found.trace)
 
 
