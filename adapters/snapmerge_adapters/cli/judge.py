@@ -109,9 +109,14 @@ def run_judge(options: Namespace) -> int:
             print(_judge_line(result))
     if options.json:
         agrees = all(result["result"] == "ok" and "broken" not in result for result in results)
-        keeps = not any("broken" in result or result["result"] == "error" for result in results)
+        keeps = _keeps(options, not any("broken" in result or result["result"] == "error" for result in results))
         print(json.dumps({"command": "judge", "agrees": agrees, "keeps_promises": keeps, "files": results}))
     return DIVERGED if DIVERGED in codes else max(codes)
+
+
+def _keeps(options: Namespace, keeps: bool) -> bool | None:  # it is the answer
+    """Whether the promises are kept, of a generation that has them."""
+    return keeps if generation_of(rules_of(options)).in_kernels else None
 
 
 def _judge_file(path: str, rules: Rules, budget: Budget, *, promises: bool) -> tuple[int, dict[str, Any]]:
@@ -227,7 +232,11 @@ def run_replay(options: Namespace) -> int:
     if options.json:
         print(
             json.dumps(
-                {**_replay_object(trace, played, about, code), "keeps_promises": broken is None, "broken": broken}
+                {
+                    **_replay_object(trace, played, about, code),
+                    "keeps_promises": _keeps(options, broken is None),
+                    "broken": broken,
+                }
             )
         )
     else:

@@ -332,6 +332,7 @@ def test_only_a_broken_promise_is_1_when_promises_are_asked_for(
     assert main(["check", "--promises", "--json"]) == code
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"].startswith(verdict)
+    assert found["keeps_promises"] is {0: True, 1: False, 2: None}[code]
     assert found["agrees"] is (report.kept is not None and not report.kept.diverged and code == 0)
     assert (found["broken"] or {}).get("statement") == ("PROMISE-1" if code == 1 else None)
 

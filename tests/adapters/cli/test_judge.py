@@ -244,6 +244,10 @@ def test_what_differs_from_linux_and_breaks_no_promise_is_told_apart(
     assert main(["judge", str(path)]) == 1
     assert "diverges from Linux; keeps its promises so far" in capsys.readouterr().out
     assert main(["judge", "--promises", str(path)]) == 0
+    capsys.readouterr()
+    assert main(["judge", "--promises", "--json", str(path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["agrees"], found["keeps_promises"]) == (False, True)
     path.write_text(SAFE.replace("#201+8\n", "#9+8\n"))
     assert main(["judge", "--promises", str(path)]) == 1
     assert "promise broken at line 10" in capsys.readouterr().out
@@ -260,7 +264,10 @@ def test_a_replay_goes_on_to_its_end_for_what_a_user_may_count_on(
     command = ["--", sys.executable, str(program)]
     assert main(["replay", str(path), *command]) == 1
     assert "diverges from Linux; keeps its promises so far" in capsys.readouterr().out
-    assert main(["replay", "--promises", str(path), *command]) == 0
+    capsys.readouterr()
+    assert main(["replay", "--promises", "--json", str(path), *command]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["agrees"], found["keeps_promises"]) == (False, True)
     assert main(["replay", "--promises", str(path), *command, "lossy"]) == 1
     assert "promise broken at line 4" in capsys.readouterr().out
 
