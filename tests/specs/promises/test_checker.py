@@ -18,7 +18,7 @@ from snapmerge import (
     parse_trace,
 )
 from snapmerge_adapters import Memory
-from snapmerge_specs import FINDINGS, Scenario
+from snapmerge_specs import DEFECTS, FINDINGS, Scenario
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 
 
@@ -60,6 +60,30 @@ def _first_broken(rules: Rules, trace: str) -> BrokenPromise | None:
 def test_the_model_keeps_every_promise_in_any_schedule(seed: int | None) -> None:
     for run in range(60):
         assert _scenario(MAINLINE, run, seed).broken == []
+
+
+CAUGHT = {
+    "asks first only": (10, None, "MERGE-5"),
+    "counts cleared": (14, None, "MERGE-1"),
+    "ends in metadata": (8, None, "SNAP-1"),
+    "fails silently": (14, 14, "DEV-5"),
+    "forgets cleared": (5, None, "PROMISE-11"),
+    "forgets records": (6, None, "SNAP-1"),
+    "leaves others alone": (10, None, "MERGE-5"),
+    "never waits": (8, 8, "SNAP-1"),
+    "reads early": (8, 8, "SNAP-1"),
+    "reuses chunks": (8, None, "SNAP-1"),
+    "silent invalidation": (8, None, "SNAP-13"),
+    "writes into run": (3, 3, "MERGE-8"),
+}
+"""Seeded defects that a random scenario shows to a user: its number, the seed of the schedule, what is broken first."""
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_seeded_defect_breaks_a_promise_in_a_scenario(name: str) -> None:
+    run, seed, statement = CAUGHT[name]
+    rules = next(defect.rules for defect in DEFECTS if defect.name == name)
+    assert [broken.statement for broken in _scenario(rules, run, seed).broken][:1] == [statement]
 
 
 @pytest.mark.spec("PROMISE-1")

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapmerge import (
+    MAINLINE,
     Disk,
     Operation,
     OperationError,
     Outcome,
     Read,
     Reset,
+    Rules,
     Sector,
     Sectors,
     Step,
@@ -69,11 +71,14 @@ def test_what_the_model_does_breaks_no_promise(text: str, *, recorded: bool) -> 
 class Drawn:
     """Whatever may be done, on the model in memory, with looks at everything in between."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, rules: Rules = MAINLINE) -> None:
         self._random = random
         self._anything = Anything(random, started=random.choice((0, 0.05, 0.6)))
         self._unrecorded = random.choice((0, 0, 0.02, 0.2))
-        self._memory, self.promises = Memory(seed=random.choice((None, random.randrange(1 << 30)))), Promises()
+        self._memory, self.promises = (
+            Memory(seed=random.choice((None, random.randrange(1 << 30))), rules=rules),
+            Promises(),
+        )
         self.steps: list[Step] = []
         self.broken: BrokenPromise | None = None
         self._memory.apply(Reset())
