@@ -106,7 +106,7 @@ def _run(options: Namespace, seed: int) -> Report:
         except RefusedError as error:
             raise CommandError(f"an operation of the check (seed {seed}) was refused: {error}") from error
         except NotModelled as error:
-            raise CommandError(f"the check (seed {seed}) can't go on: {error}") from error
+            raise CommandError(f"the check (seed {seed}) can't continue: {error}") from error
         except OperationError as error:
             raise CommandError(f"the implementation can't be checked: {error}") from error
         finally:

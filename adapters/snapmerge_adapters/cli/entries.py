@@ -62,7 +62,7 @@ class Entries:
         findings: what ``findings`` lists.
         examples: lines for the help of a command, or of a recipe.
         options: adds options to a recipe, by its name.
-        check: raises CommandError for such options that don't go together with others.
+        check: raises CommandError for such options that conflict with others.
         facts: what the object of a rollback has of such options.
     """
 

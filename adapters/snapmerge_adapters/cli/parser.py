@@ -76,7 +76,7 @@ _EXAMPLES: Final = {
 
 
 class BadArguments(SystemExit):  # as argparse would raise
-    """The arguments make no sense; the message has been printed and is ``text``."""
+    """The arguments are invalid; the message has been printed and is ``text``."""
 
     def __init__(self, text: str) -> None:
         super().__init__(UNABLE)
@@ -146,7 +146,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument
     option("--runs", type=_number(1, 10**9), default=200, metavar="N", help="how many scenarios (default: 200)")
     option("--steps", type=_number(1, 10**5), default=30, metavar="N", help="the longest scenario (default: 30)")
-    option("--seed", type=_number(0), metavar="S", help="which scenarios (default: others each time; it is printed)")
+    option(
+        "--seed",
+        type=_number(0),
+        metavar="S",
+        help="seed of the scenarios (default: a new one each time; it is printed)",
+    )
     save = option("--save", metavar="DIR", help="where the trace of a divergence goes (default: the current directory)")
     _complete(save, _FOLDER)
     option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")

@@ -48,7 +48,10 @@ def recipe_options(
     option("--cow", type=number(1, 2**18), metavar="SECTORS", help="a COW device's size (default: enough)")
     option("--power-cuts", action="store_true", help="cut the power now and then, and continue after it")
     option(
-        "--seed", type=number(0, 2**64 - 1), metavar="S", help="what others write meanwhile (default: it is printed)"
+        "--seed",
+        type=number(0, 2**64 - 1),
+        metavar="S",
+        help="the writes of other users (default: a new one each time; it is printed)",
     )
     option("--trace", metavar="FILE", help="write what was done and seen there, as a trace")
 
@@ -60,6 +63,6 @@ def _chunk(text: str) -> int:
 
 
 def check_recipe_options(options: Namespace) -> None:
-    """Raises CommandError for options of generations that don't go together with others."""
+    """Raises CommandError for options of generations that conflict with others."""
     for entries in GENERATIONS:
         entries.check(options)

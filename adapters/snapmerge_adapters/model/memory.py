@@ -94,7 +94,7 @@ class _Schedule:
             case "mostly last" if self._random.randrange(4):
                 return count - 1
             case "but one" if self._held:
-                self._held -= 1  # what is behind the first moves up
+                self._held -= 1  # the following ones move up
                 return 0
             case "but one":
                 return min(1, count - 1)

@@ -227,7 +227,7 @@ def test_known_findings_and_undecided_steps_are_shown(given: Given, capsys: pyte
 def test_what_is_not_modelled_is_one_line_and_2(given: Given, capsys: pytest.CaptureFixture[str]) -> None:
     given["report"] = NotModelled("the target raid is not modelled", "raid")
     assert main(["check", "--seed", "5"]) == 2
-    said = "the check (seed 5) can't go on: the target raid is not modelled"
+    said = "the check (seed 5) can't continue: the target raid is not modelled"
     assert capsys.readouterr() == ("", f"snapmerge: {said}\n")
     assert main(["check", "--seed", "5", "--json"]) == 2
     assert json.loads(capsys.readouterr().out) == {"command": "check", "error": said}
