@@ -36,7 +36,7 @@ from snapmerge_specs.scenarios.layout import SECTORS_LEAST
 __all__ = ["SHRINK_TRIES", "check"]
 
 SHRINK_TRIES: Final = 1000
-"""How often a trace is replayed to shrink it, at most."""
+"""The most replays to shrink a trace."""
 
 Steps = tuple[Step, ...]
 
@@ -57,19 +57,20 @@ def check(
     deadly_once_in: int = 20,
     promises: bool = False,
 ) -> Report:
-    """Holds an implementation against the model in ``runs`` scenarios of up to ``steps`` moves of a user.
+    """Compares an implementation with the model in ``runs`` scenarios of up to ``steps`` moves of a user.
 
-    ``make`` is called for the implementation, again when it has died, and for each scenario if it has no ``reset``.
-    ``progress`` hears of every scenario: how many are done, and of how many.  The same seed makes the same scenarios.
-    ``rules`` are the oracle's; their generation says which scenarios; ``make_oracle`` may give it another budget.
+    ``make`` makes the implementation; it is called again after it has died, and for each scenario without ``reset``.
+    ``progress`` is called after every scenario, with the numbers of finished and of all scenarios.  Equal seeds give
+    equal scenarios.  ``rules``: those of the oracle; their generation determines the scenarios.  ``make_oracle`` may
+    give the oracle another budget.
 
-    What diverges is shrunk in up to ``shrink_tries`` replays, the last begun before ``shrink_seconds`` of the
-    ``clock`` are over; ``shrinking`` hears of each: how many there were, and how many operations are left.
+    A divergence is shrunk in up to ``shrink_tries`` replays, none of which begins after ``shrink_seconds`` by the
+    ``clock``; ``shrinking`` is called after each, with the numbers of tries and of remaining operations.
 
-    ``promises`` asks of every run whether a user may count on it, too: what is unlike Linux does not end the check
-    then, and a promise that is broken does.
+    ``promises``: every run is also judged by the promises to users.  Then a broken promise ends the check, and a
+    divergence does not.
 
-    An operation of which the kernel is known to die is tried once in ``deadly_once_in`` times, and else avoided.
+    An operation of which the kernel is known to die is tried once in ``deadly_once_in`` times, and otherwise avoided.
 
     Raises:
         OperationError: the implementation's disks are too small for any scenario, or it refuses an operation.
@@ -87,7 +88,7 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class _Effort:
-    """How much may be done to shrink a trace, and what hears of it."""
+    """The bounds of shrinking a trace, and the function that is told about its progress."""
 
     tries: int
     seconds: float
@@ -95,7 +96,7 @@ class _Effort:
     progress: Callable[[int, int], None] | None
 
     def shrink(self, trace: Steps, still_fails: Callable[[Steps], Steps | None]) -> Steps:
-        """The trace as small as that makes it."""
+        """The smallest trace found within the bounds."""
         end = self.clock() + self.seconds
         return shrink(trace, still_fails, tries=self.tries, over=lambda: self.clock() >= end, progress=self.progress)
 
@@ -141,7 +142,7 @@ class _Check:
         self._refusal: tuple[Operation, str] | None = None
 
     def _made(self) -> Implementation:
-        """An implementation, with a witness of its promises if they are asked for."""
+        """A new implementation, with a witness if promises are judged."""
         made = self._make()
         if not self._promises:
             return made
@@ -174,14 +175,14 @@ class _Check:
         return self._broken is not None or (self._found is not None and not self._promises)
 
     def _scenario(self, lockstep: Lockstep, random: Random) -> ScenarioMoves:
-        """After a divergence the oracle is not asked any more: to find that nothing explains one takes it long."""
+        """A new scenario; after a divergence without the oracle, whose search without an explanation takes long."""
         make = generation_of(self._rules).scenario
         scenario = make(lockstep, self._disagreed, lambda operation: self._avoids(operation, random), self._witness)
         scenario.apart = self._diverged is not None
         return scenario
 
     def _avoids(self, operation: Operation, random: Random) -> bool:
-        """Leaves out most of what this kernel is known to die of, which would end the scenario; and counts it."""
+        """Whether to leave an operation out of which this kernel is known to die; most of them are, and counted."""
         about = self._supply.implementation.capabilities.about
         deadly = next((f for f in FINDINGS if f.death and f.may_die(operation) and f.concerns(about)), None)
         if deadly is None or random.randrange(self._deadly_once_in) == 0:
@@ -190,9 +191,9 @@ class _Check:
         return True
 
     def _lockstep(self) -> Lockstep | None:
-        """For the next scenario; None when something unexplained was found before it could begin.
+        """A lockstep for the next scenario; None if the implementation can't be reset.
 
-        An implementation that can't be reset has left the model, too: that trace ends in the reset.
+        That is a divergence, too, whose trace ends with the reset.
         """
         try:
             return self._supply.fresh()
@@ -204,7 +205,7 @@ class _Check:
         return self._supply.fresh() if self._found is None and self._broken is None else None
 
     def _ended(self, scenario: ScenarioMoves, lockstep: Lockstep, witness: Witness | None) -> None:
-        """Counts what a scenario did, and shrinks what it has found."""
+        """Counts the operations of a scenario, and shrinks the trace that it has found."""
         self._done += 1
         self._refused.update(operation_word(operation) for operation, _ in lockstep.refused)
         self._refusal = self._refusal or next(iter(lockstep.refused), None)
@@ -264,7 +265,7 @@ class _Check:
         return found
 
     def report(self, number: int) -> Report:
-        """What has come of it."""
+        """The report of the check."""
         met = [_met(finding, self._known[finding.name]) for finding in FINDINGS if self._known[finding.name]]
         return Report(
             about=self._supply.implementation.capabilities.about,
@@ -288,7 +289,7 @@ class _Check:
         return Kept(self._broken, self._diverged is not None, tuple(sorted(self._compared.items())))
 
     def close(self) -> None:
-        """Gives the implementation back."""
+        """Closes the implementation."""
         self._supply.close()
 
 

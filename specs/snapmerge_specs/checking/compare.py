@@ -1,4 +1,4 @@
-"""Operations played on the model, by two sets of rules side by side: what should be seen, and what is seen."""
+"""Runs operations on the model by two sets of rules, and compares the outcomes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _KEY: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One operation, and what it gives by the rules that are right and by the others; None: it makes no sense."""
+    """An operation with its outcomes by the right rules and by the compared ones; None: the operation is invalid."""
 
     operation: Operation
     expected: Outcome | None
@@ -23,7 +23,7 @@ class Compared:
 
 
 def play(operations: Iterable[Operation], rules: Rules) -> list[Outcome | None]:
-    """What the operations give by the canonical schedule; a power cut takes all that was not flushed."""
+    """The outcomes by the canonical schedule, None for invalid operations; a power cut loses all unflushed writes."""
     session, seen = Session.new(rules), list[Outcome | None]()
     for operation in operations:
         try:
@@ -47,7 +47,7 @@ def compare(operations: Sequence[Operation], rules: Rules) -> list[Compared]:
 
 
 def compare_with_look(operations: Sequence[Operation], rules: Rules) -> list[Compared] | None:
-    """The operations played both ways, with a last look where nothing has differed; None: no look shows a thing."""
+    """The comparison of the operations; if nothing differs, one more operation is tried at the end; None: no effect."""
     begun = _started(list(operations), rules)
     for look in ((), *_looks(begun)):
         shown = compare([*begun, *look], rules)
@@ -57,7 +57,7 @@ def compare_with_look(operations: Sequence[Operation], rules: Rules) -> list[Com
 
 
 def _started(operations: list[Operation], rules: Rules) -> list[Operation]:
-    """With every operation that blocks in one of the two begun by ``start``, and asked for after that."""
+    """The operations, with each that blocks by either set of rules replaced by a ``start`` and a ``finish``."""
     for at, operation in enumerate(operations):
         for by in (generation_of(rules).rules, rules):
             if not isinstance(operation, sm.Start | sm.Finish) and isinstance(play(operations, by)[at], sm.Blocked):
@@ -67,7 +67,7 @@ def _started(operations: list[Operation], rules: Rules) -> list[Operation]:
 
 
 def _looks(operations: list[Operation]) -> Iterable[tuple[Operation, ...]]:
-    """What a user may look at in the end."""
+    """Operations that show the state at the end, each alone."""
     yield from ((sm.Finish(o.key),) for o in operations if isinstance(o, sm.Start))
     devices = {o.device: o.table or "" for o in operations if isinstance(o, sm.Create)}
     for name, table in reversed(devices.items()):

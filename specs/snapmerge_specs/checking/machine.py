@@ -28,7 +28,7 @@ _SETTINGS: Final = settings(
     verbosity=Verbosity.quiet,
     print_blob=False,
 )
-"""The machine shrinks and tells by itself, which Hypothesis would do for minutes and in its own words."""
+"""The machine shrinks and reports by itself: Hypothesis would take minutes, and its report is no trace."""
 
 _SHRINK_SECONDS: Final = 60
 
@@ -63,7 +63,7 @@ class LockstepMachine(RuleBasedStateMachine):
 
     @classmethod
     def _close(cls) -> None:
-        """Gives the implementation back; the next run makes another."""
+        """Closes the implementation; the next run makes another."""
         supply, cls._supply = cls._supply, None
         cls._told.clear()
         if supply is not None:
@@ -82,20 +82,20 @@ class LockstepMachine(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
-        """Makes the disks, and the origin on one of them."""
+        """Creates the disks, and the origin on one of them."""
         if self._found is None:
             self.scenario.begin(_drawing(data))
         self._tell()
 
     @rule(data=st.data())
     def move(self, data: st.DataObject) -> None:
-        """Does what a user might do next."""
+        """Makes a random move of a user."""
         if not self.scenario.over:
             self.scenario.move(_drawing(data))
         self._tell()
 
     def teardown(self) -> None:
-        """Compares everything once more, and resets: what can't be reset has failed in this scenario."""
+        """Compares everything once more, and resets: a failed reset counts for this scenario."""
         if not hasattr(self, "scenario"):
             return
         self.scenario.end()
@@ -113,9 +113,9 @@ class LockstepMachine(RuleBasedStateMachine):
             self._disagreed(VerdictError(trace, disagreement.verdict))
 
     def _tell(self) -> None:
-        """Raises what was found, here, where a traceback has nothing else in it.
+        """Raises the divergence that was found; it is raised here, so that the traceback shows nothing else.
 
-        What was found once is told when Hypothesis plays the same again, whatever happens this time.
+        A divergence is raised again when Hypothesis repeats the same operations, even if it does not occur this time.
         """
         __tracebackhide__ = True
         found, self._found = self._found or self._told_before(), None
@@ -157,7 +157,7 @@ def _operations(trace: Iterable[Step]) -> tuple[str, ...]:
 
 
 def _supply(make: Callable[[], Implementation]) -> Supply:
-    """Raises TypeError for one without ``reset`` that is always the same: no scenario but the first could begin."""
+    """A supply of implementations.  Raises TypeError if ``make`` returns the same object again, without ``reset``."""
     supply = Supply(make)
     if not supply.can_reset:
         first = supply.implementation

@@ -1,4 +1,4 @@
-"""A trace played anew: does it still end in a divergence that nothing known explains, or break the same promise?"""
+"""Replays a trace: whether it still ends in an unexplained divergence, or still breaks the same promise."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -36,14 +36,14 @@ Steps = tuple[Step, ...]
 
 
 def explained(trace: Steps, rules: Rules, budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
-    """The known finding that explains a trace: findings are of kernels, and explain nothing of another generation."""
+    """The known finding that explains a trace; None for other generations, since findings are those of kernels."""
     return explanation(trace, budget) if generation_of(rules).in_kernels else None
 
 
 def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> VerdictError | None:
-    """Plays the operations of a trace; the unexplained divergence that they end in, if they do.
+    """Runs the operations of a trace; returns the unexplained divergence in which they end, or None.
 
-    ``died`` is called if the implementation has.
+    ``died`` is called if the implementation dies.
     """
     asked = _Asked(lockstep.rules, lockstep.capabilities)
     for step in steps:
@@ -69,7 +69,7 @@ Found = TypeVar("Found", DivergenceReport, PromiseReport)
 
 
 def _smallest(first: Found, played: Callable[[Steps], Found | None], smaller: Smaller) -> Found:
-    """The report of the smallest trace; ``played`` gives that of a trace that still shows what ``first`` does."""
+    """The report of the smallest trace; ``played`` returns that of a trace that still shows the same as ``first``."""
     reports = {first.trace: first}
 
     def still_shows(steps: Steps) -> Steps | None:
@@ -87,7 +87,7 @@ def shrunk(
     replayed: Callable[[Steps], VerdictError | None],
     smaller: Smaller = shrink,
 ) -> DivergenceReport:
-    """What was found, as small as ``smaller`` makes it; ``replayed`` plays a trace as ``again`` does."""
+    """The divergence with its trace shrunk by ``smaller``; ``replayed`` runs a trace as ``again`` does."""
 
     def diverges(steps: Steps) -> DivergenceReport | None:
         if (disagreement := replayed(steps)) is None:
@@ -99,36 +99,37 @@ def shrunk(
 
 
 class _Asked:
-    """What a trace asks for, by the canonical schedule.
+    """A prediction of a trace by the canonical schedule.
 
-    Attributes: ``makes_sense`` whether the last operation does, and ends.
+    Attributes: ``is_valid`` whether the last operation is valid, and ends.
     """
 
     def __init__(self, rules: Rules, can: Capabilities) -> None:
         self._session, self._can = Session.new(rules), can
-        self.makes_sense = True
+        self.is_valid = True
 
     def may_ask(self, operation: Operation) -> bool:
-        """Whether an implementation of these capabilities may be asked for one more operation."""
+        """Whether the operation may be sent to an implementation of these capabilities."""
         try:
             outcome, self._session = operate(self._session, operation)
         except OperationError:
-            self.makes_sense = False
+            self.is_valid = False
             return is_within(operation, self._can)
-        self.makes_sense = True
+        self.is_valid = True
         return is_within(operation, self._can) and may_be_refused(operation, outcome, self._can)
 
 
 def witnessed(steps: Steps, witness: Witness, rules: Rules) -> PromiseReport | None:
-    """Plays the operations of a trace; what it breaks, if that is a promise.
+    """Runs the operations of a trace; returns the promise that they break, or None.
 
-    What makes sense, the rules say and not the implementation, which may be in any state.  What may block is left out.
+    The rules decide which operations are valid, since the implementation may be in any state.  Operations that may
+    block are left out.
     """
     asked = _Asked(rules, witness.capabilities)
     for step in steps:
         if witness.would_block(step.operation):
             continue
-        if not asked.may_ask(step.operation) or not asked.makes_sense:
+        if not asked.may_ask(step.operation) or not asked.is_valid:
             return None
         try:
             witness.apply(step.operation)
@@ -145,9 +146,9 @@ def shrunk_broken(
     replayed: Callable[[Steps], PromiseReport | None],
     smaller: Smaller = shrink,
 ) -> PromiseReport:
-    """A trace that breaks a promise, as small as ``smaller`` makes it; ``replayed`` plays one as ``witnessed`` does.
+    """The broken promise with its trace shrunk by ``smaller``; ``replayed`` runs a trace as ``witnessed`` does.
 
-    What is left breaks the same statement: a smaller trace that breaks another one is another mistake.
+    The smaller trace breaks the same statement: one that breaks another statement shows another mistake.
     """
 
     def breaks(steps: Steps) -> PromiseReport | None:
@@ -164,15 +165,15 @@ def assert_agrees(
     *,
     schedule: Sequence[Choices] | None = None,
 ) -> None:
-    """Plays a trace's operations on an implementation, as a regression test does.  Recorded outcomes are not looked at.
+    """Runs a trace's operations on an implementation, as a regression test.  Recorded outcomes are ignored.
 
-    What makes an implementation may be given in its place: what it makes is closed in the end.
-    ``schedule``: of each operation, for an implementation that can follow it (``snapmerge.Scheduled``).
+    ``implementation`` may be a function that makes one, which is closed at the end.  ``schedule``: the choices of each
+    operation, for an implementation that can follow them (``snapmerge.Scheduled``).
 
     Raises:
         DivergenceError: the oracle does not agree.
         VerdictError: the oracle can't decide.
-        OperationError: an operation makes no sense, or the implementation refuses it.
+        OperationError: an operation is invalid, or the implementation refuses it.
         TraceError: the trace can't be read.
     """
     steps = parse_trace(trace) if isinstance(trace, str) else trace

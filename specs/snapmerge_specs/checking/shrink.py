@@ -1,8 +1,8 @@
-"""Shrinking a trace: as few operations as possible that still end in a disagreement, with numbers as small as possible.
+"""Shrinking a trace: the fewest operations, and the smallest numbers, that still end in a disagreement.
 
 First whole operations are left out, in ever smaller parts; then, if the schedule is known, as many of its choices as
-possible become those of the canonical schedule; then numbers become smaller, those that depend on each other together;
-all again until nothing helps.  Whether something helps is asked of the caller alone, who plays it.
+possible are replaced by the canonical ones; then numbers are lowered, dependent ones together.  This is repeated until
+nothing makes the trace smaller.  The caller runs each candidate and says whether it still fails.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,11 +27,11 @@ def shrink(
     over: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Steps:
-    """The smallest trace found that still fails: fewest operations, then fewest choices, then the least numbers.
+    """The smallest trace found that still fails: with the fewest operations, then choices, then the smallest numbers.
 
-    ``still_fails`` plays the steps anew and gives the trace up to the disagreement, or None; it is called
-    ``tries`` times at most, and not again once ``over`` says that the time is up.  ``progress`` hears of every try:
-    how many there were, and how many operations are left.  The same answers give the same result.
+    ``still_fails`` runs the steps and returns the trace up to the disagreement, or None.  It is called at most
+    ``tries`` times, and no more when ``over`` returns true.  ``progress`` is called after every try, with the number of
+    tries and of remaining operations.  Equal answers give equal results.
     """
     shrinking = _Shrinking(trace, still_fails, tries, over, progress or (lambda _tries, _left: None))
     shrinking.run()
@@ -39,11 +39,11 @@ def shrink(
 
 
 class _SpentError(Exception):
-    """No tries are left, or no time."""
+    """No tries or no time are left."""
 
 
 class _Shrinking:
-    """A trace that becomes smaller."""
+    """A trace that is being shrunk."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class _Shrinking:
         return _operations(self.trace)
 
     def run(self) -> None:
-        """Takes every pass until none makes it smaller."""
+        """Repeats all passes until none of them makes the trace smaller."""
         try:
             while True:
                 before = _played(self.trace)
@@ -80,7 +80,7 @@ class _Shrinking:
             pass
 
     def _helps(self, operations: Operations) -> bool:
-        """Whether these operations are fewer or smaller and still fail; they are the trace from now on then."""
+        """Whether these operations are smaller and still fail; if so, they become the trace."""
         known = dict(zip(map(id, self._now), self.trace, strict=True))
         if len(operations) == len(self.trace):
             changed = zip(self.trace, operations, strict=True)
@@ -104,7 +104,7 @@ class _Shrinking:
     # --- fewer operations ---
 
     def _leave_out(self) -> None:
-        """Leaves out ever smaller parts, from the end backwards; then any two that name the same thing."""
+        """Leaves out ever smaller parts, from the end backwards; then pairs of operations that name the same object."""
         size = max(len(self.trace) // 2, 1)
         while True:
             before = len(self.trace)
@@ -131,13 +131,13 @@ class _Shrinking:
         return any(self._helps(tuple(o for at, o in enumerate(now) if at not in two)) for two in reversed(pairs))
 
     def _plainer(self) -> bool:
-        """Does at once what was started, flushes where that was left out, and goes around a device to its disk."""
+        """Replaces started operations by plain ones, ``noflush`` by none, and I/O on devices by I/O on disks."""
         return any(self._helps(plainer) for plainer in _plainer(self._now))
 
     # --- fewer choices ---
 
     def _keep_to_canonical(self) -> None:
-        """Takes the canonical schedule instead of what was chosen: everywhere, then in ever smaller parts."""
+        """Replaces choices by the canonical ones: all of them, then ever smaller parts."""
         size = len(self._chosen())
         while size:
             end = len(self._chosen())
@@ -148,7 +148,7 @@ class _Shrinking:
             size //= 2
 
     def _chosen(self) -> list[tuple[int, int]]:
-        """Where there are choices: of which step, and which of it."""
+        """The positions of all choices: the step, and the choice in it."""
         return [(at, nth) for at, step in enumerate(self.trace) for nth in range(len(choices_of(step)))]
 
     def _without_choices(self, without: set[tuple[int, int]]) -> Steps:
@@ -171,9 +171,9 @@ class _Shrinking:
             self._lower_role(role)
 
     def _lower_role(self, role: Role) -> None:
-        """Lowers numbers of one value together, the largest first, and then each for itself.
+        """Lowers equal numbers together, the largest first, and then each alone.
 
-        The lengths of tables stay equal where they are: devices on one origin are as long as it is.
+        Equal lengths of tables stay equal, since devices on one origin are as long as it is.
         """
         for value in sorted({n.value for n in numbers(self._now) if n.role is role}, reverse=True):
             together = [n for n in numbers(self._now) if n.role is role and n.value == value]
@@ -187,7 +187,7 @@ class _Shrinking:
         return number.role is Role.SIZE and not isinstance(self._now[number.at], sm.Disk)
 
     def _lower_together(self, group: list[Number]) -> None:
-        """Looks for the least value by halves; what needs powers of two gets them."""
+        """Searches the least value by bisection; among powers of two where they are required."""
         if not group:
             return
         good, bad = group[0].value, group[0].least - 1
@@ -208,7 +208,7 @@ class _Shrinking:
         return fitted(now, with_numbers(now, {(n.at, n.which): value for n in group}))
 
     def _narrow(self) -> None:
-        """Lets I/O begin later where its end is what counts."""
+        """Moves the beginning of I/O up to its end, where only the end matters."""
         for at in range(len(self._now)):
             parts = [n for n in numbers(self._now) if n.at == at and n.role in (Role.SECTOR, Role.COUNT)]
             while len(parts) == 2 and parts[1].value > 1:
@@ -228,7 +228,7 @@ class _Shrinking:
         return with_numbers(self._now, values)
 
     def _shift(self) -> None:
-        """Moves all I/O that does not begin at 0 to the front, by as much as all of it can."""
+        """Moves all I/O that does not begin at sector 0 to the front, by the same distance."""
         sectors = [n for n in numbers(self._now) if n.role is Role.SECTOR and n.value]
         by = min((n.value for n in sectors), default=0)
         while by and not self._helps(
@@ -245,7 +245,7 @@ _Played = tuple[tuple[Operation, Choices], ...]
 
 
 def _played(trace: Steps) -> _Played:
-    """What is played of a trace: what was seen does not count."""
+    """The part of a trace that is run: its operations and choices, without the outcomes."""
     return tuple((step.operation, choices_of(step)) for step in trace)
 
 
@@ -253,7 +253,7 @@ _SIZES = (Role.SIZE, Role.CHUNK, Role.COUNT, Role.OFFSET)
 
 
 def _measure(trace: Steps) -> tuple[int, ...]:
-    """What shrinking makes less: operations, what is not plain, choices, sectors of all kinds, places, mere names."""
+    """The measure that shrinking lowers: operations, those not plain, choices, sectors, positions, tags and keys."""
     operations = _operations(trace)
     found = numbers(operations)
     choices = sum(len(choices_of(step)) for step in trace)
@@ -302,7 +302,7 @@ def _plainer(operations: Operations) -> Iterator[Operations]:
 
 
 def _moved(operation: Operation, device: str, disk: str) -> Operation:
-    """The operation, on the disk if it is I/O on the device."""
+    """The operation; if it is I/O on the device, the same I/O on the disk."""
     match operation:
         case sm.Start(key, inner):
             moved = _moved(inner, device, disk)
@@ -314,7 +314,7 @@ def _moved(operation: Operation, device: str, disk: str) -> Operation:
 
 
 def _scaled(operations: Operations, by: int) -> Operations:
-    """Everything that is measured in sectors, divided: chunk sizes and lengths rounded up, places down."""
+    """The operations with all sector numbers divided: chunk sizes and lengths are rounded up, positions down."""
     values: dict[tuple[int, int], int] = {}
     for n in numbers(operations):
         if n.role in (*_SIZES, Role.SECTOR):
@@ -323,7 +323,7 @@ def _scaled(operations: Operations, by: int) -> Operations:
 
 
 def _renumbered(operations: Operations) -> Operations:
-    """With the tags of writes in a row from 1, and keys from 1; tag 0 stays."""
+    """The operations with consecutive tags of writes from 1, and keys from 1; tag 0 stays."""
     values: dict[tuple[int, int], int] = {}
     keys: dict[int, int] = {}
     tag = 1
@@ -338,7 +338,7 @@ def _renumbered(operations: Operations) -> Operations:
 
 
 def _writes(operations: Iterable[Operation]) -> Iterator[tuple[Number, int]]:
-    """The tag of every write, and how many it has."""
+    """The first tag of every write, and the number of its tags."""
     found = numbers(tuple(operations))
     for count, tag in pairwise(found):
         if tag.role is Role.TAG:

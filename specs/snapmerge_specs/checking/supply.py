@@ -1,4 +1,4 @@
-"""The implementation that scenarios are played on: made anew when it has died, and each time if it has no ``reset``."""
+"""Supplies the implementation for scenarios: a new one after it has died, and for each scenario without ``reset``."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ Steps = tuple[Step, ...]
 
 
 class Supply:
-    """One implementation at a time, from ``make``; ``lockstep`` puts an oracle beside it.
+    """Supplies one implementation at a time, made by ``make``; ``lockstep`` combines it with an oracle.
 
     ``make`` may give the same object again if that has a ``reset`` that works after it was closed, too.
 
-    Attributes: ``implementation`` the one that is in use.
+    Attributes: ``implementation`` the present one.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class Supply:
         self._used = False
 
     def fresh(self, steps: Steps | None = None) -> Lockstep:
-        """For a new scenario, which takes the schedule of the steps, if they are given.
+        """A lockstep for a new scenario, which follows the schedule of ``steps`` if they are given.
 
-        Raises VerdictError: it can't be reset.
+        Raises VerdictError if the implementation can't be reset.
         """
         if self._used and not self.can_reset:
             self.renew()
@@ -40,26 +40,26 @@ class Supply:
 
     @property
     def can_reset(self) -> bool:
-        """Whether one implementation does for all scenarios."""
+        """Whether one implementation can serve all scenarios."""
         return "reset" in self.implementation.capabilities.operations
 
     def again(self, steps: Steps) -> VerdictError | None:
-        """Plays the operations of a trace anew; the unexplained divergence that they end in, if they do."""
+        """Runs the operations of a trace again; returns the unexplained divergence in which they end, or None."""
         try:
             return again(steps, self.fresh(steps), self.renew)
-        except VerdictError:  # it can't be reset after what was played before
+        except VerdictError:  # it can't be reset after the steps before
             self.renew()
         try:
             return again(steps, self.fresh(steps), self.renew)
-        except VerdictError as disagreement:  # nor when it is new
+        except VerdictError as disagreement:  # not even a new one can be reset
             return disagreement
 
     def renew(self) -> None:
-        """Closes it and makes another."""
+        """Closes the implementation and makes another."""
         self.implementation.close()
         self.implementation = self._make()
         self._used = False
 
     def close(self) -> None:
-        """Gives it back."""
+        """Closes the implementation."""
         self.implementation.close()
