@@ -1,4 +1,4 @@
-"""A witness: an implementation with the promises to a user beside it, whether an oracle follows it or not."""
+"""A witness: an implementation whose outcomes are judged by the promises to a user, with or without an oracle."""
 
 import contextlib
 from collections.abc import Sequence
@@ -42,21 +42,21 @@ class Witness:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the implementation."""
+        """The capabilities of the implementation."""
         return self._inner.capabilities
 
     @property
     def choices(self) -> Choices:
-        """Those of the last operation, if the schedule of the implementation is known."""
+        """The choices of the last operation, if the schedule of the implementation is known."""
         return self._scheduled.choices if self._scheduled is not None else ()
 
     def follow(self, schedule: Sequence[Choices] | None) -> None:
-        """Has the implementation take a schedule, if it can (``snapmerge.Scheduled``)."""
+        """Makes the implementation follow a schedule, if it can (``snapmerge.Scheduled``)."""
         if self._scheduled is not None:
             self._scheduled.follow(schedule)
 
     def apply(self, operation: Operation) -> Outcome:
-        """Does it.  Raises OperationError: it makes no sense, so nothing was done."""
+        """Carries the operation out.  Raises OperationError if it is invalid; then nothing has changed."""
         outcome = self._inner.apply(operation)
         if operation == Reset() and outcome == Done():
             self._begin()
@@ -68,11 +68,11 @@ class Witness:
         return outcome
 
     def would_block(self, operation: Operation) -> bool:
-        """Whether it may never end, as far as a user can know; only ``start`` begins it safely then."""
+        """Whether the operation may never end, as far as a user can know, so that it must be begun with ``start``."""
         return self.promises.would_block(operation)
 
     def go_on(self, operation: Operation) -> Outcome | None:
-        """Does it where no oracle follows; None: it was not done, as it would make no sense, or all is over."""
+        """Carries the operation out without an oracle; None: it was left out, as invalid or after the end."""
         if self.over:
             return None
         with contextlib.suppress(OperationError):

@@ -1,1 +1,1 @@
-"""What a user may count on, whatever the transitions: promises, checked against a trace."""
+"""The promises to a user, which do not depend on how targets work, checked against a trace."""

@@ -1,4 +1,4 @@
-"""What a user may count on, whoever does it and by whatever transitions: promises, looked at in a trace.
+"""The promises to a user, checked in a trace; they do not depend on the implementation, or on how targets work.
 
 The oracle asks whether an implementation does what Linux does.  This asks the other question: it knows nothing of
 the machine, only what operations mean to their user (specs/promises.md).  It goes on where the oracle can't, and
@@ -46,11 +46,11 @@ class Promises:
 
     @property
     def given_up(self) -> dict[str, str]:
-        """What is not looked at any more, and why."""
+        """The places about which nothing is promised any more, with the reasons."""
         return self._shadow.given_up
 
     def observe(self, operation: Operation, outcome: Outcome | None) -> BrokenPromise | None:
-        """One more step; the first promise that it breaks.  None as an outcome: it was not recorded."""
+        """Takes one more step, and returns the first promise that it breaks; an outcome of None was not recorded."""
         self._steps += 1
         self._shadow.time += 1
         self._broken = None
@@ -73,7 +73,7 @@ class Promises:
         return self._broken
 
     def would_block(self, operation: Operation) -> bool:
-        """Whether an operation may have to wait for a device to be resumed, so that it must be started."""
+        """Whether an operation may have to wait until a device is resumed, so that it must be begun with ``start``."""
         return self._shadow.may_wait(operation)
 
     def _break(self, statement: str, text: str) -> None:
@@ -121,7 +121,7 @@ class Promises:
                     )
 
     def _blocked(self, task: Task) -> None:
-        """It waits, which is right as long as something is suspended or is being changed."""
+        """Judges an operation that waits, which is right while a device is suspended or is being changed."""
         devices = self._shadow.devices.values()
         held = any(device.suspended is not False or not device.certain for device in devices)
         busy = any(isinstance(other.operation, Control) for other in self._tasks.values())
@@ -129,7 +129,7 @@ class Promises:
             self._break("DEV-5", f"{print_operation(task.operation)} -> blocked")
 
     def _compete(self, task: Task) -> None:
-        """Of writes that are under way together nobody says which comes last."""
+        """Notes which writes are under way together, since any of them may be the last."""
         if not isinstance(task.operation, sm.Write | sm.Discard):
             return
         mine = self._places(task.operation)
@@ -141,7 +141,7 @@ class Promises:
                 task.alone = other.alone = False
 
     def _under_way(self) -> None:
-        """What is under way may have come through by now, and a read may have seen what is there now."""
+        """Operations under way may have taken effect by now, and a read may have returned the present contents."""
         for task in self._tasks.values():
             match task.operation:
                 case sm.Write(where, sector, count, tag):
@@ -228,7 +228,7 @@ class Promises:
         return any(isinstance(one, Control) and one.device == name for one in tasks)
 
     def _may_have_come(self, operation: Control) -> None:
-        """What came of it is not known, or in which order it has come."""
+        """Takes an operation whose outcome, or whose order, is not known."""
         shadow = self._shadow
         if isinstance(operation, sm.Suspend):
             if (known := shadow.devices.get(operation.device)) is not None:
@@ -314,7 +314,7 @@ class Promises:
         return either(may, place.disk.volume.now[sector]) if store.is_merge and store.may_be_invalid else may
 
     def _learn(self, place: Place, sector: int, content: Seen) -> None:
-        """What was read once stays so, unless something is under way that may change it."""
+        """Fixes the contents that were read, unless an operation under way may change them."""
         volume = self._readable(place)
         if volume is None or self._is_being_written(place.disk, sector):
             return
@@ -339,7 +339,7 @@ class Promises:
         return False
 
     def _failed(self, task: Task, io: Io, outcome: sm.Failed) -> None:
-        """It may fail because a disk has, or because a snapshot is invalid."""
+        """Judges failed I/O, which a failed disk or an invalid snapshot justifies."""
         if isinstance(io, sm.Flush) and flush_must_succeed(self._shadow, io.where, task.began):
             self._break("PROMISE-5", f"{print_operation(io)} -> {print_outcome(outcome)}")
         if isinstance(io, sm.Discard | sm.Flush) or (places := self._places(io)) is None:

@@ -1,4 +1,4 @@
-"""What may be found: for each sector the contents that it may have, now and after a power cut."""
+"""The contents that each sector may have, now and after a power cut."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -14,12 +14,12 @@ ZERO: Final[frozenset[Seen]] = frozenset({0})
 
 
 def either(one: May, other: May) -> May:
-    """What has one of two lists of contents."""
+    """The union of two lists of contents."""
     return None if one is None or other is None else one | other
 
 
 class Held:
-    """Sectors and what each may hold: ``at`` by number, and ``rest`` for all others."""
+    """The contents that each sector may hold: ``at`` by number, and ``rest`` for all others."""
 
     __slots__ = ("at", "rest")
 
@@ -31,16 +31,16 @@ class Held:
         return self.at.get(sector, self.rest)
 
     def add(self, sector: int, may: May) -> None:
-        """The sector may hold this, too."""
+        """Allows one more content of a sector."""
         self.at[sector] = either(self[sector], may)
 
     def copy(self) -> "Held":
-        """Another one that holds the same."""
+        """A copy."""
         return Held(self.rest, dict(self.at))
 
 
 class Volume:
-    """An array of sectors: what each may hold ``now``, and what after a power cut (``cut``).
+    """An array of sectors: the contents that each may hold ``now``, and after a power cut (``cut``).
 
     ``volatile`` has the sectors that a power cut may change, with the time of the last write to each.  ``forgotten``:
     when all sectors became so, as what they hold was not known any more; None: they were not, or were flushed since.
@@ -53,35 +53,35 @@ class Volume:
 
     @staticmethod
     def filled(may: May) -> "Volume":
-        """All sectors hold this, durably."""
+        """A volume in which all sectors hold this content, durably."""
         return Volume(Held(may), Held(may), {})
 
     def copy(self) -> "Volume":
-        """Another one that holds the same."""
+        """A copy."""
         return Volume(self.now.copy(), self.cut.copy(), dict(self.volatile), self.forgotten)
 
     def sectors(self) -> set[int]:
-        """Those of which something is said alone."""
+        """The numbers of the sectors with an entry of their own."""
         return {*self.now.at, *self.cut.at}
 
     def changed(self, sector: int) -> int | None:
-        """When it was last changed, if a power cut may change it; None: it is durable."""
+        """The time of the last change of a sector that is not durable; None: it is durable."""
         return self.volatile.get(sector, self.forgotten)
 
     def written(self, sector: int, content: Seen, time: int) -> None:
-        """A write of this has ended."""
+        """Records that a write of this content has ended."""
         self.now.at[sector] = frozenset({content})
         self.cut.add(sector, self.now.at[sector])
         self.volatile[sector] = time
 
     def may_be(self, sector: int, may: May, time: int) -> None:
-        """It may hold this from now on, or what it could hold before."""
+        """Allows this content from now on, besides those that were allowed before."""
         self.now.add(sector, may)
         self.cut.add(sector, may)
         self.volatile[sector] = time
 
     def flushed(self, before: int, which: Callable[[int], bool] | None = None) -> None:
-        """A flush that began at the time ``before`` has ended, and reached the sectors of ``which``; None: all."""
+        """Records the end of a flush that began at ``before`` and covers the sectors ``which``; None: all."""
         if which is None and self.forgotten is not None and self.forgotten < before:
             self.volatile = dict.fromkeys(self.sectors(), self.forgotten) | self.volatile
             self.forgotten = None
@@ -90,25 +90,25 @@ class Volume:
             del self.volatile[sector]
 
     def power_cut(self) -> None:
-        """The power was cut."""
+        """Records a power cut."""
         self.now = self.cut.copy()
         self.volatile.clear()
         self.forgotten = None
 
     def learn(self, sector: int, seen: Seen) -> None:
-        """A read has given this, and nothing is under way that could change it."""
+        """Records that a read has returned this content, while no operation could change it."""
         self.now.at[sector] = frozenset({seen})
         if self.changed(sector) is None:
             self.cut.at[sector] = self.now.at[sector]
 
     def forget(self, time: int) -> None:
-        """From now on any sector may hold anything, until it is read; what it holds may not be durable."""
+        """Allows any content of any sector until it is read; contents need not be durable."""
         self.now, self.cut = Held(None), Held(None)
         self.volatile.clear()
         self.forgotten = time
 
     def take(self, sectors: Iterable[int], source: "Volume") -> None:
-        """These sectors are what they are in another volume."""
+        """Copies these sectors from another volume."""
         for sector in sectors:
             self.now.at[sector] = source.now[sector]
             self.cut.at[sector] = source.cut[sector]
@@ -118,7 +118,7 @@ class Volume:
                 self.volatile.pop(sector, None)
 
     def mix(self, sectors: Iterable[int], source: "Volume", time: int) -> None:
-        """These sectors are what they are in another volume, or stay what they are."""
+        """Allows the contents of another volume in these sectors, besides the present ones."""
         for sector in sectors:
             self.now.add(sector, source.now[sector])
             self.cut.add(sector, either(source.now[sector], source.cut[sector]))

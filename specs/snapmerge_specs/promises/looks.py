@@ -1,4 +1,4 @@
-"""What a look says of snapshots and merges: a status, the end of a merge, the records of a store."""
+"""Conclusions from queries: a status, the end of a merge, the records of a store."""
 
 from collections.abc import Iterator
 
@@ -69,7 +69,7 @@ def _usage(shadow: Shadow, store: Store, *, quiet: bool, is_over: bool) -> Itera
 
 
 def _has_ended(store: Store) -> bool:
-    """Whether a merge that is still live has nothing left to merge."""
+    """Whether a live merge has no exceptions left."""
     live = store.server is not None and store.is_merge
     return live and store.empty and store.counts and not store.may_be_invalid
 
@@ -80,7 +80,7 @@ def _failed_since(shadow: Shadow, store: Store) -> bool:
 
 
 def _settled(shadow: Shadow, store: Store) -> None:
-    """A merge that nothing has kept from it has finished."""
+    """Records that a merge has finished, unless something may have prevented that."""
     if store.is_merging and not store.lost and not store.may_be_invalid and not _failed_since(shadow, store):
         tables.finished(shadow, store)
 

@@ -1,4 +1,4 @@
-"""What nothing stands against: requests that can't fail while no disk does, whatever the implementation."""
+"""Requests that must not fail while no disk fails, whatever the implementation."""
 
 from typing import Final
 
@@ -33,7 +33,7 @@ def must_succeed(shadow: Shadow, operation: sm.Plain) -> bool:
 
 
 def flush_must_succeed(shadow: Shadow, where: str, began: int) -> bool:
-    """Whether a flush must succeed that began at this time: all that it reaches is known, and works."""
+    """Whether a flush that began at this time must succeed: everything that it reaches is known, and works."""
     if where in shadow.disks:
         return shadow.disks[where].failed < began
     device = shadow.devices.get(where)
@@ -59,7 +59,7 @@ def _may_change(shadow: Shadow, device: Device, operation: sm.Suspend | sm.Resum
 
 
 def _may_be_made(shadow: Shadow, table: str | None) -> bool:
-    """Whether nothing stands against a table: one line, on disks that hold nothing else."""
+    """Whether a table must be accepted: it has one line, on disks without other contents."""
     lines = parse_lines(table or "")
     if any(device.suspended is not False for device in shadow.devices.values()):
         return False
@@ -74,7 +74,7 @@ def _line_may_be_made(shadow: Shadow, line: Line) -> bool:
 
 
 def _store_may_be_used(shadow: Shadow, line: Line) -> bool:
-    """Whether a store is there, or can be made, and nothing has it."""
+    """Whether the store exists or can be made, and no device uses it."""
     cow, store, chunk = shadow.disks.get(line.cow), shadow.stores.get(line.cow), line.chunk
     plain = line.names[2:3] and line.names[2] in _KINDS and len(line.names) == 4
     if cow is None or cow is shadow.disks[line.lower] or not cow.trusted or not plain or chunk & (chunk - 1):

@@ -22,7 +22,7 @@ _DEPTH: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where sectors of a device are, in sectors of a disk.
+    """The place of a device's sectors on a disk.
 
     ``kind``: ``disk``, ``origin``, ``snapshot``, ``merge``, or ``nothing``: a device that nothing is said of.
     ``origin``: what the device names as its origin.
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def sectors(self) -> range:
-        """Its sectors, on the disk."""
+        """The sectors on the disk."""
         return range(self.first, self.first + self.count)
 
     def meets(self, other: "Place") -> bool:
@@ -61,7 +61,7 @@ class Shadow:
     # --- where things are ---
 
     def region(self, name: str, depth: int = 0) -> tuple[Disk, int, tuple[str, ...]] | None:
-        """The disk that a name stands for, where it begins there, and the devices between; None: nobody knows."""
+        """The disk below a name, the sector of it at which the name begins, and the devices between; None: unknown."""
         if (disk := self.disks.get(name)) is not None:
             return disk, 0, ()
         device = self.devices.get(name)
@@ -73,7 +73,7 @@ class Shadow:
         return below[0], below[1] + line.offset, (name, *below[2])
 
     def places(self, name: str, sector: int, count: int) -> list[Place] | None:
-        """Where sectors of a device or a disk are; None: nobody knows."""
+        """The places of sectors of a device or a disk; None: they are not known."""
         device = self.devices.get(name)
         if device is not None and not device.certain:
             return None
@@ -112,7 +112,7 @@ class Shadow:
         return [replace(place, kind="merge" if line.is_merge else "snapshot", store=store)]
 
     def reach(self, name: str, depth: int = 0) -> Iterator[Disk]:
-        """Every disk that a name may have to do with."""
+        """Every disk that may lie below a name."""
         if (disk := self.disks.get(name)) is not None:
             yield disk
         elif (device := self.devices.get(name)) is not None and depth <= _DEPTH:
@@ -159,7 +159,7 @@ class Shadow:
     # --- giving up ---
 
     def lose(self, store: Store, why: str) -> None:
-        """Nothing more is said of what a store's snapshot shows."""
+        """Ends the promises about what a store's snapshot shows."""
         if not store.lost:
             store.lost = why
             self.given_up.setdefault(f"the snapshot on {store.cow}", why)
@@ -167,7 +167,7 @@ class Shadow:
             self.shake(store.disk)
 
     def shake(self, name: str) -> None:
-        """What a disk holds is not known, until it is read; nor what follows it."""
+        """Makes the content of a disk unknown until it is read, and that of everything that depends on it."""
         if (disk := self.disks.get(name)) is None:
             return
         disk.volume.forget(self.time)
@@ -176,7 +176,7 @@ class Shadow:
                 self.lose(store, f"{name} was changed while it was not in use")
 
     def distrust(self, disk: Disk, why: str) -> None:
-        """Nothing more is said of a disk and of what is on it."""
+        """Ends the promises about a disk and everything on it."""
         disk.trusted = False
         self.given_up.setdefault(disk.name, why)
         for store in self.stores.values():
@@ -213,14 +213,14 @@ class Shadow:
         self._overwrite_store(disk, pairs, sure=sure)
 
     def _around(self, store: Store, pairs: list[tuple[int, int]]) -> None:
-        """It shows where there is no exception (SNAP-8)."""
+        """Records that a write around the mapping shows in chunks without an exception (SNAP-8)."""
         for sector, tag in pairs:
             if store.empty or not store.covers(sector) or (sector in store.kept and not store.merged):
                 continue
             store.volume.may_be(sector, frozenset({tag}), self.time)
 
     def _overwrite_store(self, disk: Disk, pairs: list[tuple[int, int]], *, sure: bool) -> None:
-        """A zero in its first sector ends a store that is not in use; anything else makes it nobody's."""
+        """Records a write to a store: a zero in its first sector ends an unused one, other data end its promises."""
         store = self.stores.get(disk.name)
         if pairs[0] == (0, 0) and sure and not self.is_used(disk.name):
             disk.header, disk.durable = "zero", disk.durable and disk.header == "zero"
@@ -291,7 +291,7 @@ class Shadow:
         self._write_origin(place, pairs, sure=sure, but=store)
 
     def touch(self, store: Store, sectors: list[int]) -> None:
-        """A chunk may need an exception now: is there room for it, and does no disk fail?"""
+        """Records that a chunk may need an exception, for which there may be no room, or a failing disk."""
         if not store.chunk:
             store.may_be_invalid = True
             return
@@ -309,7 +309,7 @@ class Shadow:
     # --- discards, flushes ---
 
     def discard(self, place: Place) -> None:
-        """What is discarded reads as it was, or as zeroes; of a disk it may read as anything."""
+        """Records a discard: sectors keep their contents or read as zeroes; those of a disk may have any content."""
         zeroes = [(sector, 0) for sector in place.sectors]
         if place.kind == "disk":
             for sector in place.sectors:
@@ -357,7 +357,7 @@ class Shadow:
             here.solid = True
 
     def _flush_store(self, store: Store, began: int) -> None:
-        """One of a snapshot leaves out what is still on the origin (SNAP-9)."""
+        """Records a flush of a snapshot, which does not cover sectors that are still on the origin (SNAP-9)."""
         store.solid = True
         if not store.torn:
             store.volume.flushed(began, lambda sector: store.is_merge or sector in store.own)

@@ -1,4 +1,4 @@
-"""What a user knows of disks, devices and exception stores, from what was asked for and what was answered."""
+"""A user's knowledge of disks, devices and exception stores, from operations and their outcomes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Line:
 
 
 def parse_lines(table: str) -> tuple[Line, ...]:
-    """The lines of a table; one that nothing is known about has the target ``?``."""
+    """The lines of a table; an unknown one has the target ``?``."""
     return tuple(_line(text.split()) for text in table.replace("\n", ";").split(";") if text.strip())
 
 
@@ -127,13 +127,13 @@ class Store:
 
     @property
     def is_merging(self) -> bool:
-        """Whether a merge has it, and there may be something left to merge."""
+        """Whether a merge uses the store, and may have exceptions left to merge."""
         over = not self.lost and (self.empty or self.invalid)  # of one that is lost neither is known
         return self.server is not None and self.is_merge and not over
 
     @property
     def counts(self) -> bool:
-        """Whether anything is said of what it shows."""
+        """Whether anything is promised about what the snapshot shows."""
         return not self.lost and not self.invalid
 
     def is_of(self, origin: str) -> bool:
@@ -141,12 +141,12 @@ class Store:
         return self.line is not None and self.line.lower == origin
 
     def covers(self, sector: int) -> bool:
-        """Whether it has this sector of the origin's disk."""
+        """Whether the store covers this sector of the origin's disk."""
         line = self.line
         return line is not None and line.start <= sector - self.offset < line.start + line.length
 
     def within(self, sectors: set[int]) -> Iterator[int]:
-        """Those of the sectors that it has."""
+        """The sectors among these that the store covers."""
         return (sector for sector in sectors if self.covers(sector))
 
 
@@ -173,7 +173,7 @@ class Device:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """All that may be live, or become so."""
+        """All tables that may be live, or become live."""
         return tuple(dict.fromkeys((*self.live, *(self.inactive or ()))))
 
 

@@ -1,4 +1,4 @@
-"""What tables mean for what may be found: snapshots begin, are handed over, merge, and come to an end."""
+"""The effects of tables on the allowed contents: snapshots begin, are handed over, merge, and end."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -24,7 +24,7 @@ _NOBODY: Final = ""
 
 
 def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
-    """A table has been accepted as a device's inactive one; a new store has been made for it on the disk."""
+    """Records that a table was accepted as a device's inactive one, and a new store for it on the disk."""
     _keep_lines(device)
     device.inactive, device.pairs, device.unsure = lines, {}, False
     for line in lines:
@@ -44,13 +44,13 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
 
 
 def may_be_loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
-    """A table may have been accepted, or may still be; any that the device has had may be the inactive one."""
+    """Records that a table may have been accepted; any table of the device may be the inactive one."""
     loaded(shadow, device, (*device.lines, *lines))
     device.unsure = True
 
 
 def cleared(device: Device) -> None:
-    """A device's inactive table has been dropped; a store that was made for it stays on its disk.
+    """Records that a device's inactive table was dropped; a store that was made for it stays on its disk.
 
     After a resume that was refused the table of that resume may be the live one, which a clear leaves alone.
     """
@@ -59,7 +59,7 @@ def cleared(device: Device) -> None:
 
 
 def _keep_lines(device: Device) -> None:
-    """Where it is not known which table is live, it may be the one that was inactive."""
+    """Allows the inactive table to be the live one, where it is not known which is live."""
     if not device.certain:
         device.live = device.lines
 
@@ -71,13 +71,13 @@ def _shares(shadow: Shadow, server: str, line: Line) -> bool:
 
 
 def _has_dead(devices: Iterable[Device], line: Line) -> bool:
-    """Whether a device whose snapshot was handed over is still there; what takes over from it is invalid, too."""
+    """Whether a device with this origin and COW device exists, whose snapshot was handed over."""
     pair = (line.lower, line.cow)
     return any(one.has_store and (one.lower, one.cow) == pair for device in devices for one in device.live)
 
 
 def _mark_cows(shadow: Shadow) -> None:
-    """Whatever a COW device is a window on holds a store, of which a user knows nothing."""
+    """Records an unknown store on everything on which a COW device lies."""
     for device in shadow.devices.values():
         for line in device.lines:
             if line.has_store and line.cow not in shadow.disks:
@@ -100,7 +100,7 @@ def _mark_cow(shadow: Shadow, disk: Disk) -> None:
 
 
 def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
-    """A table has been refused; a store may have been made for it before that, or a part of one."""
+    """Records a refused table, for which a store, or a part of one, may have been made."""
     for line in lines:
         if line.has_store and line.kind != "N" and line.cow != line.lower:
             is_new = line.cow not in shadow.stores
@@ -110,7 +110,7 @@ def load_failed(shadow: Shadow, lines: Iterable[Line], errno: str) -> None:
 
 
 def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
-    """There is a store on a disk now, if there was none."""
+    """Records a store on a disk, if there was none."""
     if (cow := shadow.disks.get(line.cow)) is None:
         _mark_below(shadow, line.cow)
         return
@@ -134,7 +134,7 @@ def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
 
 
 def resumed(shadow: Shadow, device: Device) -> None:
-    """A resume has succeeded: the inactive table is live, if there was one."""
+    """Records a successful resume: the inactive table is live, if there was one."""
     if device.unsure:
         device.live, device.inactive, device.pairs, device.unsure = device.lines, None, {}, False
         doubt(shadow, device, "which of its tables is live is not known")
@@ -165,14 +165,14 @@ def _served(shadow: Shadow, device: Device) -> list[Store]:
 
 
 def _leave_windows(shadow: Shadow, device: Device) -> None:
-    """Snapshots whose origin was seen through this device's table lose it."""
+    """Detaches snapshots from their origin if this device's table was the path to it."""
     for store in shadow.stores.values():
         if device.name in store.through:
             shadow.lose(store, f"{device.name}, below its origin, has another table")
 
 
 def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> None:
-    """A snapshot or a merge is live on this device from now on."""
+    """Records that a snapshot or a merge is live on this device."""
     store = shadow.stores.get(line.cow)
     if store is None:
         _beyond(shadow, line)
@@ -198,7 +198,7 @@ def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> N
 
 
 def _beyond(shadow: Shadow, line: Line) -> None:
-    """Of a merge that nothing is known of, nobody knows what it makes of its origin."""
+    """Makes the origin's content unknown, since an unknown merge may write anything to it."""
     if line.is_merge:
         for disk in list(shadow.reach(line.lower)):
             shadow.shake(disk.name)
@@ -231,7 +231,7 @@ def _same_sectors(one: Line, other: Line) -> bool:
 
 
 def _begin(store: Store, disk: Disk, line: Line) -> None:
-    """A store without exceptions: its snapshot is the origin as it is now."""
+    """Records a store without exceptions: its snapshot has the present content of the origin."""
     store.volume = disk.volume.copy()
     store.chunk = line.chunk if store.line is None and store.chunk == line.chunk else store.chunk
     for sectors in (store.own, store.kept, store.stale, store.touched):
@@ -240,7 +240,7 @@ def _begin(store: Store, disk: Disk, line: Line) -> None:
 
 
 def merging(shadow: Shadow, store: Store) -> None:
-    """A merge has begun: the disk of the origin may hold what it held, or what the merge shows."""
+    """Records the beginning of a merge: the origin's disk may hold its former contents, or those of the merge."""
     disk = shadow.disks[store.disk]
     if store.empty or store.invalid:
         return
@@ -272,14 +272,14 @@ def _differs(one: Volume, other: Volume, sector: int) -> bool:
 
 
 def finished(shadow: Shadow, store: Store) -> None:
-    """A merge has ended: the disk of the origin holds what it showed, and nothing is left in the store."""
+    """Records the end of a merge: the origin's disk holds what the merge showed, and the store is empty."""
     disk = shadow.disks[store.disk]
     disk.volume.take(list(store.within(store.volume.sectors() | disk.volume.sectors())), store.volume)
     store.empty = True
 
 
 def _detach(shadow: Shadow, store: Store) -> None:
-    """No device has the store any more."""
+    """Records that no device uses the store any more."""
     was_merge = store.is_merge
     store.server, store.is_merge = None, False
     if store.kind == "N":
@@ -295,7 +295,7 @@ def _detach(shadow: Shadow, store: Store) -> None:
 
 
 def removed(shadow: Shadow, device: Device) -> None:
-    """A device is gone."""
+    """Records that a device was removed."""
     for store in _served(shadow, device):
         _detach(shadow, store)
     _leave_windows(shadow, device)
@@ -303,7 +303,7 @@ def removed(shadow: Shadow, device: Device) -> None:
 
 
 def doubt(shadow: Shadow, device: Device, why: str) -> None:
-    """Nobody knows which of its tables a device has; what is on it is not to be counted on."""
+    """Records that the live table of a device is unknown, which ends the promises about it."""
     device.certain, device.suspended = False, None
     device.changed += 1
     shadow.given_up.setdefault(device.name, why)
@@ -315,7 +315,7 @@ def doubt(shadow: Shadow, device: Device, why: str) -> None:
 
 
 def crashed(shadow: Shadow) -> None:
-    """The power was cut."""
+    """Records a power cut."""
     for disk in shadow.disks.values():
         disk.volume.power_cut()
         disk.cut = shadow.time
@@ -332,7 +332,7 @@ def crashed(shadow: Shadow) -> None:
 
 
 def watch_faults(shadow: Shadow) -> None:
-    """What a merge in the background may meet while a disk has faults."""
+    """Records that a merge under way may meet the faults of a disk."""
     for disk in shadow.disks.values():
         if disk.faults:
             disk.failed = shadow.time

@@ -23,12 +23,12 @@ __all__ = [
 ]
 
 NOT_COMPARED: Final = "nothing promised"
-"""What is counted for a read of which no sector has anything promised."""
+"""The name under which reads are counted about which nothing is promised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a user may count on: the ``statement`` of ``specs/*.md``, and what has happened when it is broken."""
+    """A promise: the ``statement`` of ``specs/*.md``, and a description of what has happened when it is broken."""
 
     statement: str
     when_broken: str
@@ -63,7 +63,7 @@ def promise(statement: str) -> Promise:
 
 
 def what_is_broken(shadow: Shadow, place: Place, sector: int, content: Seen) -> str:
-    """The statement that a sector of a place breaks that holds this, and should not."""
+    """The statement that a sector with this wrong content breaks."""
     store, disk = place.store, place.disk
     volume = disk.volume if store is None else store.volume
     after_cut = disk.cut >= 0 and volume.volatile.get(sector, -1) <= disk.cut
@@ -82,7 +82,7 @@ def what_is_broken(shadow: Shadow, place: Place, sector: int, content: Seen) -> 
 
 
 def compared(places: Iterable[Place], may: Sequence[May]) -> str:
-    """What a read could show: the kind of the first place of which something is promised."""
+    """The kind of a read: that of the first place about which something is promised."""
     kinds = [(place.kind, place.disk.cut >= 0) for place in places for _ in place.sectors]
     found = next((kind for kind, one in zip(kinds, may, strict=True) if one is not None), None)
     return NOT_COMPARED if found is None else found[0] + " after a power cut" * found[1]
@@ -106,17 +106,17 @@ class BrokenPromise:
 
 
 def subject(operation: sm.Plain) -> str:
-    """The device or disk that an operation is for."""
+    """The device or disk of an operation."""
     return str(getattr(operation, "where", None) or getattr(operation, "device", ""))
 
 
 def is_fault(operation: sm.Fault | sm.Heal) -> bool:
-    """Whether it makes a fault."""
+    """Whether an operation sets a fault."""
     return isinstance(operation, sm.Fault)
 
 
 def misread(read: sm.Read, at: int, seen: Seen, may: frozenset[Seen]) -> str:
-    """A sector that was read, what it holds, and what it may hold."""
+    """A sector that was read, as text: its content, and the allowed contents."""
     one = print_outcome(sm.Data((seen,)))
     allowed = ", ".join(print_outcome(sm.Data((each,))) for each in sorted(may, key=str)[:4])
     more = f" or {len(may) - 4} others" if len(may) > 4 else ""
