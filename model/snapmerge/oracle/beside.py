@@ -2,16 +2,20 @@
 
 *Data* are pieces of users' reads and writes that a disk has been given and that end when the disk has finished.
 
-*   The search may postpone the end of data while it follows an operation that touches other sectors, and before one
-    that does not access disks directly.  A write that ends later is less durable, so a power cut can leave everything
-    that it could have left before.  Reads that a snapshot tracks are no data, since exceptions wait for them.
+*   The search may postpone the end of data while it follows an operation that touches other sectors, if no other I/O
+    touches the sectors of both (``_beyond``), and before one that does not access disks directly.  A write that ends
+    later is less durable, so a power cut can leave everything that it could have left before.  Reads that a snapshot
+    tracks are no data, since exceptions wait for them.
 *   If only data is in flight, each sector of a read was read before a given write in flight, or after it.  The observed
-    content says which, so one order suffices, or none explains the read.
+    content says which, so one order suffices, or none explains the read.  This does not hold for a write whose sectors
+    other I/O reads or writes, too: that may have to come before it.
 """
+
+from collections.abc import Iterator, Mapping
 
 from snapmerge.machine.core.bio import Bio, Buffer, Op, WorkId
 from snapmerge.machine.core.events import Io
-from snapmerge.machine.core.state import Piece
+from snapmerge.machine.core.state import SUBMITTER, DeviceBio, Piece, Rest, Work
 from snapmerge.machine.snapshot.state import SnapshotTarget
 from snapmerge.oracle.calm import merges
 from snapmerge.oracle.places import frame, places, submitter
@@ -24,10 +28,10 @@ from snapmerge.world.moves import finish
 from snapmerge.world.session import Session
 from snapmerge.world.state import Flight, World, payload_of
 
-__all__ = ["data_that_waits", "overlap", "read_as_seen", "shows"]
+__all__ = ["data_that_waits", "data_token", "meet", "overlap", "read_as_seen", "sectors_of", "shows", "whole_chunks"]
 
 
-def _data_token(world: World, flight: Flight) -> int | None:
+def data_token(world: World, flight: Flight) -> int | None:
     """The token of the user's bio whose data the flight is; None: it is no data."""
     effect = flight.effect
     if not isinstance(effect, Io) or effect.bio.op is Op.FLUSH or flight.flushing:
@@ -42,14 +46,25 @@ def _is_data(piece: Piece) -> bool:
 
 def overlap(world: World, mine: op.Plain, bio: Bio, other: op.Plain) -> bool:
     """Whether a piece of an operation touches sectors of another; a device maps sectors to themselves."""
+    return meet(world, _part(mine, bio), other)
+
+
+def _part(operation: op.Plain, bio: Bio) -> op.Plain:
+    """What a bio is of an operation: a discard of its sectors; the whole, where it is not known."""
+    if not isinstance(operation, _RANGES) or not isinstance(bio.payload, Buffer):
+        return operation
+    return op.Discard(operation.where, Sector(operation.sector + bio.payload.offset), Sectors(bio.count))
+
+
+def meet(world: World, mine: op.Plain, other: op.Plain) -> bool:
+    """Whether two operations touch the same sectors; a flush touches none, and any other operation all."""
     if isinstance(other, op.Flush):
         return False
-    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES) or not isinstance(bio.payload, Buffer):
+    if not isinstance(mine, _RANGES) or not isinstance(other, _RANGES):
         return True
-    if frame(world.stack, mine.where) != frame(world.stack, other.where):
+    if mine.where != other.where and frame(world.stack, mine.where) != frame(world.stack, other.where):
         return True
-    start = mine.sector + bio.payload.offset
-    return start < other.sector + other.count and other.sector < start + bio.count
+    return mine.sector < other.sector + other.count and other.sector < mine.sector + mine.count
 
 
 _RANGES = (op.Read, op.Write, op.Discard)
@@ -77,20 +92,57 @@ def data_that_waits(session: Session, key: int | None) -> set[WorkId]:
     if world.stack.requests or merges(world) or copied is None:
         return set()
     mine = None if key is None else session.tasks[key]
-    wide = None if mine is None else _whole_chunks(world, mine.operation)
     tasks = {task.token: task for task in session.tasks.values()}
-    found: set[WorkId] = set()
+    data: dict[WorkId, op.Plain] = {}
     for flight in world.flights:
-        token = _data_token(world, flight)
+        token = data_token(world, flight)
         if token is None or not isinstance(flight.effect, Io) or token not in tasks or tasks[token] is mine:
             continue
-        touched = wide is not None and overlap(world, tasks[token].operation, flight.effect.bio, wide)
-        if not touched and copied.isdisjoint(_sectors(flight.effect.bio)):
-            found.add(flight.effect.id)
-    return found
+        if copied.isdisjoint(sectors_of(flight.effect.bio)):
+            data[flight.effect.id] = _part(tasks[token].operation, flight.effect.bio)
+    return set(data) if mine is None or not data else _beyond(session, data, mine.operation)
 
 
-def _whole_chunks(world: World, operation: op.Plain) -> op.Plain:
+def _beyond(session: Session, data: dict[WorkId, op.Plain], operation: op.Plain) -> set[WorkId]:
+    """The data that has nothing to do with an operation, not even through other I/O that comes in between."""
+    world = session.world
+    touched = [whole_chunks(world, operation)]
+    left = dict(data)
+    others = list(_others(session, set(data)))
+    while touched:
+        one = touched.pop()
+        met = [id for id, part in left.items() if meet(world, part, one)]
+        touched += [left.pop(id) for id in met]
+        touched += [part for part in others if meet(world, part, one)]
+        others = [part for part in others if not meet(world, part, one)]
+    return set(left)
+
+
+def _others(session: Session, data: set[WorkId]) -> Iterator[op.Plain]:
+    """What is under way of users' I/O besides this data, each part over all the chunks that it has to do with."""
+    work = session.world.stack.work
+    tasks = {task.token: task.operation for task in session.tasks.values()}
+    split = {above for id in data for above in _above(work, id)}
+    for id, part in work.items():
+        if not isinstance(part, Piece | Rest | DeviceBio) or (isinstance(part, DeviceBio) and part.remaining):
+            continue
+        *_, top = _above(work, id)
+        sent = work[top]
+        if id not in split and isinstance(sent, DeviceBio) and sent.token in tasks:
+            yield whole_chunks(session.world, _part(tasks[sent.token], part.bio))
+
+
+def _above(work: Mapping[WorkId, Work], id: WorkId) -> Iterator[WorkId]:
+    """The id, and those of all that waits for this work."""
+    while True:
+        yield id
+        above = work[id]
+        if not isinstance(above, Piece | Rest | DeviceBio) or above.parent == SUBMITTER:
+            return
+        id = above.parent
+
+
+def whole_chunks(world: World, operation: op.Plain) -> op.Plain:
     """The operation, extended to whole chunks if it writes: a write can copy the rest of its chunks."""
     if not isinstance(operation, op.Write | op.Discard):
         return operation
@@ -114,7 +166,8 @@ def _copied(world: World) -> set[tuple[str, int]] | None:
     return found
 
 
-def _sectors(bio: Bio) -> set[tuple[str, int]]:
+def sectors_of(bio: Bio) -> set[tuple[str, int]]:
+    """The sectors that a bio is for, each with the name of its disk or device."""
     return {(bio.where, at) for at in range(bio.sector, bio.sector + bio.count)}
 
 
@@ -132,7 +185,7 @@ def read_as_seen(session: Session, key: int, seen: Outcome | None) -> tuple[Worl
     if len(seen.sectors) != task.operation.count:
         return ()
     for flight in world.flights:
-        if _data_token(world, flight) == task.token and isinstance(flight.effect, Io):
+        if data_token(world, flight) == task.token and isinstance(flight.effect, Io):
             return _read_next(world, flight, flight.effect.bio, seen)
     return None
 
@@ -146,14 +199,15 @@ def _is_only_data(world: World) -> bool:
         and not any(device.deferred for device in stack.devices.values())
         and not any(snap.pending for snap in _snapshots(world))
         and not any(disk.faults for disk in world.disks.values())
-        and all(_data_token(world, flight) is not None for flight in world.flights)
+        and all(data_token(world, flight) is not None for flight in world.flights)
     )
 
 
 def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[World, ...] | None:
     """The next of the writes that the read has seen, else the read itself, if the disk holds what it has shown.
 
-    None: two writes are to the same sector, or a content is unknown.
+    None: two writes are to the same sector, other I/O shares sectors with a write that comes first, or a content is
+    unknown.
     """
     if not isinstance(bio.payload, Buffer):
         return None
@@ -167,8 +221,17 @@ def _read_next(world: World, flight: Flight, bio: Bio, seen: Data) -> tuple[Worl
     for other, written in writes:
         both = written.keys() & wanted
         if any(not shows(now[at], wanted[at]) for at in both):
-            return (finish(world, other),) if all(shows(written[at], wanted[at]) for at in both) else ()
+            if not all(shows(written[at], wanted[at]) for at in both):
+                return ()
+            return None if _is_shared(world, other, flight) else (finish(world, other),)
     return (finish(world, flight),) if all(shows(now[at], wanted[at]) for at in wanted) else ()
+
+
+def _is_shared(world: World, write: Flight, read: Flight) -> bool:
+    """Whether something in flight other than these two is for the sectors of the write, so that the order may show."""
+    others = [f.effect for f in world.flights if f.effect is not write.effect and f.effect is not read.effect]
+    mine = sectors_of(write.effect.bio) if isinstance(write.effect, Io) else set()
+    return any(isinstance(other, Io) and not mine.isdisjoint(sectors_of(other.bio)) for other in others)
 
 
 def _writes(world: World, disk: str) -> list[tuple[Flight, dict[int, Content | Unknown]]]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from snapmerge.format.exceptions import lookup
+from snapmerge.format.exceptions import lookup, pairs
 from snapmerge.format.store import Persistent
 from snapmerge.machine.core.bio import Bio, WorkId
 from snapmerge.machine.core.events import Io
@@ -10,7 +10,7 @@ from snapmerge.machine.core.state import CopyJob, DeviceBio, Piece, Rest, Target
 from snapmerge.machine.linear import LINEAR
 from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.places import Place, overlaps, places, places_of_bio
-from snapmerge.records import dataclass
+from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
 from snapmerge.units import chunk_count, chunk_of, chunk_start
 from snapmerge.world.disk import Disk
@@ -26,6 +26,7 @@ __all__ = [
     "merges",
     "needed_exceptions",
     "reads_what_it_should",
+    "roomy",
 ]
 
 
@@ -34,12 +35,14 @@ class Ahead:
     """What the operations from here on may show.
 
     ``cuts``: the power may be cut.  ``looked_at``: disks that are read directly, around every mapping; ``changed``:
-    those that are written to, broken or healed.  None: any disk.
+    those that are written to, broken or healed.  None: any disk.  ``only_io``: nothing comes but reads, writes and
+    flushes of devices that are not linear, and the ends of operations.
     """
 
     cuts: bool = True
     looked_at: frozenset[str] | None = None
     changed: frozenset[str] | None = None
+    only_io: bool = False
 
 
 ANYTHING: Final = Ahead()
@@ -52,9 +55,9 @@ def ahead(operations: tuple[op.Operation, ...]) -> list[Ahead]:
     disks = {one.name for one in plain if isinstance(one, op.Disk)}
     linear = {one.device for one in plain if isinstance(one, op.Create | op.Load) and _has_linear(one)}
     found: list[Ahead] = []
-    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset())
+    here = Ahead(cuts=False, looked_at=frozenset(), changed=frozenset(), only_io=True)
     for one in reversed(plain):
-        here = _with(here, one, disks, linear)
+        here = replace(_with(here, one, disks, linear), only_io=here.only_io and _is_io(one, disks | linear))
         found.append(here)
     return found[::-1]
 
@@ -63,6 +66,14 @@ def _has_linear(one: op.Create | op.Load) -> bool:
     """Whether its table has a line that passes I/O on to the sectors of a lower device."""
     lines = [line.split() for line in (one.table or "").split(";")]
     return any(word in LINEAR.names for words in lines for word in words[2:3])
+
+
+_IO = (op.Read, op.Write, op.Flush)
+
+
+def _is_io(one: op.Plain | op.Finish, direct: set[str]) -> bool:
+    """Whether it is the end of something, or I/O that is not on one of these disks or devices."""
+    return isinstance(one, op.Finish) or (isinstance(one, _IO) and one.where not in direct)
 
 
 def _with(after: Ahead, one: op.Plain | op.Finish, disks: set[str], linear: set[str]) -> Ahead:
@@ -129,6 +140,18 @@ def calm(world: World) -> bool:
         return True
     writes = None if merges(world) else _writes(world)
     return all(free_exceptions(world, snap) >= needed_exceptions(snap, writes) for snap in snaps)
+
+
+def roomy(world: World) -> bool:
+    """Whether every snapshot has room for all the exceptions that it can ever need."""
+    return all(_is_roomy(world, t) for t in world.stack.targets.values() if isinstance(t, SnapshotTarget))
+
+
+def _is_roomy(world: World, snap: SnapshotTarget) -> bool:
+    if not _copies(snap):
+        return False
+    room, chunks = free_exceptions(world, snap), chunk_count(snap.table_size, snap.store.chunk_size or 1)
+    return room >= chunks or room >= chunks - len({*snap.pending, *(old for old, _ in pairs(snap.completed))})
 
 
 def _writes(world: World) -> list[tuple[WorkId, Bio, bool]]:

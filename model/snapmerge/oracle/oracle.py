@@ -36,8 +36,22 @@ from snapmerge.oracle.search import Search
 from snapmerge.records import dataclass
 from snapmerge.trace.kinds import possible
 from snapmerge.trace.lines import Step
-from snapmerge.trace.operations import Discard, Finish, Flush, Metadata, Operation, Read, Reset, Start, Write
+from snapmerge.trace.operations import (
+    Discard,
+    Events,
+    Finish,
+    Flush,
+    Metadata,
+    Operation,
+    Read,
+    Reset,
+    Start,
+    Status,
+    Table,
+    Write,
+)
 from snapmerge.trace.outcomes import Blocked, Outcome
+from snapmerge.world.disk_operations import query
 from snapmerge.world.moves import advance
 from snapmerge.world.session import Result, Session, advance_tasks, operate, perform
 from snapmerge.world.state import World
@@ -179,7 +193,7 @@ class Oracle:
         if not self._witness.world.flights:
             return None
         if isinstance(step.operation, LOOKS):
-            return self._first_look(step, spending)
+            return self._first_look(step.operation, step.outcome, spending)
         if not isinstance(step.operation, _BESIDE) or self._witness.tasks or not merges(self._witness.world):
             return None
         try:
@@ -188,14 +202,16 @@ class Oracle:
             return None
         return next(agreeing(asked(self._witness, step.operation), result, step.outcome, after), None)
 
-    def _first_look(self, step: Step, spending: Spending) -> Session | None:
+    def _first_look(
+        self, operation: Status | Table | Events, outcome: Outcome | None, spending: Spending
+    ) -> Session | None:
         """The first session of the canonical schedule in which a status, table or event count agrees (ORACLE-8)."""
-        session, question = advance_tasks(self._witness), asked(self._witness, step.operation)
+        session = advance_tasks(self._witness)
         while True:
-            result, after = perform(session, step.operation)
-            agreed = next(agreeing(question, result, step.outcome, after), None)
+            result = query(session.world, operation)
+            agreed = next(agreeing(operation, result, outcome, session), None)
             if agreed is not None or not session.world.flights:
-                self._expected = (step.operation, result, after)
+                self._expected = (operation, result, session)
                 return agreed
             spending.tick()
             session = advance_tasks(Session(advance(session.world), session.tasks))

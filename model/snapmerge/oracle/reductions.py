@@ -22,7 +22,7 @@ read can end in 40! ways.  What is left out, and why nothing is lost by it:
     invalid.  If no other is under way, the header may as well be written at once, and the rest be refused at once.
 
 Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).  What is in flight
-for other operations is in ``beside``.
+for other operations is in ``beside``; exceptions whose making nobody sees are in ``unseen``.
 """
 
 from collections.abc import Iterator
@@ -36,6 +36,7 @@ from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, Stor
 from snapmerge.oracle.beside import data_that_waits, overlap, read_as_seen
 from snapmerge.oracle.calm import Ahead, calm, may_fail, merges, reads_what_it_should
 from snapmerge.oracle.places import frame, is_linear, names_below, overlaps, places, sender, submitter
+from snapmerge.oracle.unseen import made_at_once, mapped_later
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Outcome
 from snapmerge.units import chunk_start
@@ -51,6 +52,9 @@ def next_worlds(
 ) -> tuple[Iterator[World], bool]:
     """The worlds that come next, and whether there is one at most; ``seen``: what the operation should show."""
     world = session.world
+    made = made_at_once(session, after)
+    if made is not None:
+        return iter((made,)), True
     read = None if key is None else read_as_seen(session, key, seen)
     if read is not None:
         return iter(read), True
@@ -70,6 +74,8 @@ def next_worlds(
     if _sees_no_disk(session, key, operation):
         later = waiting | data_that_waits(session, key)
         waiting = later if key is None or len(later) < len(world.flights) else waiting
+    later = waiting | mapped_later(session, operation, after)
+    waiting = later if len(later) < len(world.flights) or key is None else waiting
     free = [flight for flight in world.flights if flight.effect.id not in waiting]
     only = not free or (len(free) == 1 and not isinstance(free[0].effect, Fetch))
     return moves(world, unless=lambda flight: flight.effect.id in waiting), only

@@ -91,7 +91,7 @@ def advance(world: World) -> World:
 
 def canonical(world: World) -> int:
     """The index of the flight that ends next in the canonical schedule; something must be in flight."""
-    sooner = [i for i, flight in enumerate(world.flights) if not isinstance(flight.effect, Io)]
+    sooner = [i for i, flight in enumerate(world.flights) if type(flight.effect) is not Io]
     return min(sooner, key=lambda i: _rank(world.flights[i])) if sooner else 0
 
 

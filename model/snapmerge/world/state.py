@@ -59,7 +59,8 @@ class Flights(tuple[Flight, ...]):
 
     def without(self, flight: Flight) -> "Flights":
         """All flights except that of the same effect; its mark may differ, since other flushes trim it."""
-        return Flights([other for other in self if other.effect is not flight.effect]) if len(self) > 1 else Flights()
+        at = next((i for i, other in enumerate(self) if other.effect is flight.effect), len(self))
+        return Flights(self[:at] + self[at + 1 :])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Flights) and frozenset(self) == frozenset(other)

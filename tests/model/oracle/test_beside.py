@@ -123,7 +123,7 @@ def test_nothing_is_left_out_where_a_reduction_is_near(name: str, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "wrong", "where"),
     [
-        ("overlap", lambda *_: False, 4),
+        ("meet", lambda *_: False, 4),
         ("shows", lambda *_: True, 73),
     ],
 )
@@ -153,9 +153,36 @@ start 1 write o 6 8 #8200 -> ok
 finish 2 -> error EIO
 """
 
+READ_BETWEEN = """
+disk base 4 -> ok
+disk cow 16 -> ok
+write base 0 4 #1000 -> ok
+create s "0 4 snapshot base cow N 2" -> ok
+create o "0 4 snapshot-origin base" -> ok
+start 1 read o 1 3 -> ok
+start 2 write o 0 3 #200 -> ok
+write o 2 1 #300 -> ok
+finish 1 -> #201 #1002+2
+finish 2 -> ok
+read o 0 4 -> #200+2 #300 #1003
+"""
+"""The read is after the first half of one write and before the other, which has nothing to do with that half."""
+
+READ_BEFORE = """
+disk base 2 -> ok
+write base 0 2 #1000 -> ok
+create o "0 2 snapshot-origin base" -> ok
+start 1 write o 1 1 #100 -> ok
+start 2 read o 1 1 -> ok
+read o 1 1 -> #100
+finish 1 -> ok
+finish 2 -> #1001
+"""
+"""One read is before the write, the other after it."""
+
 
 @pytest.mark.spec("ORACLE-2")
-@pytest.mark.parametrize("trace", [HALF_MAPPED, OVERFLOWS_LATER])
+@pytest.mark.parametrize("trace", [HALF_MAPPED, OVERFLOWS_LATER, READ_BETWEEN, READ_BEFORE])
 def test_what_the_model_was_seen_to_do_is_allowed(trace: str) -> None:
     oracle = sm.Oracle()
     assert [oracle.observe(step.operation, step.outcome) for step in sm.parse_trace(trace)][-1] is None
