@@ -17,7 +17,8 @@ What happens to an observation (``observe``), in this order:
     its later states (ORACLE-8).
 2.  The canonical schedule.  If its outcome fits, the session after it is the new witness.
 3.  An outcome of a kind that the operation never has diverges at once (ORACLE-12).
-4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).
+4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).  What no world
+    can give diverges in any case; a short search is for what would have been allowed.
 
 A diverging step is not noted, so that judging can continue (ORACLE-5).  An operation that is invalid in the witness is
 the caller's error, and is not noted either (ORACLE-4), unless it is valid in another world: that can be when an earlier
@@ -31,6 +32,7 @@ from snapmerge.oracle.agreement import agreeing, alike, asked, newest_outcome
 from snapmerge.oracle.budget import Budget, Exhausted, Spending
 from snapmerge.oracle.calm import merges
 from snapmerge.oracle.modelled import check_modelled
+from snapmerge.oracle.never import impossible
 from snapmerge.oracle.schedules import LOOKS
 from snapmerge.oracle.search import Search
 from snapmerge.records import dataclass
@@ -82,6 +84,9 @@ _BESIDE = (Read, Write, Flush, Discard, Metadata)
 
 _PATH_MAX = 512
 """The number of past sessions that are kept; a search begins at one of them."""
+
+_LISTED = 500
+"""How many worlds are looked at for what is allowed in place of an outcome that no world gives."""
 
 
 class Oracle:
@@ -237,14 +242,20 @@ class Oracle:
         return None
 
     def _search(self, step: Step, spending: Spending) -> Verdict:
-        search = self._searched(step, spending)
+        never = self._is_never(step)
+        search = self._searched(step, Spending(self.budget.at_once(_LISTED)) if never else spending)
         if search is None:
             return None
-        if search.exhausted:
+        if search.exhausted and not never:
             return Undecided(step, spending.worlds)
         return Divergence(
             step, tuple(search.allowed) or (newest_outcome(self._canonical(step.operation, spending)[0]),)
         )
+
+    def _is_never(self, step: Step) -> bool:
+        """Whether no world at all gives the outcome (ORACLE-12), so that a search is only for what is allowed."""
+        done = [past.operation for past in self.history]
+        return step.outcome is not None and impossible(done, asked(self._witness, step.operation), step.outcome)
 
     def _searched(self, step: Step, spending: Spending) -> Search | None:
         """Searches for a world that explains the step, and notes it; returns the search if there is none."""

@@ -34,7 +34,7 @@ the places of exceptions on the COW device differ.  Mapping is *not* done at onc
 from snapmerge.machine.core.bio import WorkId
 from snapmerge.machine.core.events import Io, Requeue
 from snapmerge.machine.core.state import SUBMITTER, CopyJob, DeviceBio, Rest
-from snapmerge.machine.snapshot.state import Copy, SnapshotTarget, StoreIo, StoreStep
+from snapmerge.machine.snapshot.state import Copy, OriginTarget, SnapshotTarget, StoreIo, StoreStep
 from snapmerge.oracle.beside import data_token, overlap, sectors_of, whole_chunks
 from snapmerge.oracle.calm import Ahead, calm, merges, reads_what_it_should, roomy
 from snapmerge.oracle.places import Place, overlaps, places, sender
@@ -94,18 +94,18 @@ def _is_unseen(session: Session, after: Ahead) -> bool:
 
 
 def _are_apart(world: World) -> bool:
-    """Whether there are snapshots, and each COW device consists of sectors of disks that no other target uses."""
-    snaps = [target for target in world.stack.targets.values() if isinstance(target, SnapshotTarget)]
+    """Whether there are snapshots, and each COW device consists of sectors of disks that no other target shows."""
+    stack = world.stack
+    snaps = [target for target in stack.targets.values() if isinstance(target, SnapshotTarget)]
+    lower = {snap.origin for snap in snaps} | {t.lower for t in stack.targets.values() if isinstance(t, OriginTarget)}
     used: tuple[Place, ...] = ()
-    origins: set[Place] = set()
     for snap in snaps:
-        cow = places(world.stack, snap.cow, 0, world.stack.size(snap.cow))
-        origin = places(world.stack, snap.origin, 0, world.stack.size(snap.origin))
-        if cow is None or origin is None or overlaps(used, cow):
+        cow = places(stack, snap.cow, 0, stack.size(snap.cow))
+        if cow is None or overlaps(used, cow):
             return False
         used += cow
-        origins |= set(origin)
-    return bool(snaps) and not overlaps(used, tuple(origins))
+    shown = [places(stack, name, 0, stack.size(name)) for name in lower]
+    return bool(snaps) and all(there is not None and not overlaps(used, there) for there in shown)
 
 
 def _without_data(world: World, data: list[Flight], written: set[tuple[str, int]]) -> World:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import snapmerge as sm
+from snapmerge.machine.core.status import status_line
 from snapmerge.oracle import schedules as _schedules
 from snapmerge.oracle.agreement import agreeing, asked
 from snapmerge.oracle.calm import ANYTHING, Ahead, ahead
@@ -54,8 +55,11 @@ def everything(session: sm.Session, lines: list[str], *, most: int | None = None
 
 
 def _afters(session: sm.Session, operations: tuple[sm.Operation, ...]) -> list[Ahead]:
-    disks = tuple(sm.Disk(name, sm.Sectors(disk.size)) for name, disk in session.world.disks.items())
-    return ahead((*disks, *operations))[len(disks) :]
+    """What is ahead of each operation, for a search that knows how the disks and devices of the session were made."""
+    stack = session.world.stack
+    disks = [sm.Disk(name, sm.Sectors(disk.size)) for name, disk in session.world.disks.items()]
+    tables = [sm.Create(name, status_line(stack, session.world.rules, name)) for name in stack.devices]
+    return ahead((*disks, *tables, *operations))[len(disks) + len(tables) :]
 
 
 def _outcomes(
