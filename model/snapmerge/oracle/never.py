@@ -6,6 +6,8 @@ budget.  Many wrong outcomes need no search: nobody ever wrote that tag, or no t
 ``impossible`` looks only at the operations since the last ``reset``, not at their outcomes or their order.  So it holds
 for every world that they can lead to, and only says yes where each of them is excluded:
 
+*   I/O fails with EIO, EBUSY or, if it is a discard, EOPNOTSUPP, a question about a device with ENXIO, and a look at a
+    store with EIO: the model has no other error for them.
 *   A sector that reads as a tag holds zeroes, or was written with that tag.  Nothing makes tags: copies keep contents,
     and a record has zero bytes in it, which no tag but 0 has everywhere.
 *   A status or table line is that of no table, or of a table that was given to a device of that name: as many targets,
@@ -17,13 +19,14 @@ for every world that they can lead to, and only says yes where each of them is e
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from snapmerge.errors import OperationError
 from snapmerge.format.layout import exceptions_per_area, new_chunk
 from snapmerge.machine.core.table_line import TableLine, parse_table
 from snapmerge.trace import operations as op
-from snapmerge.trace.outcomes import Data, Line, Outcome, Records
+from snapmerge.trace.outcomes import Data, Failed, Line, Outcome, Records
 from snapmerge.trace.payload import tags_from
 
 __all__ = ["impossible"]
@@ -33,6 +36,8 @@ def impossible(history: Sequence[op.Operation], operation: op.Plain | op.Start, 
     """Whether no world in which these operations were done can give this outcome of another one (ORACLE-12)."""
     before = [op.inner(one) for one in history]
     match operation, outcome:
+        case _, Failed(errno):
+            return errno not in _ERRORS.get(type(operation), (errno,))
         case op.Read(), Data(sectors):
             written = [one for one in before if isinstance(one, op.Write)]
             return any(isinstance(tag, int) and tag and not _is_written(tag, written) for tag in set(sectors))
@@ -44,6 +49,22 @@ def impossible(history: Sequence[op.Operation], operation: op.Plain | op.Start, 
             return not _is_store(store, disk, before)
         case _:
             return False
+
+
+_IO = ("EIO", "EBUSY")
+
+_ERRORS: Final[Mapping[type[op.Plain | op.Start], tuple[str, ...]]] = {
+    op.Read: _IO,
+    op.Write: _IO,
+    op.Flush: _IO,
+    op.Discard: (*_IO, "EOPNOTSUPP"),
+    op.Status: ("ENXIO",),
+    op.Table: ("ENXIO",),
+    op.Events: ("ENXIO",),
+    op.Settle: ("ENXIO",),
+    op.Metadata: ("EIO",),
+}
+"""All errors of I/O and of questions.  I/O is refused with EBUSY only where a target claims its devices."""
 
 
 def _is_written(tag: int, writes: list[op.Write]) -> bool:

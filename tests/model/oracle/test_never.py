@@ -26,6 +26,8 @@ RACING = setup("P 1", base=160, cow=60) + "start 1 write origin 0 160 #1"
     "seen",
     [
         "read origin 0 4 -> #1 #77777 #1002+2",
+        "read origin 0 4 -> error ENOMEM",
+        "status snap -> error EIO",
         'status snap -> "0 161 snapshot 2/60 2"',
         'status snap -> "0 160 snapshot 2/61 2"',
         'status snap -> "0 160 snapshot-merge 2/60 2"',
