@@ -78,7 +78,8 @@ def _diverged_text(allowed: str, seen: str) -> str:
 
 
 def _undecided_text(seen: str, worlds: int) -> str:
-    return f"whether {shortened(seen, OUTCOME_MAX)} is allowed was given up after {counted(worlds, 'world')}"
+    given_up = f"whether {shortened(seen, OUTCOME_MAX)} is allowed was given up after {counted(worlds, 'world')}"
+    return f"{given_up}; fewer operations under way at once, or a finish before this step, leave less to search"
 
 
 def _located(trace: Trace, index: int, error: OperationError) -> CommandError:

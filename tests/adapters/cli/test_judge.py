@@ -99,7 +99,9 @@ def test_judge_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     (step,) = parse_trace("disk base 8")
     monkeypatch.setattr(judge_command, "judge", lambda _steps, _rules, **_budget: iter([(step, Undecided(step, 99))]))
     assert main(["judge", "good.trace"]) == 2
-    assert "good.trace: undecided at line 3: disk base 8: " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "good.trace: undecided at line 3: disk base 8: " in out
+    assert "given up after 99 worlds; fewer operations under way at once" in out
 
 
 def test_many_allowed_outcomes_are_cut_short() -> None:
