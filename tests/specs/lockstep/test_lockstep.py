@@ -250,7 +250,7 @@ class _Wrong(Memory):
 
 @pytest.mark.spec("ORACLE-6")
 def test_a_replay_gives_up_when_its_time_is_over() -> None:
-    steps = parse_trace('disk base 8\ndisk cow 32\ncreate s "0 8 snapshot base cow P 8"\nread s 0 1')
+    steps = parse_trace('disk base 8\ndisk cow 32\ncreate s "0 8 snapshot base cow P 8"\nwrite s 1 1 #99\nread s 0 1')
     *_, (_, verdict) = replay(steps, _Wrong())
     assert isinstance(verdict, Divergence)
     wrong = _Wrong()
