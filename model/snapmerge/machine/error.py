@@ -55,5 +55,6 @@ ERROR: Final[TargetType[ErrorTarget]] = TargetType(
     store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
+    locked=plain.locked,
     claims=None,
 )

@@ -77,5 +77,6 @@ LINEAR: Final[TargetType[LinearTarget]] = TargetType(
     store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
+    locked=plain.locked,
     claims=None,
 )

@@ -59,5 +59,6 @@ ZERO: Final[TargetType[ZeroTarget]] = TargetType(
     store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
+    locked=plain.locked,
     claims=None,
 )

@@ -53,7 +53,7 @@ from snapmerge.trace.operations import (
     Write,
 )
 from snapmerge.trace.outcomes import Blocked, Outcome
-from snapmerge.world.disk_operations import query
+from snapmerge.world.disk_operations import locked, query
 from snapmerge.world.moves import advance
 from snapmerge.world.session import Result, Session, advance_tasks, operate, perform
 from snapmerge.world.state import World
@@ -121,8 +121,9 @@ class Oracle:
         Raises:
             OperationError: the operation is invalid; WouldBlock: it would never end.
         """
-        if not isinstance(operation, LOOKS):
-            self.expect(operation)
+        held = any(device.held for device in self.world.stack.devices.values())
+        if not isinstance(operation, LOOKS) or (isinstance(operation, Status) and held):
+            self.expect(operation)  # a status may have to wait for a device that holds back I/O (SNAP-20)
 
     def expect(self, operation: Operation) -> Outcome | None:
         """The outcome by the canonical schedule; nothing is noted.  None: the budget does not suffice.
@@ -213,11 +214,14 @@ class Oracle:
         """The first session of the canonical schedule in which a status, table or event count agrees (ORACLE-8)."""
         session = advance_tasks(self._witness)
         while True:
-            result = query(session.world, operation)
-            agreed = next(agreeing(operation, result, outcome, session), None)
-            if agreed is not None or not session.world.flights:
-                self._expected = (operation, result, session)
-                return agreed
+            if not locked(session.world, operation):
+                result = query(session.world, operation)
+                agreed = next(agreeing(operation, result, outcome, session), None)
+                if agreed is not None or not session.world.flights:
+                    self._expected = (operation, result, session)
+                    return agreed
+            elif not session.world.flights:
+                return None
             spending.tick()
             session = advance_tasks(Session(advance(session.world), session.tasks))
 

@@ -16,7 +16,7 @@ from snapmerge.world.moves import made_durable
 from snapmerge.world.power import bind
 from snapmerge.world.state import World, add_disk
 
-__all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "metadata", "query"]
+__all__ = ["Raw", "Result", "change_disk", "disk_io", "disk_of", "locked", "metadata", "query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,15 @@ def change_disk(world: World, operation: op.Disk | op.Fault | op.Heal) -> World:
 def _check_inside(name: str, sector: int, count: int, size: int) -> None:
     if sector + count > size:
         raise OperationError(f"sectors {sector} to {sector + count} are not inside {name}, which has {size}")
+
+
+def locked(world: World, operation: op.Plain) -> bool:
+    """Whether the answer to ``status`` has to wait for a target's lock (SNAP-20).  Source: ``snapshot_status``."""
+    device = world.stack.devices.get(operation.device) if isinstance(operation, op.Status) else None
+    if device is None:
+        return False
+    targets = (world.stack.targets[id] for id in device.live)
+    return any(world.rules.by_class[type(target)].locked(target) for target in targets)
 
 
 def query(world: World, operation: op.Status | op.Table | op.Events) -> Outcome:

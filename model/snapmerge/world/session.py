@@ -28,7 +28,7 @@ from snapmerge.records import dataclass, replace
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Blocked, Done, Failed, Outcome
 from snapmerge.trace.payload import tags_from
-from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, metadata, query
+from snapmerge.world.disk_operations import Raw, Result, change_disk, disk_io, locked, metadata, query
 from snapmerge.world.moves import advance, canonical, finish
 from snapmerge.world.power import cut_power
 from snapmerge.world.state import World, deliver, start_world
@@ -135,6 +135,8 @@ def _begin(session: Session, key: int, operation: op.Plain, token: int) -> Sessi
             return Session(start_world(world.rules), Map({key: Task(operation, token, result=Done())}))
         case op.Disk() | op.Fault() | op.Heal():
             return _end_at_once(session, key, operation, token, change_disk(world, operation), Done())
+        case op.Status() if locked(world, operation):
+            return Session(world, session.tasks.set(key, Task(operation, token, "status")))
         case op.Status() | op.Table() | op.Events():
             return _end_at_once(session, key, operation, token, world, query(world, operation))
         case op.Metadata(name):
@@ -208,6 +210,8 @@ def _result(world: World, task: Task) -> tuple[World, Result | None]:
         return world, task.result
     if task.stage == "settle":
         return world, _settled(world, task.operation)
+    if task.stage == "status" and isinstance(task.operation, op.Status):
+        return world, None if locked(world, task.operation) else query(world, task.operation)
     if task.stage == "io":
         return _io_result(world, task)
     reply = world.replies.get(task.token)

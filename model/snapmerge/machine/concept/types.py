@@ -171,6 +171,7 @@ _CONCEPT_MERGE: Final[TargetType[ConceptMerge]] = TargetType(
     store=lambda merge: (merge.cow, merge.store),
     works=lambda merge: merge.works,
     settled=lambda merge: not merge.active or merge.is_over,
+    locked=plain.locked,
     claims=claims.is_claimed,
 )
 

@@ -89,6 +89,7 @@ class TargetType(Generic[T]):
         store: the device with its exception store, and the state of that store; None: it has none.
         works: whether it has work of its own, such as a merge.
         settled: whether its status shows that this work has ended, well or badly.
+        locked: whether a question for its status has to wait for a lock.
         claims: whether it forbids writes to a device; the last argument is the device that wants to write.  None: it
             forbids none.
     """
@@ -121,6 +122,7 @@ class TargetType(Generic[T]):
     store: "Callable[[T], tuple[str, Store] | None]"
     works: "Callable[[T], bool]"
     settled: "Callable[[T], bool]"
+    locked: "Callable[[T], bool]"
     claims: "Callable[[Draft, T, str, str | None], bool] | None"
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "data_only",
     "destroy",
     "end_io",
+    "locked",
     "max_io_len",
     "message",
     "no_discards",
@@ -92,6 +93,11 @@ def no_store(_target: Target) -> tuple[str, Store] | None:
 
 def works(_target: Target) -> bool:
     """False: it has no work of its own."""
+    return False
+
+
+def locked(_target: Target) -> bool:
+    """False: no lock is held while its status is asked for."""
     return False
 
 

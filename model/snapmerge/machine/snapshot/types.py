@@ -169,6 +169,7 @@ ORIGIN: Final[TargetType[OriginTarget]] = TargetType(
     store=plain.no_store,
     works=plain.works,
     settled=plain.settled,
+    locked=plain.locked,
     claims=None,
 )
 
@@ -201,6 +202,7 @@ SNAPSHOT: Final[TargetType[SnapshotTarget]] = TargetType(
     store=lambda snap: (snap.cow, snap.store),
     works=_works,
     settled=_settled,
+    locked=lambda snap: snap.dropping,
     claims=None,
 )
 

@@ -67,3 +67,35 @@ create snap "0 32 snapshot base cow P 8"
 status snap -> "0 32 snapshot 16/48 16"
 """
     )
+
+
+_LOCKED = """\
+disk base 16
+disk cow 16
+create lower "0 16 linear cow 0"
+create snap "0 16 snapshot base lower P 4"
+start 1 write snap 0 4 #1
+start 2 write snap 4 4 #11
+suspend lower
+"""
+
+
+@pytest.mark.spec("SNAP-20")
+def test_a_status_waits_while_the_snapshot_is_being_invalidated() -> None:
+    held = play(
+        _LOCKED + "start 3 write snap 8 4 #21\nstart 4 status snap -> ok\nfinish 4 -> blocked\nevents snap -> 0"
+    )
+    play('table snap -> "0 16 snapshot base lower P 4"\nresume lower\nfinish 4 -> "0 16 snapshot Invalid"', held)
+    with pytest.raises(sm.WouldBlock):
+        play("status snap", held)
+
+
+@pytest.mark.spec("SNAP-20")
+def test_the_oracle_says_that_a_status_would_wait() -> None:
+    oracle = sm.Oracle()
+    for step in sm.parse_trace(_LOCKED):
+        oracle.observe(step.operation, sm.Done())
+    oracle.check(sm.Status("snap"))
+    oracle.observe(sm.parse_operation("start 3 write snap 8 4 #21"), sm.Done())
+    with pytest.raises(sm.WouldBlock):
+        oracle.check(sm.Status("snap"))
