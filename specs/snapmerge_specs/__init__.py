@@ -19,9 +19,17 @@ from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
 from snapmerge_specs.lockstep.schedule import ScheduledStep, choices_of, follow
-from snapmerge_specs.lockstep.texts import OUTCOME_MAX, DivergenceError, allowed_text, breaks, seen_text, some_text
+from snapmerge_specs.lockstep.texts import (
+    OUTCOME_MAX,
+    DivergenceError,
+    allowed_text,
+    breaks,
+    cut_off_text,
+    seen_text,
+    some_text,
+)
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
-from snapmerge_specs.mistakes.findings import FINDINGS, Finding, explanation
+from snapmerge_specs.mistakes.findings import FINDINGS, CutOff, Explanation, Finding, explanation
 from snapmerge_specs.mistakes.traces import finding_trace
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 from snapmerge_specs.properties.invariants import INVARIANTS, broken
@@ -72,9 +80,11 @@ __all__ = [
     "Backup",
     "BrokenPromise",
     "Compared",
+    "CutOff",
     "Defect",
     "DivergenceError",
     "DivergenceReport",
+    "Explanation",
     "Exploration",
     "Finding",
     "FindingMet",
@@ -115,6 +125,7 @@ __all__ = [
     "check",
     "choices_of",
     "compare",
+    "cut_off_text",
     "explanation",
     "explore",
     "finding_trace",

@@ -42,6 +42,7 @@ from snapmerge_specs import (
     breaks,
     check,
     choices_of,
+    cut_off_text,
     generation_of,
     seen_text,
 )
@@ -200,13 +201,14 @@ def _replay_command(options: Namespace, found: DivergenceReport | PromiseReport,
 
 
 def _divergence(options: Namespace, report: Report, found: DivergenceReport, path: Path) -> str:
-    step, statement = found.divergence.step, breaks(found)
-    breaks_row = f"breaks    {statement}\n" if statement else ""
+    step = found.divergence.step
+    more = (("known", cut_off_text(found)), ("breaks", breaks(found)))
+    known_and_breaks = "".join(f"{name:<10}{text}\n" for name, text in more if text)
     return (
         f"{coloured('DIVERGED', 'red')} from the model; the shortest trace that was found:\n\n{_trace(found.trace)}\n"
         f"allowed   {allowed_text(found.divergence)}\n"
         f"seen      {seen_briefly(step)}{last_words_text(step, 10)}\n"
-        f"{breaks_row}{_rows(options, report, found, path)}"
+        f"{known_and_breaks}{_rows(options, report, found, path)}"
     )
 
 
@@ -356,6 +358,7 @@ def _found_object(options: Namespace, found: DivergenceReport, path: Path) -> di
         "seen": seen_text(found.divergence.step),
         "allowed": [print_outcome(outcome) for outcome in found.divergence.allowed],
         "breaks": breaks(found),
+        "cut_off": list(found.cut_off),
         "file": str(path),
         "replay": _replay_command(options, found, path),
     }

@@ -10,7 +10,6 @@ from typing import Final
 from snapmerge import (
     MAINLINE,
     Died,
-    Divergence,
     Implementation,
     Operation,
     OperationError,
@@ -21,7 +20,7 @@ from snapmerge import (
     counted,
     operation_word,
 )
-from snapmerge_specs.checking.replay import explained, shrunk, shrunk_broken, witnessed
+from snapmerge_specs.checking.replay import explained, shrunk, shrunk_broken, unexplained, witnessed
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.checking.supply import Supply
 from snapmerge_specs.generations.generation import ScenarioMoves, generation_of
@@ -29,7 +28,7 @@ from snapmerge_specs.lockstep.capabilities import left_out
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
 from snapmerge_specs.lockstep.witness import Witness
-from snapmerge_specs.mistakes.findings import FINDINGS, Finding
+from snapmerge_specs.mistakes.findings import FINDINGS, Explanation, Finding
 from snapmerge_specs.promises.checker import broken_promise
 from snapmerge_specs.scenarios.layout import SECTORS_LEAST
 
@@ -134,7 +133,7 @@ class _Check:
         self._avoided: Counter[str] = Counter()
         self._undecided: list[Undecided] = []
         self._last: Steps = ()
-        self._diverged: tuple[Steps, Divergence] | None = None
+        self._diverged: DivergenceReport | None = None
         self._found: DivergenceReport | None = None
         self._broken: PromiseReport | None = None
         self._compared: Counter[str] = Counter()
@@ -221,16 +220,17 @@ class _Check:
         witness = self._witness
         if isinstance(trace[-1].outcome, Died):
             self._supply.renew()
-        if (known := self._explained(trace)) is not None:
-            self._known[known.name] += 1
+        explains = self._explained(trace)
+        if isinstance(explains, Finding):
+            self._known[explains.name] += 1
             if witness is not None:
                 witness.broken, witness.over = None, True  # what follows, follows from that
         elif isinstance(verdict, Undecided):
             self._undecided.append(verdict)
-        elif isinstance(verdict, Divergence):
-            self._diverged = trace, verdict
+        else:
+            self._diverged = unexplained(disagreement, explains)
 
-    def _explained(self, trace: Steps) -> Finding | None:
+    def _explained(self, trace: Steps) -> Explanation:
         return explained(trace, self._rules, self._make_oracle(self._rules).budget)
 
     def _shrink(self, witness: Witness | None) -> None:
@@ -238,12 +238,12 @@ class _Check:
         if witness is not None:
             self._compared += witness.promises.compared
         if witness is not None and witness.broken is not None:
-            if (known := self._explained(witness.trace)) is not None:
+            if isinstance(known := self._explained(witness.trace), Finding):
                 self._known[known.name] += 1
             else:
                 self._broken = shrunk_broken(witness.trace, witness.broken, self._witnessed, self._effort.shrink)
         elif self._diverged is not None and self._found is None:
-            self._found = shrunk(*self._diverged, self._supply.again, self._effort.shrink)
+            self._found = shrunk(self._diverged, self._supply.again, self._effort.shrink)
             self._look_again(self._found)
 
     def _look_again(self, found: DivergenceReport) -> None:

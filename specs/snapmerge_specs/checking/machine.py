@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from snapmerge import MAINLINE, Died, Divergence, Implementation, Step, print_operation
-from snapmerge_specs.checking.replay import explained, shrunk
+from snapmerge_specs.checking.replay import explained, shrunk, unexplained
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.checking.supply import Supply
 from snapmerge_specs.lockstep.lockstep import VerdictError
@@ -133,14 +133,16 @@ class LockstepMachine(RuleBasedStateMachine):
         trace, verdict = disagreement.trace, disagreement.verdict
         if isinstance(trace[-1].outcome, Died):
             self._made.renew()
-        if not isinstance(verdict, Divergence) or explained(trace, MAINLINE) is not None:
+        if not isinstance(verdict, Divergence):
+            return
+        if (found := unexplained(disagreement, explained(trace, MAINLINE))) is None:
             return
         self._drawn = any(choices_of(step) for step in trace)
         key = _operations(trace)
         if key not in self._told:  # Hypothesis plays what fails a second time
             end = time.monotonic() + _SHRINK_SECONDS
             smaller = partial(shrink, over=lambda: time.monotonic() >= end)
-            self._told[key] = shrunk(trace, verdict, self._made.again, smaller)
+            self._told[key] = shrunk(found, self._made.again, smaller)
         follow(self._made.implementation, None)  # from the next scenario on
         self._found = self._told[key]
 

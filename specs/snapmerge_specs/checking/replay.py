@@ -27,20 +27,28 @@ from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
 from snapmerge_specs.lockstep.report import DivergenceReport, PromiseReport
 from snapmerge_specs.lockstep.texts import DivergenceError
 from snapmerge_specs.lockstep.witness import Witness
-from snapmerge_specs.mistakes.findings import Finding, explanation
+from snapmerge_specs.mistakes.findings import CutOff, Explanation, Finding, explanation
 from snapmerge_specs.promises.words import BrokenPromise
 
-__all__ = ["again", "assert_agrees", "explained", "shrunk", "shrunk_broken", "witnessed"]
+__all__ = ["again", "assert_agrees", "explained", "shrunk", "shrunk_broken", "unexplained", "witnessed"]
 
 Steps = tuple[Step, ...]
 
 
-def explained(trace: Steps, rules: Rules, budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
-    """The known finding that explains a trace; None for other generations, since findings are those of kernels."""
+def explained(trace: Steps, rules: Rules, budget: Budget = Budget()) -> Explanation:  # noqa: B008  # it is frozen
+    """The ``explanation`` of a trace; None for other generations, since findings are those of kernels."""
     return explanation(trace, budget) if generation_of(rules).in_kernels else None
 
 
-def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> VerdictError | None:
+def unexplained(disagreement: VerdictError, explains: Explanation) -> DivergenceReport | None:
+    """The report of a divergence, not yet shrunk; None if it is no divergence, or a finding explains it."""
+    verdict = disagreement.verdict
+    if not isinstance(verdict, Divergence) or isinstance(explains, Finding):
+        return None
+    return DivergenceReport(disagreement.trace, verdict, explains.names if isinstance(explains, CutOff) else ())
+
+
+def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> DivergenceReport | None:
     """Runs the operations of a trace; returns the unexplained divergence in which they end, or None.
 
     ``died`` is called if the implementation dies.
@@ -56,9 +64,9 @@ def again(steps: Steps, lockstep: Lockstep, died: Callable[[], None]) -> Verdict
         except VerdictError as disagreement:
             if isinstance(disagreement.trace[-1].outcome, Died):
                 died()
-            unexplained = isinstance(disagreement.verdict, Divergence)
-            unexplained = unexplained and explained(disagreement.trace, lockstep.rules, lockstep.oracle.budget) is None
-            return disagreement if unexplained else None
+            if not isinstance(disagreement.verdict, Divergence):
+                return None
+            return unexplained(disagreement, explained(disagreement.trace, lockstep.rules, lockstep.oracle.budget))
     return None
 
 
@@ -82,20 +90,10 @@ def _smallest(first: Found, played: Callable[[Steps], Found | None], smaller: Sm
 
 
 def shrunk(
-    trace: Steps,
-    divergence: Divergence,
-    replayed: Callable[[Steps], VerdictError | None],
-    smaller: Smaller = shrink,
+    found: DivergenceReport, replayed: Callable[[Steps], DivergenceReport | None], smaller: Smaller = shrink
 ) -> DivergenceReport:
     """The divergence with its trace shrunk by ``smaller``; ``replayed`` runs a trace as ``again`` does."""
-
-    def diverges(steps: Steps) -> DivergenceReport | None:
-        if (disagreement := replayed(steps)) is None:
-            return None
-        verdict = disagreement.verdict
-        return DivergenceReport(disagreement.trace, verdict if isinstance(verdict, Divergence) else divergence)
-
-    return _smallest(DivergenceReport(trace, divergence), diverges, smaller)
+    return _smallest(found, replayed, smaller)
 
 
 class _Asked:

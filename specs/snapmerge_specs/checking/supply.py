@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from snapmerge import Implementation, Step
-from snapmerge_specs.checking.replay import again
+from snapmerge_specs.checking.replay import again, unexplained
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError
+from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.lockstep.schedule import follow
 
 __all__ = ["Supply"]
@@ -43,7 +44,7 @@ class Supply:
         """Whether one implementation can serve all scenarios."""
         return "reset" in self.implementation.capabilities.operations
 
-    def again(self, steps: Steps) -> VerdictError | None:
+    def again(self, steps: Steps) -> DivergenceReport | None:
         """Runs the operations of a trace again; returns the unexplained divergence in which they end, or None."""
         try:
             return again(steps, self.fresh(steps), self.renew)
@@ -52,7 +53,7 @@ class Supply:
         try:
             return again(steps, self.fresh(steps), self.renew)
         except VerdictError as disagreement:  # not even a new one can be reset
-            return disagreement
+            return unexplained(disagreement, None)
 
     def renew(self) -> None:
         """Closes the implementation and makes another."""

@@ -12,11 +12,13 @@ __all__ = ["DivergenceReport", "FindingMet", "Kept", "PromiseReport", "Report"]
 class DivergenceReport:
     """A scenario in which the implementation left the model, with the last step of ``trace``.
 
-    ``trace`` is shrunk: the search has found no shorter one.
+    ``trace`` is shrunk: the search has found no shorter one.  ``cut_off`` names the known findings that may explain it:
+    the budget did not suffice to find out; mostly there are none.
     """
 
     trace: tuple[Step, ...]
     divergence: Divergence
+    cut_off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,16 @@ from snapmerge import Divergence, Step, counted, print_outcome, print_trace, sho
 from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.promises.checker import broken_promise
 
-__all__ = ["OUTCOME_MAX", "DivergenceError", "allowed_text", "breaks", "divergence_text", "seen_text", "some_text"]
+__all__ = [
+    "OUTCOME_MAX",
+    "DivergenceError",
+    "allowed_text",
+    "breaks",
+    "cut_off_text",
+    "divergence_text",
+    "seen_text",
+    "some_text",
+]
 
 _ALLOWED_MAX: Final = 8
 
@@ -38,11 +47,17 @@ def breaks(found: DivergenceReport) -> str | None:
     return None if broken is None else broken.sentence
 
 
+def cut_off_text(found: DivergenceReport) -> str | None:
+    """Which known findings may explain a divergence, as the search was given up; None: none does."""
+    if not found.cut_off:
+        return None
+    return f"the search was given up before it was known whether this is {' or '.join(found.cut_off)}"
+
+
 def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
     """The report of a divergence; ``rows`` are further lines, such as how to replay it."""
-    statement = breaks(found)
-    broken = () if statement is None else (("breaks", statement),)
-    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *broken, *rows)
+    more = [(name, text) for name, text in (("known", cut_off_text(found)), ("breaks", breaks(found))) if text]
+    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *more, *rows)
     body = "".join(f"{name:<10}{text}\n" for name, text in rows)
     return f"DIVERGED from the model; the shortest trace that was found:\n\n{print_trace(found.trace)}\n{body}"
 

@@ -7,7 +7,25 @@ The model does what is right.  A check that meets a finding counts it and contin
 import re
 from collections.abc import Callable, Iterable
 
-from snapmerge import MAINLINE, Bio, Budget, Create, Died, Draft, Load, NotModelled, Op, Operation, Rules, Step, inner
+from snapmerge import (
+    MAINLINE,
+    Bio,
+    Budget,
+    Crash,
+    Create,
+    Died,
+    Discard,
+    Draft,
+    Fault,
+    Load,
+    Op,
+    Operation,
+    OperationError,
+    Rules,
+    Step,
+    Undecided,
+    inner,
+)
 from snapmerge.format.store import Persistent, Store
 from snapmerge.machine.snapshot.merge import area_read, commit_done
 from snapmerge.machine.snapshot.rules import SnapshotRules
@@ -17,11 +35,19 @@ from snapmerge.machine.snapshot.store_io import write_header
 from snapmerge.records import dataclass, replace
 from snapmerge_specs.lockstep.lockstep import judge
 
-__all__ = ["FINDINGS", "Finding", "explanation"]
+__all__ = ["FINDINGS", "CutOff", "Explanation", "Finding", "explanation"]
 
 
 def _never(_operation: Operation) -> bool:
     return False
+
+
+def _discards(operation: Operation) -> bool:
+    return isinstance(inner(operation), Discard)
+
+
+def _cuts_or_fails(operation: Operation) -> bool:
+    return isinstance(operation, Crash | Fault)
 
 
 def _lines(operation: Operation) -> list[list[str]]:
@@ -37,8 +63,12 @@ def _zeroes_small_chunks(operation: Operation) -> bool:
     return any(words[6].isdecimal() and int(words[6]) < 512 for words in lines)
 
 
+def _merges(operation: Operation) -> bool:
+    return any(words[2:3] == ["snapshot-merge"] for words in _lines(operation))
+
+
 def _merges_transient(operation: Operation) -> bool:
-    return any(words[2] == "snapshot-merge" and words[5:6] and words[5][0] in "Nn" for words in _lines(operation))
+    return any(words[2:3] == ["snapshot-merge"] and words[5:6] and words[5][0] in "Nn" for words in _lines(operation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +76,8 @@ class Finding:
     """A known misbehaviour.  ``rules``: those of the model, with the one transition that the kernel makes differently.
 
     ``releases``: the kernels on which it was seen.  ``statement``: the statement of ``specs`` that it violates.
+    ``needs``: whether an operation can be the one that ``rules`` carry out differently, or a condition of that; a trace
+    in which no operation is shows nothing of the finding.
     ``death``: a part of the kernel's last words if it dies of the misbehaviour; ``rules`` are then those it follows
     until it dies.  ``may_die``: whether an operation can lead to that death.
     """
@@ -55,6 +87,7 @@ class Finding:
     statement: str
     releases: tuple[str, ...]
     rules: Rules
+    needs: Callable[[Operation], bool]
     death: str = ""
     may_die: Callable[[Operation], bool] = _never
 
@@ -103,6 +136,7 @@ FINDINGS: tuple[Finding, ...] = (
         "SNAP-12",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, max_io_len=_cut_from_start),
+        needs=_discards,
     ),
     Finding(
         "merge-repeats-cleared-records",
@@ -110,6 +144,7 @@ FINDINGS: tuple[Finding, ...] = (
         "MERGE-17",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, commit_done=_commit_forgotten),
+        needs=_merges,
     ),
     Finding(
         "merge-skips-area",
@@ -117,6 +152,7 @@ FINDINGS: tuple[Finding, ...] = (
         "MERGE-18",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, area_read=_area_skipped),
+        needs=_merges,
     ),
     Finding(
         "invalidation-is-volatile",
@@ -124,6 +160,7 @@ FINDINGS: tuple[Finding, ...] = (
         "SNAP-13",
         ("6.1.176", "6.12.101", "7.2.7"),
         MAINLINE.changed(SnapshotRules, drop_header=_plain_header),
+        needs=_cuts_or_fails,
     ),
     Finding(
         "discards-divide-by-zero",
@@ -131,6 +168,7 @@ FINDINGS: tuple[Finding, ...] = (
         "SNAP-19",
         ("7.2.7",),
         MAINLINE,
+        needs=_never,  # it shows in the death alone
         death="blk_stack_limits",
         may_die=_zeroes_small_chunks,
     ),
@@ -140,6 +178,7 @@ FINDINGS: tuple[Finding, ...] = (
         "MERGE-31",
         ("6.1.176", "7.2.7"),
         MAINLINE.changed(SnapshotRules, can_merge=_takes_all),
+        needs=_merges_transient,
         death="snapshot_merge_next_chunks",
         may_die=_merges_transient,
     ),
@@ -150,18 +189,41 @@ _WORK = 2_000
 """Worlds for one step: few suffice, since traces of findings follow the canonical schedule closely."""
 
 
-def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Finding | None:  # noqa: B008  # it is frozen
-    """The first finding whose rules allow every outcome of the trace, within the budget's time; None: none does."""
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Whether a finding explains a trace is not known: the search by the rules of those of these names was given up."""
+
+    names: tuple[str, ...]
+
+
+Explanation = Finding | CutOff | None
+"""What explains a trace: a finding, none of them, or the budget has not sufficed to find out."""
+
+
+def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Explanation:  # noqa: B008  # it is frozen
+    """The first finding whose rules allow every outcome of the trace; None: no finding does.
+
+    Within the budget's time: first by the canonical schedule alone, which costs little, then by a search for each
+    finding that the trace has not contradicted yet.  CutOff if no finding was found and a search was given up.
+    """
     steps, budget = tuple(trace), budget.at_once(_WORK)
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):
-        deadly = (finding for finding in FINDINGS if finding.death and finding.death in last.text)
-        return next((finding for finding in deadly if _explains(finding, steps[:-1], budget)), None)
-    return next((finding for finding in FINDINGS if _explains(finding, steps, budget)), None)
+        left, steps = [finding for finding in FINDINGS if finding.death and finding.death in last.text], steps[:-1]
+    else:
+        left = [finding for finding in FINDINGS if any(finding.needs(step.operation) for step in steps)]
+    for bounds in (budget.at_once(1), budget):  # one world: nothing is searched
+        explains = [(finding, _explains(finding, steps, bounds)) for finding in left]
+        if (found := next((finding for finding, does in explains if does), None)) is not None:
+            return found
+        left = [finding for finding, does in explains if does is None]
+    return CutOff(tuple(finding.name for finding in left)) if left else None
 
 
-def _explains(finding: Finding, steps: tuple[Step, ...], budget: Budget) -> bool:
+def _explains(finding: Finding, steps: tuple[Step, ...], budget: Budget) -> bool | None:
+    """Whether the finding's rules allow every outcome; None: the budget is used up before that is known."""
     try:
-        return all(verdict is None for _, verdict in judge(steps, finding.rules, budget=budget))
-    except NotModelled:
+        verdict = next((verdict for _, verdict in judge(steps, finding.rules, budget=budget) if verdict), None)
+    except OperationError:  # by these rules it makes no sense, or it is not modelled
         return False
+    return None if isinstance(verdict, Undecided) else verdict is None

@@ -160,6 +160,20 @@ def test_the_replay_command_has_the_schedule(
     assert main([*shlex.split(command)[2:-1], "6:1=2"]) == 0  # by another schedule it agrees
 
 
+def test_what_a_finding_may_explain_is_said_beside_the_divergence(
+    given: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = DIVERGED.found
+    assert found is not None
+    given["report"] = replace(DIVERGED, found=replace(found, cut_off=("misaligned-discard",)))
+    assert main(["check"]) == 1
+    assert "\nknown     the search was given up before it was known whether this is misaligned-discard\n" in (
+        capsys.readouterr().out
+    )
+    assert main(["check", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["divergence"]["cut_off"] == ["misaligned-discard"]
+
+
 def test_no_saved_trace_is_overwritten(given: Given) -> None:
     given["report"] = DIVERGED
     for _ in range(3):

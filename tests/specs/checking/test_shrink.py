@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import snapmerge as sm
 from snapmerge import (
-    Divergence,
     Finish,
     Operation,
     OperationError,
@@ -20,8 +19,9 @@ from snapmerge import (
     print_operation,
 )
 from snapmerge_adapters import Memory
-from snapmerge_specs import DEFECTS, Lockstep, ScheduledStep, VerdictError, choices_of, follow, shrink
+from snapmerge_specs import DEFECTS, Lockstep, ScheduledStep, choices_of, follow, shrink
 from snapmerge_specs.checking.replay import again, shrunk
+from snapmerge_specs.lockstep.report import DivergenceReport
 
 Steps = tuple[Step, ...]
 
@@ -255,13 +255,12 @@ read origin 0 256
 def test_a_long_trace_of_a_defect_becomes_minimal(name: str, shrunk_to: list[str]) -> None:
     rules = next(defect.rules for defect in DEFECTS if defect.name == name)
 
-    def replayed(steps: Steps) -> VerdictError | None:
+    def replayed(steps: Steps) -> DivergenceReport | None:
         return again(steps, Lockstep(Memory(rules=rules)), lambda: None)
 
     first = replayed(_steps(LONG))
     assert first is not None
-    assert isinstance(first.verdict, Divergence)
-    assert _lines(shrunk(first.trace, first.verdict, replayed).trace) == shrunk_to
+    assert _lines(shrunk(first, replayed).trace) == shrunk_to
 
 
 # --- schedules -----------------------------------------------------------------------------------------------------
@@ -311,15 +310,14 @@ def test_a_schedule_that_was_drawn_becomes_the_canonical_one_but_for_what_is_nee
     every = (Memory(seed=seed, rules=rules) for seed in range(40))
     memory = next(one for one in every if again(_steps(READ_LATE), Lockstep(one), lambda: None) is not None)
 
-    def replayed(steps: Steps) -> VerdictError | None:
+    def replayed(steps: Steps) -> DivergenceReport | None:
         follow(memory, steps)
         return again(steps, Lockstep(memory), lambda: None)
 
     first = again(_steps(READ_LATE), Lockstep(memory), lambda: None)
     assert first is not None
-    assert isinstance(first.verdict, Divergence)
     assert sum(len(choices_of(step)) for step in first.trace) >= 8
-    trace = shrunk(first.trace, first.verdict, replayed).trace
+    trace = shrunk(first, replayed).trace
     assert _lines(trace) == [
         "disk base 1",
         "disk cow0 3",

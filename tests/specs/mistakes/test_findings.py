@@ -10,17 +10,22 @@ import pytest
 from snapmerge import (
     Budget,
     Capabilities,
+    Count,
+    Data,
     Died,
+    Discard,
     Divergence,
     Implementation,
     Operation,
     Oracle,
     Outcome,
+    Read,
+    Reset,
     Step,
     parse_trace,
 )
 from snapmerge_adapters import Guest, Memory
-from snapmerge_specs import FINDINGS, Finding, check, explanation, replay
+from snapmerge_specs import FINDINGS, CutOff, DivergenceError, DivergenceReport, Finding, check, explanation, replay
 
 TRANSITIONS = [finding for finding in FINDINGS if not finding.death]
 FOLDER = Path(__file__).parents[3] / "specs" / "findings"
@@ -61,13 +66,61 @@ def test_an_implementation_that_does_so_diverges_and_is_recognised(finding: Find
     pytest.fail("the oracle has not noticed")
 
 
-def test_a_finding_that_does_not_show_in_time_is_none() -> None:
-    steps, now = _trace(FINDINGS[0]), itertools.count()
-    budget = Budget(seconds=3, clock=functools.partial(next, now))
-    assert explanation(steps, budget) is None
+def _as_kernels_do(finding: Finding) -> tuple[Step, ...]:
+    memory = Memory(rules=finding.rules)
+    return tuple(Step(step.operation, memory.apply(step.operation)) for step in _trace(finding))
+
+
+def test_whether_a_finding_explains_it_is_open_when_the_time_is_over() -> None:
+    steps, now = _as_kernels_do(FINDINGS[0]), itertools.count()
+    clock = functools.partial(next, now)
+    assert explanation(steps, Budget(seconds=3, clock=clock)) == CutOff((FINDINGS[0].name,))
     assert next(now) < 10 * len(FINDINGS)
-    assert explanation(steps, Budget(seconds=10_000, clock=functools.partial(next, now))) == explanation(steps)
-    assert explanation(steps) is not None
+    assert explanation(steps, Budget(seconds=10_000, clock=clock)) == explanation(steps) == FINDINGS[0]
+
+
+def test_whether_a_finding_explains_it_is_open_when_a_search_is_given_up() -> None:
+    """By no schedule a read gives this, which a search finds out; what no search is needed for is not open."""
+    *steps, last = _as_kernels_do(FINDINGS[0])
+    assert isinstance(last.operation, Read)
+    wrong = (*steps, Step(last.operation, Data((4711,) * last.operation.count)))
+    assert explanation(wrong, Budget(work=2)) == CutOff((FINDINGS[0].name,))
+    assert explanation(wrong) is None
+    assert explanation((*steps, Step(last.operation, Count(3))), Budget(work=2)) is None
+
+
+def test_only_findings_that_the_operations_may_show_are_tried() -> None:
+    """What has no discard, no merge and no failure costs no step of the model."""
+    now = itertools.count()
+    steps = parse_trace("disk base 8 -> ok\nwrite base 0 8 #1 -> ok\nread base 0 1 -> #2\n")
+    assert explanation(steps, Budget(seconds=9, clock=functools.partial(next, now))) is None
+    assert next(now) < 4
+
+
+def test_a_check_says_that_a_finding_may_explain_what_it_has_found() -> None:
+    """The oracle needs no search to tell a wrong kind of outcome; all steps again take more than the time of one."""
+
+    class Wrong(Memory):
+        asked = 0
+
+        def apply(self, operation: Operation) -> Outcome:
+            self.asked = 0 if isinstance(operation, Reset) else self.asked + 1
+            outcome = super().apply(operation)
+            return Count(3) if isinstance(operation, Discard) and self.asked > 15 else outcome
+
+    def found(seconds: float) -> DivergenceReport | None:
+        clock = functools.partial(next, itertools.count())
+        budget = Budget(seconds=seconds, clock=clock)
+        return check(Wrong, shrink_tries=0, make_oracle=lambda rules: Oracle(rules, budget=budget)).found
+
+    cut_off, decided = found(40), found(100_000)
+    assert cut_off is not None
+    assert decided is not None
+    assert cut_off.trace == decided.trace
+    assert "misaligned-discard" in cut_off.cut_off
+    assert decided.cut_off == ()
+    assert "before it was known whether this is misaligned-discard" in str(DivergenceError(cut_off))
+    assert "misaligned-discard" not in str(DivergenceError(decided))
 
 
 def test_a_check_finds_one_without_being_told_where() -> None:
