@@ -11,11 +11,11 @@ from snapmerge_adapters.cli.errors import AGREES, UNABLE
 from snapmerge_adapters.cli.show import one_line, table
 from snapmerge_adapters.guest.guest import Guest, find_kernel
 from snapmerge_adapters.guest.kernels import Kernel, kernels
+from snapmerge_adapters.kernel.devicemapper import snapshot_targets
 from snapmerge_adapters.unavailable import Unavailable
 
 __all__ = ["run_kernels"]
 
-_TARGETS: Final = ("snapshot", "snapshot-origin", "snapshot-merge")
 _CONTROL: Final = Path("/dev/mapper/control")
 
 
@@ -71,8 +71,7 @@ def _rows(options: Namespace) -> list[_Row]:
 
 
 def _row(kernel: Kernel) -> _Row:
-    known = dict(kernel.versions)
-    targets = tuple((name, known[name]) for name in _TARGETS if name in known)
+    targets = snapshot_targets(dict(kernel.versions))
     if kernel.path is None:
         return _Row("devicemapper", "this machine's", kernel.release, targets)
     return _Row("guest", str(kernel.path), kernel.release, targets)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ from snapmerge_adapters.kernel.operator import Operator, Place
 from snapmerge_adapters.kernel.stillness import Stillness, stuck_tasks
 from snapmerge_adapters.unavailable import Unavailable
 
-__all__ = ["DeviceMapper"]
+__all__ = ["DeviceMapper", "snapshot_targets"]
 
 _RESET_SECONDS: Final = 10.0
 _NAPS: Final = 10
@@ -295,6 +295,11 @@ def _versions(libdm: Libdm) -> dict[str, str]:
         raise Unavailable(f"this kernel has no device-mapper that answers: {errno_name(error.errno)}") from None
 
 
+def snapshot_targets(versions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The snapshot targets of a kernel that the model has, sorted by name, each with its version."""
+    return tuple((name, versions[name]) for name in sorted(TARGETS & set(versions)) if name.startswith("snapshot"))
+
+
 _TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"})
 
 
@@ -305,7 +310,7 @@ def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
         words -= {"crash"}
     if not backing.nbd:
         words -= {"fault", "heal"}
-    about = ", ".join(f"{name} {versions[name]}" for name in sorted(targets) if name.startswith("snapshot"))
+    about = ", ".join(f"{name} {version}" for name, version in snapshot_targets(versions))
     return Capabilities(
         frozenset(words),
         frozenset(targets),

@@ -6,7 +6,13 @@ import pytest
 from snapmerge_adapters import Kernel, Unavailable
 from snapmerge_adapters.cli.main import main
 
-VERSIONS = (("linear", "1.4.0"), ("snapshot", "1.16.0"), ("snapshot-merge", "1.5.0"), ("snapshot-origin", "1.9.0"))
+VERSIONS = (
+    ("linear", "1.4.0"),
+    ("snapshot", "1.16.0"),
+    ("snapshot-else", "1.0.0"),
+    ("snapshot-merge", "1.5.0"),
+    ("snapshot-origin", "1.9.0"),
+)
 GUEST = Kernel("6.1.0", Path("/opt/linux.uml"), VERSIONS)
 OWN = Kernel("6.5.0", None, VERSIONS)
 
@@ -26,7 +32,7 @@ def test_what_can_be_used_is_listed_with_its_targets(
 ) -> None:
     having(monkeypatch, OWN, GUEST)
     assert main(["kernels"]) == 0
-    targets = "snapshot 1.16.0, snapshot-origin 1.9.0, snapshot-merge 1.5.0"
+    targets = "snapshot 1.16.0, snapshot-merge 1.5.0, snapshot-origin 1.9.0"
     assert capsys.readouterr().out == (
         f"--adapter devicemapper   Linux 6.5.0 (this machine's): {targets}\n"
         f"--adapter guest          Linux 6.1.0 (/opt/linux.uml): {targets}\n"
