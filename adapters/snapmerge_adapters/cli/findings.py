@@ -29,7 +29,8 @@ def run_findings(options: Namespace) -> int:
     steps = finding_trace(entry.id)
     shown = [] if entry.death else compare([step.operation for step in steps], entry.rules)
     if options.json:
-        print(json.dumps(_as_object(entry, steps) | {"steps": [_step_object(one) for one in shown]}))
+        head = {"command": "findings"}
+        print(json.dumps(head | _as_object(entry, steps) | {"steps": [_step_object(one) for one in shown]}))
     else:
         print(_explained(entry, steps, shown), end="")
     return AGREES
