@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from snapmerge import MAINLINE, Budget, Data, Operation, Outcome, Read, Rules
+from snapmerge import MAINLINE, Budget, Data, Operation, Outcome, Rules
 from snapmerge_adapters import Kernel, Memory, Unavailable
 from snapmerge_adapters.cli.main import main
 from snapmerge_specs import FINDINGS
@@ -100,11 +100,11 @@ def assert_documented(section: str, objects: list[dict[str, object]]) -> None:
 
 
 class Wrong(Memory):
-    """Shows what nobody wrote."""
+    """Shows the sectors that it reads in reverse."""
 
     def apply(self, operation: Operation) -> Outcome:
         outcome = super().apply(operation)
-        return Data((4711,) * operation.count) if isinstance(operation, Read) else outcome
+        return Data(outcome.sectors[::-1]) if isinstance(outcome, Data) else outcome
 
 
 def small_budget(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
@@ -129,10 +129,10 @@ def test_check(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
 
 TRACES: Final = {
     "good": "disk base 8\nread base 0 1 -> #0\n",
-    "bad": "disk base 8\nwrite base 0 1 #7 -> ok\nread base 0 1 -> #9\n",
+    "bad": "disk base 8\nwrite base 0 2 #7 -> ok\nread base 0 2 -> #9x2\n",
     "senseless": "read base 0 1\n",
     "raid": 'create x "0 8 raid" -> ok\n',
-    "open": "disk base 8\nwrite base 0 8 #1\ncrash\nread base 0 1 -> #3\n",
+    "open": "disk base 8\nwrite base 0 8 #1\ncrash\nread base 0 2 -> #3 #1\n",
 }
 
 

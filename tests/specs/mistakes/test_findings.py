@@ -83,7 +83,7 @@ def test_whether_a_finding_explains_it_is_open_when_a_search_is_given_up() -> No
     """By no schedule a read gives this, which a search finds out; what no search is needed for is not open."""
     *steps, last = _as_kernels_do(FINDINGS[0])
     assert isinstance(last.operation, Read)
-    wrong = (*steps, Step(last.operation, Data((4711,) * last.operation.count)))
+    wrong = (*steps, Step(last.operation, Data(tuple(range(1, 17)))))
     assert explanation(wrong, Budget(work=2)) == CutOff((FINDINGS[0].name,))
     assert explanation(wrong) is None
     assert explanation((*steps, Step(last.operation, Count(3))), Budget(work=2)) is None
