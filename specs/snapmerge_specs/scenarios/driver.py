@@ -160,7 +160,14 @@ class Predicted:
             WouldBlock: the operation would never end in the prediction; it was not carried out.
         """
         self._finish_requests(operation)
-        left_out = (self._avoids, self._would_cut, self._would_race, self._may_block, self._may_wait_for_errors)
+        left_out = (
+            self._avoids,
+            self._would_cut,
+            self._would_race,
+            self._would_want_locks,
+            self._may_block,
+            self._may_wait_for_errors,
+        )
         if not is_within(operation, self.can) or any(is_left_out(operation) for is_left_out in left_out):
             return
         try:
@@ -214,6 +221,25 @@ class Predicted:
             return True
         requests = (r for r in self.stack.requests if r.device == plain.device)
         return any(isinstance(r, Resuming) and r.suspends and r.stage in _SUSPENDS for r in requests)
+
+    def _would_want_locks(self, operation: sm.Operation) -> bool:
+        """Whether it is a request about a table of snapshots while one of them can't finish its invalidation.
+
+        That one has its lock until its COW device takes the header.  Constructing, resuming and destroying tables takes
+        the locks of other snapshots and one for all origins (``_origins_lock``), which the model does not have; there
+        the kernel waits, and bios of any origin may wait with it.  ``resume`` of the COW device's own table is no such
+        request.
+        """
+        plain = sm.inner(operation)
+        if not isinstance(plain, _REQUESTS) or not any(device.held for device in self.stack.devices.values()):
+            return False
+        device = self.stack.devices.get(plain.device)
+        lines = [] if device is None else [self.stack.targets[id].line for id in (*device.live, *device.inactive)]
+        named = {line.target for line in lines} | set((getattr(plain, "table", None) or "").split())
+        if not any(name.startswith("snapshot") for name in named):
+            return False
+        targets = sm.settled(self._predicted).world.stack.targets.values()
+        return any(self.world.rules.by_class[type(target)].locked(target) for target in targets)
 
     def _finish_requests(self, operation: sm.Operation) -> None:
         """Finishes started requests to the same device, except those that block.

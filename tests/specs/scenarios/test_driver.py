@@ -87,3 +87,26 @@ def test_what_a_device_was_asked_is_waited_for_before_it_is_asked_for_more() -> 
     text = 'disk base 8\ncreate dev "0 8 linear base 0"\nstart 1 suspend dev\nstart 2 resume dev\nresume dev'
     done = [sm.print_operation(step.operation) for step in driven(text).lockstep.steps]
     assert done[2:] == ["start 1 suspend dev", "finish 1", "start 2 resume dev", "finish 2", "resume dev"]
+
+
+LOCKED = """
+disk base 16
+disk cow 16
+disk other 64
+create lower "0 16 linear cow 0"
+create snap "0 16 snapshot base lower P 4"
+create origin "0 16 snapshot-origin base"
+suspend lower
+start 1 write snap 0 4 #1
+start 2 write snap 4 4 #11
+{third}
+create more "0 16 snapshot base other P 4"
+suspend origin
+resume lower
+"""
+
+
+@pytest.mark.parametrize(("third", "created"), [("start 3 write snap 8 4 #21", False), ("", True)])
+def test_tables_of_snapshots_are_left_alone_while_one_cannot_be_invalidated(third: str, created: bool) -> None:
+    driver = driven(LOCKED.format(third=third))
+    assert ("more" in driver.devices, driver.suspended == ["origin"]) == (created, created)
