@@ -14,7 +14,6 @@ from snapmerge_specs.generations.generation import (
     register,
 )
 from snapmerge_specs.generations.script import Script
-from snapmerge_specs.generations.volumes import Volume, Volumes
 from snapmerge_specs.linux.generation import LINUX
 from snapmerge_specs.lockstep.lockstep import Lockstep, VerdictError, judge, replay
 from snapmerge_specs.lockstep.report import DivergenceReport, FindingMet, Kept, PromiseReport, Report
@@ -37,7 +36,6 @@ from snapmerge_specs.properties.monitor import Monitor, ViolationError, monitore
 from snapmerge_specs.properties.views import view
 from snapmerge_specs.recipes import (
     Backup,
-    Ledger,
     Load,
     Plan,
     PowerCut,
@@ -91,7 +89,6 @@ __all__ = [
     "Generation",
     "Invariant",
     "Kept",
-    "Ledger",
     "Load",
     "Lockstep",
     "LockstepMachine",
@@ -114,8 +111,6 @@ __all__ = [
     "VerdictError",
     "Violation",
     "ViolationError",
-    "Volume",
-    "Volumes",
     "allowed_text",
     "assert_agrees",
     "backup_wrong",

@@ -1,17 +1,10 @@
 """What a user of device-mapper can see: the outcome of an operation."""
 
-from typing import Literal
-
 from snapmerge.format.metadata import Records
 from snapmerge.records import dataclass
 from snapmerge.trace.payload import Seen
 
-__all__ = ["Blocked", "Count", "Data", "Died", "Done", "Errno", "Failed", "Line", "Outcome", "Records"]
-
-Errno = Literal[
-    "EIO", "ENXIO", "ENOMEM", "EBUSY", "EEXIST", "ENODEV", "ENOENT", "EINVAL", "ENOSPC", "EOPNOTSUPP", "EACCES"
-]
-"""An error number, by its name."""
+__all__ = ["Blocked", "Count", "Data", "Died", "Done", "Failed", "Line", "Outcome", "Records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +14,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The operation failed.  ``text`` is the kernel's own message; None without one, or when it is not known."""
+    """The operation failed.  ``errno`` is the error's name, such as EIO.
+
+    ``text`` is the kernel's own message; None without one, or when it is not known.
+    """
 
     errno: str
     text: str | None = None
