@@ -30,27 +30,31 @@ through these phases (``Phase``; the letters are those of specs/merge.md):
     ``next_run`` again.
 *   IDLE: no run is under way.  The merge has not begun, has ended, was stopped, or has failed.
 
-No thread runs the loop.  Each function sends one I/O and returns; when that has ended the machine calls ``area_read``,
-``copied``, ``flushed`` or ``commit_done``, which continues the loop.  ``MERGE`` is the table of all transitions
-(docs/states.md draws it).  Functions that seeded defects and findings replace are called through ``rules_of``.
+No thread runs the loop.  Each function sends at most one I/O and returns; when that has ended, the machine calls
+``area_read``, ``copied``, ``flushed`` or ``commit_done``, which continues the loop.  ``MERGE`` is the table of all
+transitions (docs/states.md draws it).  Functions that seeded defects and findings replace are called through
+``rules_of``.
 
 Bios.  They come in pieces, each in one chunk.  A chunk without an exception lives on the origin; a write to it first
 has the other snapshots copy it out (``do_origin``), as any write to the origin does.  A chunk with an exception lives
 on the COW device; a write changes it there, in place, and is merged with it.  No write makes an exception (MERGE-4).
 
-A write to a chunk that is being merged, from its arrival to its end:
+A chunk is being merged while it is in ``Merge.run``, from DRAINING to COMMITTING.  A write to it, from its arrival to
+its end:
 
 1.  ``bios.enter`` lets the bio into the device, ``bios._map_first`` splits it at chunk borders, and ``bios.map_piece``
     calls ``map_merge`` for each piece.
 2.  ``_map_data`` finds the exception (``lookup``), and the chunk in ``Merge.run``.  So it remaps the piece to the
-    origin, and adds its id to ``Merge.queued`` (MERGE-16).  The piece sends nothing yet.
+    origin, and adds its id to ``Merge.queued`` (MERGE-16).  The piece sends nothing yet.  It asks no other snapshot:
+    the merge has done that for the whole run (PROTECTING).
 3.  The loop finishes the run: ``copied``, ``flush_origin``, ``flushed``, ``commit_merge``, ``commit_done``.
 4.  ``release_run`` removes the run's exceptions, and sends each queued piece to the origin (``bios.send``).
-5.  When the disk has written it, ``bios.complete`` calls ``bios.piece_done`` and this ``types._end_io``, which ends the
-    piece.  ``bios.count_down`` ends the bio with its last piece: the user gets ``EndBio``.
+5.  When the disk has written it, ``bios.complete`` calls ``bios.piece_done``, which calls ``types._end_io``, which ends
+    the piece.  ``bios.count_down`` ends the bio with its last piece: the user gets ``EndBio``.
 
 If the merge fails in step 3, ``fail_merge`` ends the piece with EIO (MERGE-10).  A write that arrives before DRAINING
-goes to the COW device (``track``); ``types._end_io`` untracks it and calls ``writers_gone``, for which the loop waits.
+goes to the COW device (``track``).  When it ends, ``types._end_io`` untracks it and calls ``writers_gone``, which
+starts the copy once no such write to the run is left.
 
 Stopping.  A suspension asks the merge to stop, and so does the resume of another snapshot (``stop_merge``).  It stops
 between two runs: the run in hand is finished first (MERGE-20).  A failed read, copy, flush or write ends the loop at
@@ -172,6 +176,9 @@ def _map_data(d: Draft, id: WorkId, snap: SnapshotTarget, piece: Piece) -> None:
     Without an exception, or if the snapshot is invalid (MERGE-12), that is the origin; a write makes no exception
     (MERGE-4).  With one it is the COW device, also for reads of the run in hand (MERGE-21).  Writes to the run wait,
     remapped to the origin, for ``release_run`` (MERGE-16, MERGE-2).
+
+    No merge becomes invalid during a run: it makes no exception that could fail, and a handover finds it suspended.
+    The chunk size is 0 only after such a handover.
     """
     bio = piece.bio
     chunk = chunk_of(bio.sector, snap.store.chunk_size or 1)
@@ -328,7 +335,10 @@ def flushed(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 
 
 def commit_merge(d: Draft, snap: SnapshotTarget) -> None:
-    """J: clears the run's records on disk, after a flush of the COW device and durably (MERGE-6)."""
+    """J: clears the run's records on disk, after a flush of the COW device and durably (MERGE-6).
+
+    Linux writes every area after such a flush.  Here nothing depends on it: a cleared record promises no data there.
+    """
     run = merge_of(snap).run
     _enter(d, snap, MergeTrigger.FLUSHED, run)
     if isinstance(snap.store, Persistent) and run is not None:
@@ -353,8 +363,8 @@ def commit_done(d: Draft, snap: SnapshotTarget, error: str | None) -> None:
 def release_run(d: Draft, snap: SnapshotTarget) -> None:
     """K: the run's chunks live on the origin now; queued writes are sent there (MERGE-16), and the next run begins.
 
-    Chunks go from the highest to the lowest, each from the end of its range (EXC-4).  What is left are the exceptions
-    that were committed first (MERGE-4).
+    Chunks go from the highest to the lowest, each from the end of its range (EXC-4); one of a damaged store may not be
+    at an end, which ends the loop.  What is left are the exceptions that were committed first (MERGE-4).
     """
     merge = merge_of(snap)
     completed = snap.completed

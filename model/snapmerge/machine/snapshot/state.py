@@ -113,7 +113,8 @@ class SnapshotTarget(Target):
     old chunks of those not committed, in the order of allocation.  ``recorded``: those in the area in memory, which is
     to be written.  ``publishing``: the rest of a batch that is committed or lost.
 
-    ``tracked`` counts bios in flight by chunk: in a snapshot reads of the origin, in a merge writes to the COW device.
+    ``tracked`` counts bios in flight by chunk of the origin: in a snapshot those that read the origin, in a merge those
+    that write to the COW device.
     ``writing``: the area is being written.  ``dropping``: the header is, with the snapshot's lock held; ``locked_out``
     are the ids of pieces that wait for that lock.
     """
@@ -219,7 +220,7 @@ class SnapshotResume(ResumeState):
 
     @property
     def locks(self) -> str | None:
-        """The device that acts as the origin's."""
+        """The device whose suspend lock the request holds: the one that acts as the origin."""
         return self.quiet
 
     def renamed(self, old: str, new: str) -> "SnapshotResume":
