@@ -8,8 +8,8 @@ one.  But writes to the origin come through another device, which is not suspend
 So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RESUME`` is the table of all transitions:
 
 *   BEGUN: ``resume_snapshot`` looks for the device that acts as the origin (``acting_origin``).  If there is one,
-    ``_hold`` takes its ``suspend_lock``, unless a request of a user has that (DEV-30), holds back new I/O of it, and
-    asks its merge to stop (MERGE-27).
+    ``_hold`` takes its ``suspend_lock``, holds back new I/O of it, and asks its merge to stop (MERGE-27).  While a
+    user's request has that lock, the resume waits for it (DEV-30).
 *   QUIETING: the resume waits until that device has no bio in flight, and its merge is idle.  A user who asks for its
     suspension, resume or removal meanwhile waits for the lock.
 *   ``_take_over`` does the rest in one step: it hands over, releases the held device and restarts its merge, registers
@@ -18,7 +18,10 @@ So the resume of a snapshot has stages (``SnapshotResumeStage``); ``SNAPSHOT_RES
 *   MERGING: a merge has started its loop.  The thread that resumes runs it up to the first copy, so the resume ends
     only when the loop copies, or has ended.
 
-The handover comes before the held device is released, since from then on exceptions may be pending again.
+The handover comes before the held device is released, since from then on exceptions may be pending again.  But the
+release comes before the snapshot is active, as in the kernel: a merge that restarts takes its next run without asking
+the new snapshot, and so changes what that shows of the run's chunks.  Nothing is promised of a snapshot that is made
+during a merge (PROMISE-8).
 
 A merge has work of its own, its loop: ``presuspend`` asks the loop to stop, and the suspension waits until it is
 ``at_rest``, which is after the run in hand (MERGE-20).
@@ -135,9 +138,10 @@ def presuspended(d: Draft, snap: SnapshotTarget) -> None:
 
 
 def set_limits(d: Draft, snap: SnapshotTarget) -> None:
-    """Decides whether its device takes discards (SNAP-19): if both devices below do, and the chunk size is known.
+    """Decides whether its device takes discards (SNAP-19).
 
-    That is its own, or that of the handover's source.  Source: ``snapshot_io_hints``, ``snapshot_iterate_devices``.
+    It does if its features zero what is discarded, both devices below take discards, and the chunk size is known: its
+    own, or that of the handover's source.  Source: ``snapshot_io_hints``, ``snapshot_iterate_devices``.
     """
     source, destination, _ = sharing_cow(d, snap)
     store = source.store if source is not None and destination is not None else snap.store
@@ -239,7 +243,9 @@ def _release(d: Draft, state: SnapshotResume) -> None:
 def destroy_snapshot(d: Draft, snap: SnapshotTarget) -> bool:
     """Destroys the target; False: it waits for its merge to stop, or for its pending exceptions (DEV-15).
 
-    The destination of a handover from it becomes invalid (MERGE-26).  Source: ``snapshot_dtr``.
+    If a handover from it was due, the target that was to take over becomes invalid (MERGE-26).
+
+    Source: ``snapshot_dtr``.
     """
     source, destination, _ = sharing_cow(d, snap)
     registered = snap.id in registered_ids(d, snap.origin)
