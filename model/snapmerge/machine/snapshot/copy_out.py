@@ -13,13 +13,15 @@ transitions, which docs/states.md draws:
     the snapshot, in ``origin_waiting`` writes to the origin.
 *   COPYING: ``start_copy`` has kcopyd copy the chunk, once for all bios that wait (EXC-8).  A write that fills the
     whole chunk needs no copy: ``fill`` sends it straight to the new chunk, in place of one (EXC-10).
-*   COPIED or FAILED: the copy has ended, and waits for its turn.  ``_commit_ready`` takes exceptions in the order of
-    allocation only (EXC-9).  So the records on disk have no holes, and after a power cut are a prefix of that order.
-*   RECORDED: ``_commit`` has entered the record into the area in memory.  The area is written when no other exception
-    is being made, so that one write serves many (STORE-18), or when it is full.  It is written after a flush of the COW
-    device and with FUA, so that no record is durable before the data that it promises (STORE-3).  A full area is
-    written only after the next one has been zeroed: a reader of the store goes on to that one, and must find the end of
-    the list there (STORE-19).
+*   COPIED or FAILED: the copy has ended; the exception waits for its turn.  ``_commit_ready`` takes exceptions in the
+    order of allocation only (EXC-9).  So the records on disk have no holes, and after a power cut are a prefix of that
+    order.
+*   RECORDED: ``_commit`` has entered the record into the area in memory.  The area is written when every exception that
+    has a chunk has its record, so that one write serves many (STORE-18), or when it is full.  It is written after a
+    flush of the COW device and with FUA, so that no record is durable before the data that it promises (STORE-3).  A
+    full area is written only after the next one has been zeroed: a reader of the store goes on to that one, and must
+    find the end of the list there (STORE-19).  A copy that has failed gets its record, too, but makes the store
+    invalid, and an invalid store never writes its area.
 *   COMMITTED: the record is durable.  Or LOST: the copy or the write of the record has failed.  A transient store has
     no area; it commits an exception at once.
 *   PUBLISHED: ``publish`` has entered it into ``completed``: reads follow it from now on (EXC-2).  Reads that went to
@@ -225,7 +227,7 @@ def _commit_ready(d: Draft, snap_id: int) -> None:
 
 
 def _commit(d: Draft, snap: SnapshotTarget, *, ok: bool) -> None:
-    """Enters one exception into the area; writes the area when no other is pending, or it is full (STORE-18).
+    """Enters one exception into the area; writes the area if no other waits for its record, or it is full (STORE-18).
 
     If it is full the next area is zeroed first (STORE-19), for which there must be room (STORE-9).
     """
@@ -286,8 +288,8 @@ def _answered(d: Draft, snap: SnapshotTarget, batch: tuple[int, ...], *, ok: boo
 def publish(d: Draft, snap: SnapshotTarget) -> None:
     """Publishes the committed exceptions one after the other, and releases each when its readers are done.
 
-    Only then may bios that waited for it continue (EXC-11, STORE-4), and writes to the origin overtake no read
-    (ORIGIN-3).  One that is published is released even if the snapshot has become invalid meanwhile (EXC-6).
+    Bios that waited for it continue only then (EXC-11, STORE-4), so that no write to the origin overtakes a read
+    (ORIGIN-3).  An exception that is published is released even if the snapshot has become invalid meanwhile (EXC-6).
     """
     while snap.publishing:
         pending = snap.pending[snap.publishing[0]]
@@ -344,7 +346,7 @@ def _tell(d: Draft) -> None:
 
 
 def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
-    """The snapshot is lost, for EIO or ENOMEM (STORE-7); its header says so first (SNAP-13).
+    """Invalidates the snapshot because of EIO or ENOMEM (STORE-7): first its header on disk, then in memory (SNAP-13).
 
     Source: ``__invalidate_snapshot``.
     """
@@ -362,7 +364,7 @@ def invalidate(d: Draft, snap: SnapshotTarget, reason: str) -> None:
 
 
 def _lost(d: Draft, snap: SnapshotTarget) -> None:
-    """The snapshot is invalid from now on, for ever (STORE-5), which is an event (SNAP-18)."""
+    """Makes the snapshot invalid for ever (STORE-5), and raises an event (SNAP-18)."""
     d.put(replace(snap, valid=False, dropping=False, locked_out=()), over=snap)
     d.raise_event(snap.device)
 
