@@ -8,25 +8,25 @@ for.  When and in which order that I/O ends is decided outside (``snapmerge.worl
 
 Events are of two kinds.  One begins something: a bio is submitted, a table is loaded, a device is resumed.  The other,
 ``Finished``, says that an effect has been carried out.  All work in flight is in ``Stack.work``, by id, and an effect
-carries the id of the work that waits for it.  So a thread that waits in the kernel is here a value in ``work``, in a
-device's ``deferred``, in a target, or in ``requests``.
+carries the id of the work that waits for it.  Where a thread waits in the kernel, the stack has a value: in ``work``,
+in a device's ``deferred``, in a target, or in ``requests``.
 
 A step, in its order:
 
 1.  ``_apply`` makes a ``Draft`` of the stack and gives the event to the function that it is for.  For ``Finished`` that
     is ``bios.complete``, which looks the work up and calls what the rules have for its class.
-2.  ``_carry_on`` makes the transitions that have become possible, until there are none: work that has ended without an
-    effect (``ended``, such as a bio beyond the end of a disk, or in a lower device that has finished it), transitions
-    that were put off (``deferred``: waiting merges ask again), and at last a step of a request (``devices.progress``).
-    These wait for the end of the present transition, so that no function is ever called back by one that it has
-    called, as the kernel wakes a thread that runs later.
+2.  ``_carry_on`` makes the transitions that follow from the event, until there are none.  First come the ends of work
+    that no effect reports (``Draft.ended``): a bio beyond the end of a disk, or one that a lower device has ended.
+    Then come transitions that were put off (``Draft.deferred``): merges that wait ask the snapshots again.  Last comes
+    a step of a request (``devices.progress``).  Each begins when the one before has returned, as a thread that the
+    kernel wakes runs later; so no function is called back by one that it has called.
 3.  The draft becomes the new stack, and the effects are returned in the order in which they were asked for.
 
 If the event can't happen, ``step`` raises; only the draft has changed, so the stack has not (DEV-4).
 
 So a step includes everything that follows from its event without waiting: what the kernel does under a lock, or on one
-thread without sleeping.  The later work of another thread is an effect (``Requeue``), so that every other event can
-come before it.
+thread without sleeping.  Work that another thread does later is an effect (``Requeue``), although it is no I/O, so that
+every other event can come before it.
 
 Each target has its own functions for bios (``draft.TargetType``, the kernel's ``struct target_type``).  ``bios`` splits
 bios and ends them with their last piece, ``devices`` and ``tables`` carry out requests to devices, ``kcopyd`` copies.
