@@ -4,11 +4,12 @@ The problem.  An implementation shows one outcome, and the model may allow many.
 of all worlds that agree with everything seen so far; each operation takes every one of them through every schedule, and
 an outcome keeps those that fit.  If none is left the implementation has diverged.  That set is far too large to store.
 
-So it is kept lazily (ORACLE-7).  The oracle follows one world of the set, the *witness*, by the canonical schedule.  As
-long as the witness gives what was seen, it proves that the outcome is allowed.  When it does not, that proves nothing:
-``Search`` goes back over the history with every schedule, until it finds another witness or has tried them all.  So the
-oracle never calls a divergence that some schedule explains (ORACLE-1), and where the kernel is deterministic it costs
-one world.
+So it is kept lazily (ORACLE-7).  The oracle follows one world of the set, the *witness*, by the canonical schedule, in
+which disks end I/O in the order in which it was sent, after all other work (``moves.canonical``).  As long as the
+witness gives what was seen, it proves that the outcome is allowed.  When it does not, that proves nothing: ``Search``
+goes back over the history with every schedule, until it finds another witness or has tried them all.  So the oracle
+never calls a divergence that some schedule explains (ORACLE-1), and where the kernel is deterministic it costs one
+world.
 
 What happens to an observation (``observe``), in this order:
 
@@ -17,8 +18,9 @@ What happens to an observation (``observe``), in this order:
     its later states (ORACLE-8).
 2.  The canonical schedule.  If its outcome fits, the session after it is the new witness.
 3.  An outcome of a kind that the operation never has diverges at once (ORACLE-12).
-4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).  What no world
-    can give diverges in any case; a short search is for what would have been allowed.
+4.  The search: a new witness, a ``Divergence``, or ``Undecided`` when the budget is used up (ORACLE-6).  An outcome
+    that no world can give (``_is_never``) diverges in any case; a short search then only lists what would have been
+    allowed.
 
 A diverging step is not noted, so that judging can continue (ORACLE-5).  An operation that is invalid in the witness is
 the caller's error, and is not noted either (ORACLE-4), unless it is valid in another world: that can be when an earlier
@@ -80,13 +82,13 @@ class Undecided:
 Verdict = Divergence | Undecided | None
 
 _BESIDE = (Read, Write, Flush, Discard, Metadata)
-"""Operations that can be carried out while a merge is under way."""
+"""Operations that are tried before a merge that is under way advances (``_early``)."""
 
 _PATH_MAX = 512
 """The number of past sessions that are kept; a search begins at one of them."""
 
 _LISTED = 500
-"""How many worlds are looked at for what is allowed in place of an outcome that no world gives."""
+"""How many worlds a search visits that only lists what is allowed in place of an outcome that no world gives."""
 
 
 class Oracle:

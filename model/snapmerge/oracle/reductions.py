@@ -3,26 +3,27 @@
 In principle any effect in flight may be the next to finish.  Most orders lead to the same: the forty pieces of a
 read can end in 40! ways.  What is left out, and why nothing is lost by it:
 
-*   While an operation is waited for, nobody looks before it ends.  A piece of its data may as well be done at
-    once, unless another operation under way touches the same sectors; and so may the read half of a copy, if there is
-    no other, and nobody who might write to what it reads if the snapshot is lost.
-*   Where nothing that comes shows what is on a COW device (``Ahead``), the read half of a copy-out may be done at once:
-    whoever would write there waits for it, unless the snapshot is lost, and then nobody sees what was read.
-*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only when one
-    fails, when the store overflows meanwhile, or to somebody who reads the disk.  In a ``calm`` world none of that can
-    happen, and they end in their order.
+*   While an operation is waited for, nobody looks before it ends.  So a piece of it may end at once, unless another
+    operation under way touches the same sectors.  The read half of a copy may end at once, too, if no other operation
+    is under way, and if nobody would write to what it reads should the snapshot become invalid (``_may_be_overtaken``).
+*   Where no later operation shows what is on a COW device (``Ahead``), the read half of a copy-out may end at once:
+    whoever would write there waits for the copy, unless the snapshot becomes invalid, and then nobody sees what was
+    read.
+*   Copies of one snapshot are committed in the order of allocation.  Which of them ends first shows only if one fails,
+    if the store overflows meanwhile, or if somebody reads the disk.  In a ``calm`` world none of that can happen, so
+    they end in the order of allocation.
 *   Where a store may overflow but no disk can fail, the *writes* of those copies, and writes that fill a chunk in place
-    of one, end in the order of allocation: what has been filled out of turn waits for its turn, whatever becomes of the
-    snapshot meanwhile, and so does who is to see it.  What they read is free: an origin need not wait for a snapshot
-    that is lost.
-*   In a calm world without a merge, the order of everything that an operation does by itself shows only in what a power
-    cut would take back.  That is most, and includes what any other order leaves, when its own data is written last,
-    behind every flush.  So one schedule stands for all.
-*   Once an operation has made a snapshot overflow, what is left of the operation is refused, as soon as the header is
-    invalid.  If no other is under way, the header may as well be written at once, and the rest be refused at once.
+    of a copy, end in the order of allocation: an exception that is filled out of turn waits for its turn, whatever
+    becomes of the snapshot meanwhile, and so does everybody who is to see it.  The *reads* end in any order: a write to
+    the origin does not wait for a snapshot that is invalid, and may come before them.
+*   In a calm world without a merge, the order of an operation's own effects shows only in what a power cut would take
+    back.  A cut may take back most when the operation's own data is written last, behind every flush; what it may leave
+    then includes what it may leave after any other order.  So this one schedule stands for all.
+*   Once an operation has made a snapshot overflow, the rest of the operation is refused, as soon as the header is
+    invalid.  If no other operation is under way, the header may be written at once, and the rest be refused at once.
 
-Linear devices only pass on what they are given: a copy through some is the same copy (``sender``).  What is in flight
-for other operations is in ``beside``; exceptions whose making nobody sees are in ``unseen``.
+Linear devices only pass bios on: a copy through some of them is treated as the copy itself (``sender``).  The rules for
+what is in flight for other operations are in ``beside``, those for exceptions whose making nobody sees in ``unseen``.
 """
 
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ def _may_be_canonical(session: Session, key: int, operation: op.Operation) -> bo
 
 
 def _written_late(session: Session, key: int) -> set[WorkId]:
-    """The ids of what the operation under ``key`` writes of its own: the later, the more a power cut may take back."""
+    """The ids of the writes of the operation's own data: the later they end, the more a power cut may take back."""
     token, stack, found = session.tasks[key].token, session.world.stack, set()
     for flight in session.world.flights:
         if isinstance(flight.effect, Io) and flight.effect.bio.is_write:
@@ -113,7 +114,7 @@ def _stores(world: World) -> list[tuple[str, Store]]:
 
 
 def _waiting(world: World, operation: op.Operation) -> set[WorkId]:
-    """The ids of what may as well end later."""
+    """The ids of the flights that may as well end after the others."""
     if len(world.flights) < 2 or _looks_at_disks(world, operation):
         return set()
     if calm(world):
@@ -142,7 +143,7 @@ def commutes(session: Session, key: int | None, flight: Flight, after: Ahead) ->
         and flight.effect.bio.is_write
         and (_others(session, key) or _is_flushed(world, flight.effect.bio.where))
     ):
-        return False  # what a flush makes durable is what was written before
+        return False  # a flush makes durable what was written before it, so the order matters
     mine = session.tasks[key].operation
     return not any(overlap(world, mine, flight.effect.bio, other.operation) for other in _others(session, key))
 
@@ -177,10 +178,10 @@ def _reads_alone(session: Session, key: int | None, job: CopyJob) -> bool:
 
 
 def _may_be_overtaken(world: World, job: CopyJob) -> bool:
-    """Whether what a copy is to read may be written to before: by those who need not wait when the snapshot is lost.
+    """Whether a write may reach what a copy is to read before the copy does, should the snapshot become invalid.
 
-    Who waits for this very exception does so even then; others may be waiting for that of another snapshot.  A copy
-    that nobody waits for may still be there when the next operation begins.
+    Writes that are queued on this very exception wait even then; others may be waiting for that of another snapshot.  A
+    copy that nobody waits for may still be in flight when the next operation begins.
     """
     snap = world.stack.targets[job.target]
     if job.purpose is not Copy.OUT or not isinstance(snap, SnapshotTarget) or calm(world):
@@ -225,7 +226,7 @@ def _is_idle(world: World, task: Task) -> bool:
 
 
 def _token(world: World, piece: Piece) -> int | None:
-    """Whose bio the piece is part of, at the end; None: it is more than that, or part of something else."""
+    """The token of the user's bio that a piece belongs to; None: it stands for a copy, or belongs to other work."""
     return submitter(world.stack, piece, lambda one: not one.full)
 
 
@@ -247,7 +248,7 @@ def _looks_at_disks(world: World, operation: op.Operation) -> bool:
 
 
 def _sees_no_disk(session: Session, key: int | None, operation: op.Operation) -> bool:
-    """Whether this is I/O on a device or a look at one, which no disk shows in another way."""
+    """Whether this is I/O on a device, or a query of one, that does not look at disks in another way."""
     plain = op.inner(operation)
     plain = session.tasks[plain.key].operation if isinstance(plain, op.Finish) and key is not None else plain
     kinds = op.Read | op.Write | op.Flush | op.Discard | op.Status | op.Table | op.Events
@@ -255,7 +256,7 @@ def _sees_no_disk(session: Session, key: int | None, operation: op.Operation) ->
 
 
 def _is_store(world: World, disk: str) -> bool:
-    """Whether there is a store on the disk, and one alone: what is written there as data is not in its metadata."""
+    """Whether one persistent store alone is on the disk: then no data that is written there is in its metadata."""
     there = [(cow, store) for cow, store in _stores(world) if disk in names_below(world.stack, world.rules, cow)]
     return len(there) == 1 and there[0][0] == disk and isinstance(there[0][1], Persistent)
 

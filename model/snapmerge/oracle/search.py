@@ -19,9 +19,9 @@ The order is chosen for the two usual cases.
     schedule of every step has been tried, so the verdict does not depend on the path.
 *   One schedule is as good as another.  So it goes depth first, and tries the canonical schedule of each step first.
 
-A search from an earlier step meets sessions again from which a later one has found nothing; these are not entered twice
-(``_seen``).  Neither are sessions in the middle of a step that were met on the way from another session before it
-(``_met``): what they lead to has been found from there, or still will be.
+A search from an earlier step reaches sessions from which the search has found nothing before; it does not enter them
+again (``_seen``).  The same holds in the middle of a step: a session that was reached there from another session before
+the step is left out (``_met``), since what follows from it is found by the way that reached it first.
 
 The search ends with a path of sessions that explains all (the last is the new witness), with None when all has been
 tried, or with ``exhausted`` when the budget is used up, which is no verdict (ORACLE-6).  ``allowed`` collects the
@@ -45,7 +45,7 @@ __all__ = ["Search"]
 class Search:
     """One search for sessions that explain all of a history (ORACLE-1).
 
-    ``path``: a session before each step that has explained those before it; None: it is no longer known.
+    ``path``: for each step a session before it that explains all steps so far; None: it was dropped to save memory.
 
     Attributes: ``allowed`` what the last step could have been; ``exhausted`` whether the search was given up.
     """
@@ -103,7 +103,7 @@ class Search:
             yield from agreeing(asked(session, step.operation), result, step.outcome, after)
 
     def _results(self, session: Session, step: Step, at: int) -> Iterator[tuple[Result, Session]]:
-        """Every result of step ``at``, the canonical one first; none where the operation makes no sense."""
+        """Every result of step ``at``, the canonical one first; none where the operation is invalid."""
         operation = step.operation
 
         def enough(result: Result) -> bool:
