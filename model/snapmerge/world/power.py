@@ -1,4 +1,9 @@
-"""Power cuts: the world after one, and the ways in which its unknown sectors can be decided."""
+"""Power cuts: the world after one, and the ways in which its unknown sectors can be decided.
+
+A cut leaves of each sector what was durable, or anything that was in the cache or on its way to the disk.  Not all of
+these worlds are made at once: such a sector is one ``Unknown`` with its candidates, the newest first, until something
+depends on it.  Copies of an unknown sector are equal to it, so that all are decided together.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -38,7 +43,7 @@ def _unknown(name: str, at: int, candidates: Sectors) -> Unknown:
 
 
 def _being_written(world: World, name: str) -> dict[int, Sectors]:
-    """The contents of writes in flight to a disk, by sector, oldest first (WORLD-5)."""
+    """The contents of writes in flight to a disk, by sector, oldest first (WORLD-5), without those in a preflush."""
     writing: dict[int, Sectors] = {}
     for flight in world.flights:
         effect = flight.effect
