@@ -1,8 +1,8 @@
 """The promises to a user, checked in a trace; they do not depend on the implementation, or on how targets work.
 
 The oracle asks whether an implementation does what Linux does.  This asks the other question: it knows nothing of
-the machine, only what operations mean to their user (specs/promises.md).  It goes on where the oracle can't, and
-says nothing where a user may count on nothing.
+the machine, only what operations mean to their user (specs/promises.md).  It continues after a divergence, where the
+oracle has to stop, and makes no claim about what a user can't rely on.
 """
 
 from collections import Counter
@@ -32,9 +32,9 @@ Io = sm.Write | sm.Read | sm.Discard | sm.Flush
 
 
 class Promises:
-    """Looks at steps, one after another.  ``given_up`` says what nothing is said of any more, and why.
+    """Judges the steps of a trace, one after another.
 
-    ``compared`` counts reads, by what they could show.  Never raises: a step that makes no sense means nothing.
+    ``compared`` counts reads, by what they could show.  It never raises: an invalid step has no effect.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Promises:
                     )
 
     def _blocked(self, task: Task) -> None:
-        """Judges an operation that waits, which is right while a device is suspended or is being changed."""
+        """Judges an operation that is blocked, which is allowed while a device is suspended or is being changed."""
         devices = self._shadow.devices.values()
         held = any(device.suspended is not False or not device.certain for device in devices)
         busy = any(isinstance(other.operation, Control) for other in self._tasks.values())
@@ -141,7 +141,7 @@ class Promises:
                 task.alone = other.alone = False
 
     def _under_way(self) -> None:
-        """Operations under way may have taken effect by now, and a read may have returned the present contents."""
+        """Allows the effects of operations under way, and the present contents as results of reads under way."""
         for task in self._tasks.values():
             match task.operation:
                 case sm.Write(where, sector, count, tag):
@@ -228,7 +228,7 @@ class Promises:
         return any(isinstance(one, Control) and one.device == name for one in tasks)
 
     def _may_have_come(self, operation: Control) -> None:
-        """Takes an operation whose outcome, or whose order, is not known."""
+        """Records an operation whose outcome, or whose order among others, is not known."""
         shadow = self._shadow
         if isinstance(operation, sm.Suspend):
             if (known := shadow.devices.get(operation.device)) is not None:
@@ -308,7 +308,7 @@ class Promises:
         store = place.store
         if store is None:
             return None if place.disk.cow else place.disk.volume.now[sector]
-        if not store.counts or (store.may_be_invalid and self._tasks):  # a read may end after it became so
+        if not store.counts or (store.may_be_invalid and self._tasks):  # which it may become before a read ends
             return None
         may = store.volume.now[sector]
         return either(may, place.disk.volume.now[sector]) if store.is_merge and store.may_be_invalid else may

@@ -14,12 +14,12 @@ ZERO: Final[frozenset[Seen]] = frozenset({0})
 
 
 def either(one: May, other: May) -> May:
-    """The union of two lists of contents."""
+    """The union of two sets of contents."""
     return None if one is None or other is None else one | other
 
 
 class Held:
-    """The contents that each sector may hold: ``at`` by number, and ``rest`` for all others."""
+    """The contents that each sector may hold: ``at`` by sector number, ``rest`` for all other sectors."""
 
     __slots__ = ("at", "rest")
 
@@ -43,7 +43,8 @@ class Volume:
     """An array of sectors: the contents that each may hold ``now``, and after a power cut (``cut``).
 
     ``volatile`` has the sectors that a power cut may change, with the time of the last write to each.  ``forgotten``:
-    when all sectors became so, as what they hold was not known any more; None: they were not, or were flushed since.
+    the time when all sectors became volatile, because their contents were no longer known; None: that has not happened
+    since the last flush of all sectors.
     """
 
     __slots__ = ("cut", "forgotten", "now", "volatile")
@@ -65,7 +66,7 @@ class Volume:
         return {*self.now.at, *self.cut.at}
 
     def changed(self, sector: int) -> int | None:
-        """The time of the last change of a sector that is not durable; None: it is durable."""
+        """The time of the last change of a sector, if that is not durable; None: it is durable."""
         return self.volatile.get(sector, self.forgotten)
 
     def written(self, sector: int, content: Seen, time: int) -> None:

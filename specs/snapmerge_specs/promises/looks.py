@@ -14,7 +14,7 @@ __all__ = ["looked"]
 def looked(
     shadow: Shadow, operation: sm.Status | sm.Settle | sm.Metadata, outcome: Outcome | None, *, quiet: bool
 ) -> Iterator[str]:
-    """The statements that the outcome breaks; what it says is known from now on.  ``quiet``: nothing is under way."""
+    """The statements that the outcome breaks; records what it says.  ``quiet``: no other operation is under way."""
     match operation, outcome:
         case sm.Status(name), sm.Line(text):
             texts = dict(enumerate(one.split(maxsplit=3) for one in text.split(";")))
@@ -59,7 +59,7 @@ def _status(shadow: Shadow, store: Store, state: str, *, quiet: bool) -> Iterato
 
 
 def _usage(shadow: Shadow, store: Store, *, quiet: bool, is_over: bool) -> Iterator[str]:
-    """It says how much is allocated, so it is valid; a merge has nothing left when that is metadata alone."""
+    """Judges a status with numbers of sectors: the snapshot is valid; a merge has ended if all of them are metadata."""
     if quiet and not shadow.is_moving(shadow.disks[store.disk]):
         store.may_be_invalid = store.may_be_invalid and store.suspect
     if not is_over and _has_ended(store):

@@ -15,7 +15,7 @@ _LEAST: Final = 3  # chunks: a header, an area, and one exception
 def must_succeed(shadow: Shadow, operation: sm.Plain) -> bool:
     """Whether an operation must succeed, if nothing else is under way.
 
-    False also where that would take more than a user knows: on what is suspended, or has several lines.
+    False also where a user can't tell: for a table of several lines, or while a device is suspended.
     """
     if any(disk.faults for disk in shadow.disks.values()) or not all(d.certain for d in shadow.devices.values()):
         return False
@@ -52,7 +52,7 @@ def _may_change(shadow: Shadow, device: Device, operation: sm.Suspend | sm.Resum
         case sm.Suspend():
             return bool(device.live) and device.suspended is False
         case sm.Resume():
-            handover = any(line.has_store for line in device.lines)  # which has an order of its own
+            handover = any(line.has_store for line in device.lines)  # which depends on the order of several requests
             return bool(device.lines) and not device.unsure and not handover
         case sm.Remove():
             return not any(device.name in line.names for other in others for line in other.lines)

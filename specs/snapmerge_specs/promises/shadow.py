@@ -1,8 +1,8 @@
 """The shadow of a stack: where a device's sectors are, and what writes and flushes mean for what may be found there.
 
 It knows what the targets are for, and nothing of how they work: a snapshot keeps what it shows, writes through an
-origin's device change no snapshot, a merge shows its snapshot and brings it to the origin's disk meanwhile.  Where a
-user may count on nothing it says nothing, and says why.
+origin's device change no snapshot, a merge shows its snapshot and copies it to the origin's disk meanwhile.  Where
+nothing is promised to a user it claims nothing, and records the reason (``given_up``).
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _DEPTH: Final = 16
 class Place:
     """The place of a device's sectors on a disk.
 
-    ``kind``: ``disk``, ``origin``, ``snapshot``, ``merge``, or ``nothing``: a device that nothing is said of.
+    ``kind``: ``disk``, ``origin``, ``snapshot``, ``merge``, or ``nothing``: a device about which nothing is promised.
     ``origin``: what the device names as its origin.
     """
 
@@ -49,7 +49,7 @@ class Place:
 
 
 class Shadow:
-    """Disks, devices and stores, by name.  ``given_up``: what nothing is said of, and why."""
+    """Disks, devices and stores, by name.  ``given_up``: what nothing is promised about any more, and why."""
 
     def __init__(self) -> None:
         self.disks: dict[str, Disk] = {}

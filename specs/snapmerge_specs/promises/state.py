@@ -67,9 +67,10 @@ def _is_number(word: str) -> bool:
 class Disk:
     """A backing disk.
 
-    ``trusted``: nothing that is not understood is mapped on it.  ``cow``: a store was on it once.  ``header``: whether
-    its first sector is known to be ``zero``, is a ``store``'s, or is ``unknown``; ``durable``: also after a power cut.
-    ``merged``: a merge to it has begun.  ``cut``, ``failed``: when the power was last cut, and a fault was last on it.
+    ``trusted``: every target on it is one that ``parse_lines`` knows.  ``cow``: a store was on it once.  ``header``:
+    whether its first sector is ``zero``, belongs to a ``store``, or is ``unknown``; ``durable``: a power cut does not
+    change that.  ``merged``: a merge to it has begun.  ``cut``, ``failed``: the last times when the power was cut, and
+    when the disk had a fault; -1: never.
     """
 
     name: str
@@ -89,13 +90,19 @@ class Disk:
 class Store:
     """An exception store, and the snapshot that is kept with it, in sectors of the origin's disk.
 
-    ``disk``, ``offset``: where the origin is; ``through``: the devices between; ``line``: as it was first made live.
-    ``server``: the device that has it, if one has.  ``empty``: it holds no exception, so it is what the origin is.
-    ``lost``: why nothing is said of it any more.  ``solid``: a power cut can't take the store away as such.
-    ``may_be_invalid``, ``invalid``, ``for_good``: it may have become so, was seen to be, and is so durably.
-    ``own``, ``kept``: the sectors that were written in it, and those that have an exception.  ``stale``: those that
-    were written in the origin while nothing had the store.  ``torn``: a merge's metadata writes may have failed.
-    ``suspect``: it may be invalid in memory only.
+    ``disk``, ``offset``: where the origin is; ``through``: the devices between; ``line``: its table line, None until it
+    is live.  ``chunk``: the chunk size, 0 if it is not known.  ``server``: the device with the store in its live table,
+    None if there is none; ``active_since``: when that became live.  ``empty``: it holds no exception, so its snapshot
+    equals the origin.  ``lost``: why nothing is promised about it any more.  ``solid``: its header is durable.
+
+    ``may_be_invalid``, ``invalid``, ``for_good``: it may be invalid, was seen to be, and is so durably; ``suspect``: it
+    may be invalid in memory only.  ``merged``: a merge of it has begun; ``torn``: metadata writes of that merge may
+    have failed.  ``beside_merge``: another snapshot of the origin has begun to merge.  ``discarded``: it was sent a
+    discard.
+
+    ``own``: the sectors that were written through the snapshot; ``kept``: those that have an exception; ``stale``:
+    those that were written in the origin while no device had the store.  ``touched``: the chunks that may need an
+    exception.
     """
 
     cow: str
@@ -128,7 +135,7 @@ class Store:
     @property
     def is_merging(self) -> bool:
         """Whether a merge uses the store, and may have exceptions left to merge."""
-        over = not self.lost and (self.empty or self.invalid)  # of one that is lost neither is known
+        over = not self.lost and (self.empty or self.invalid)  # a store that is lost is not known to be either
         return self.server is not None and self.is_merge and not over
 
     @property
@@ -137,7 +144,7 @@ class Store:
         return not self.lost and not self.invalid
 
     def is_of(self, origin: str) -> bool:
-        """Whether this is its origin, by the name of the device: a window on the same disk is another (ORIGIN-1)."""
+        """Whether its line names this origin: another device on the same disk is another origin (ORIGIN-1)."""
         return self.line is not None and self.line.lower == origin
 
     def covers(self, sector: int) -> bool:
@@ -152,12 +159,12 @@ class Store:
 
 @dataclass(slots=True)
 class Device:
-    """A mapped device.  ``suspended`` None: nobody knows.  ``certain``: which of its tables is live is known.
+    """A mapped device.  ``suspended`` None: unknown.  ``certain``: which of its tables is live is known.
 
     ``unsure``: which table is the inactive one, if any, is not known; ``inactive`` has all lines that it may have.
-    ``pairs``: which device had the store when the inactive table was loaded.  ``cancelled``: stores that a live merge
-    was to take over and could not.  ``resumed``: when its targets were last resumed; ``changed``: how often its
-    mapping has changed.
+    ``pairs``: for COW devices of the inactive table the device that had the store when the table was loaded, from which
+    a handover is due.  ``cancelled``: the COW devices of handovers to the live table that could not take place.
+    ``resumed``: when its targets were last resumed; ``changed``: how often its mapping has changed.
     """
 
     name: str
@@ -181,7 +188,7 @@ class Device:
 class Task:
     """An operation under way: when it began, how often its device had changed by then, what it may read.
 
-    ``alone``: nothing else was written where it writes.
+    ``alone``: no other write that was under way with it has a sector in common with it.
     """
 
     operation: sm.Plain

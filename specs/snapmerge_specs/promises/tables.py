@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _NOBODY: Final = ""
+"""In ``Device.pairs``: a device has had the store, and has it no more, so the handover from it can't take place."""
 
 
 def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
@@ -65,19 +66,19 @@ def _keep_lines(device: Device) -> None:
 
 
 def _shares(shadow: Shadow, server: str, line: Line) -> bool:
-    """Whether a device's snapshot has the origin of a line, too: only then there is a handover between them."""
+    """Whether a device's snapshot has the same origin as a line: only then is there a handover between them."""
     device = shadow.devices.get(server)
     return device is not None and _has_dead([device], line)
 
 
 def _has_dead(devices: Iterable[Device], line: Line) -> bool:
-    """Whether a device with this origin and COW device exists, whose snapshot was handed over."""
+    """Whether the live table of one of these devices has a snapshot or merge with the line's origin and COW device."""
     pair = (line.lower, line.cow)
     return any(one.has_store and (one.lower, one.cow) == pair for device in devices for one in device.live)
 
 
 def _mark_cows(shadow: Shadow) -> None:
-    """Records an unknown store on everything on which a COW device lies."""
+    """Records an unknown store on every disk below a COW device that is no disk itself."""
     for device in shadow.devices.values():
         for line in device.lines:
             if line.has_store and line.cow not in shadow.disks:
@@ -93,7 +94,7 @@ def _mark_below(shadow: Shadow, window: str) -> None:
 
 
 def _mark_cow(shadow: Shadow, disk: Disk) -> None:
-    """There is a store on a disk; the snapshots of which it is the origin, too, show anything."""
+    """Records that a store is on a disk; snapshots whose origin is on that disk may show anything from then on."""
     disk.cow = True
     for store in shadow.stores_on(disk):
         shadow.lose(store, f"{disk.name}, its origin, is a COW device, too")

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 NOT_COMPARED: Final = "nothing promised"
-"""The name under which reads are counted about which nothing is promised."""
+"""The kind of reads about which nothing is promised, in the counts of ``compared``."""
 
 
 @dataclass(frozen=True, slots=True)
