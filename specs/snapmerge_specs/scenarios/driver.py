@@ -42,7 +42,8 @@ class Predicted:
     """A scenario under way: disks of one layout, and an implementation in lockstep with the oracle.
 
     After a disagreement ``disagreed`` is called, which may raise.  If it does not, the prediction continues, and
-    ``onward`` drives the implementation, if given.  Operations for which ``avoids`` is true are left out.
+    ``onward``, if given, drives the implementation without the oracle.  Operations for which ``avoids`` is true are
+    left out.
 
     Attributes: ``apart`` whether there was a disagreement; ``reached`` how often each state of ``coverage`` was
     reached.
@@ -152,9 +153,10 @@ class Predicted:
             self.start(operation)
 
     def _do(self, operation: sm.Operation) -> None:
-        """Carries the operation out in the prediction, then in lockstep, where it is left out if it is invalid.
+        """Carries the operation out in the prediction, then in lockstep.
 
-        An operation that is avoided, or beyond the implementation's capabilities, is left out in both.
+        An operation that is invalid, avoided, or beyond the implementation's capabilities is left out in both; one that
+        is invalid only for the oracle, in lockstep.
 
         Raises:
             WouldBlock: the operation would never end in the prediction; it was not carried out.
