@@ -292,7 +292,10 @@ def _play(trace: Trace, made: Implementation, rules: Rules, budget: Budget) -> I
 
 
 def _differs(recorded: Step, seen: Step) -> bool:
-    return seen.outcome is not None and not same_outcome(recorded.outcome, seen.outcome)
+    """Whether the outcome is another one than the trace records; a reset ahead of the trace is not in it."""
+    if seen.outcome is None or seen.operation != recorded.operation:
+        return False
+    return not same_outcome(recorded.outcome, seen.outcome)
 
 
 def _replay_code(played: list[_Played], broken: dict[str, Any] | None, *, strict: bool, promises: bool) -> int:

@@ -164,10 +164,15 @@ def replay(
 ) -> Iterator[tuple[Step, Verdict]]:
     """Runs a trace's operations on an implementation; yields each step with its new outcome and the oracle's verdict.
 
-    Ends after the first step that is not agreed to.  Recorded outcomes are ignored: the caller compares them.
+    Ends after the first step that is not agreed to; that is a ``reset`` ahead of the trace, if it fails.  Recorded
+    outcomes are ignored: the caller compares them.
     ``budget`` bounds the oracle's search for each step.  Raises OperationError if an operation is invalid.
     """
-    lockstep = Lockstep(implementation, rules, partial(Oracle, budget=budget))
+    try:
+        lockstep = Lockstep(implementation, rules, partial(Oracle, budget=budget))
+    except VerdictError as disagreement:
+        yield disagreement.trace[-1], disagreement.verdict
+        return
     for step in trace:
         try:
             lockstep.do(step.operation)
