@@ -12,7 +12,7 @@ import snapmerge as sm
 from snapmerge import Operation, Outcome, Seen, Step, print_operation, print_outcome
 from snapmerge_specs.promises import looks, tables
 from snapmerge_specs.promises.held import May, Volume, either
-from snapmerge_specs.promises.refusals import flush_must_succeed, must_succeed
+from snapmerge_specs.promises.refusals import flush_must_succeed, is_refused, must_succeed
 from snapmerge_specs.promises.shadow import Place, Shadow
 from snapmerge_specs.promises.state import Device, Disk, Task, parse_lines
 from snapmerge_specs.promises.words import (
@@ -172,8 +172,8 @@ class Promises:
 
     def _end(self, task: Task, outcome: Outcome | None) -> None:
         operation = task.operation
-        if isinstance(outcome, sm.Failed) and not self._tasks and must_succeed(self._shadow, operation):
-            self._break("PROMISE-11", f"{print_operation(operation)} -> {print_outcome(outcome)}")
+        if is_refused(operation, outcome) and not self._tasks and must_succeed(self._shadow, operation):
+            self._break("PROMISE-11", f"{print_operation(operation)} -> {print_outcome(outcome or sm.Done())}")
         match operation:
             case sm.Disk(name, size):
                 self._shadow.disks.setdefault(name, Disk(name, size))

@@ -6,7 +6,7 @@ import snapmerge as sm
 from snapmerge_specs.promises.shadow import Shadow
 from snapmerge_specs.promises.state import Device, Line, parse_lines
 
-__all__ = ["flush_must_succeed", "must_succeed"]
+__all__ = ["flush_must_succeed", "is_refused", "must_succeed"]
 
 _KINDS: Final = ("P", "PO", "N")
 _LEAST: Final = 3  # chunks: a header, an area, and one exception
@@ -30,6 +30,17 @@ def must_succeed(shadow: Shadow, operation: sm.Plain) -> bool:
             return name in shadow.devices and _may_change(shadow, shadow.devices[name], operation)
         case _:
             return False
+
+
+def is_refused(operation: sm.Plain, outcome: sm.Outcome | None) -> bool:
+    """Whether the operation has failed, and not for something that the model does not have, such as larger blocks."""
+    if not isinstance(outcome, sm.Failed):
+        return False
+    try:
+        sm.check_modelled(operation, outcome)
+    except sm.NotModelled:
+        return False
+    return True
 
 
 def flush_must_succeed(shadow: Shadow, where: str, began: int) -> bool:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from snapmerge import Divergence, Done, Load, OperationError, Undecided, parse_trace
+from snapmerge import Died, Divergence, Done, Load, OperationError, Reset, Undecided, parse_trace
 from snapmerge_adapters.cli import judge as judge_command
 from snapmerge_adapters.cli.main import main
 from snapmerge_adapters.model.memory import Memory
@@ -72,6 +72,24 @@ def test_what_is_not_modelled_is_one_line_and_2(capsys: pytest.CaptureFixture[st
             "reason": "the target raid is not modelled",
         }
     ]
+
+
+@pytest.mark.spec("ORACLE-20")
+@pytest.mark.spec("PROMISE-11")
+@pytest.mark.parametrize("options", [[], ["--promises"]])
+def test_a_refusal_of_larger_blocks_is_not_modelled_and_breaks_no_promise(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = 'create x "0 8 linear base 0" -> error EINVAL'
+    text = "device-mapper: table: 254:0: start=1 not aligned to h/w logical block size 4096 of base"
+    Path("blocks.trace").write_text(f'disk base 8 -> ok\n{refusal} "{text}"\nread base 0 1 -> #0\n')
+    assert main(["judge", *options, "blocks.trace"]) == 2
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err) == (1, "")
+    assert "not modelled at line 2" in out
+    Path("blocks.trace").write_text(f"disk base 8 -> ok\n{refusal}\n")
+    assert main(["judge", *options, "blocks.trace"]) == 1
+    assert "PROMISE-11" in capsys.readouterr().out
 
 
 def test_judge_of_a_divergence_and_an_error_is_1() -> None:
@@ -162,6 +180,28 @@ def test_replay_shows_a_divergence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert result["agrees"] is False
     assert [one["result"] for one in result["steps"]] == ["ok", "ok", "diverged"]
     assert result["steps"][-1]["allowed"] == ["#1+3"]
+
+
+class Deaf(Memory):
+    """Dies of a reset."""
+
+    def apply(self, operation: object) -> object:  # type: ignore[override]
+        return Died("no more\nafter this") if isinstance(operation, Reset) else super().apply(operation)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [[], ["--promises"]])
+def test_a_replay_whose_reset_fails_is_a_divergence(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("snapmerge_adapters.cli.adapters.Memory", Deaf)
+    assert main(["replay", "good.trace", "--adapter", "memory", *options]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("    3  diverged   reset -> died\n" + " " * 18 + "no more\n" + " " * 18 + "after this\n")
+    assert "recorded" not in out
+    assert "PROMISE-6" in out
+    assert err == ""
+    assert main(["replay", "good.trace", "--adapter", "memory", "--json", *options]) == 1
+    assert json.loads(capsys.readouterr().out)["broken"]["statement"] == "PROMISE-6"
 
 
 def test_replay_says_who_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
