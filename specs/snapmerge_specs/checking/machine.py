@@ -1,6 +1,7 @@
 """The stateful machine: Hypothesis chooses a user's moves, and an implementation follows the oracle in lockstep."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar, Final
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from snapmerge import MAINLINE, Died, Divergence, Implementation, Step, print_operation
+from snapmerge import MAINLINE, Died, Disk, Divergence, Implementation, Step, counted, print_operation, shortened
 from snapmerge_specs.checking.replay import explained, shrunk, unexplained
 from snapmerge_specs.checking.shrink import shrink
 from snapmerge_specs.checking.supply import Supply
@@ -41,6 +42,7 @@ class LockstepMachine(RuleBasedStateMachine):
     ``Process`` does.  What it made is closed with the test case.  What diverges is shrunk as by ``check``; the message
     of the DivergenceError is the report.
     Known findings end a scenario, and so does what can't be decided; neither is an error.
+    A test case that has checked nothing fails, as when the implementation refuses everything.
 
     With settings of your own, derive them: ``settings(Mine.TestCase.settings, max_examples=500)``.
     """
@@ -48,11 +50,14 @@ class LockstepMachine(RuleBasedStateMachine):
     implementation: ClassVar[Callable[[], Implementation]]
     _supply: ClassVar[Supply | None] = None
     _told: ClassVar[dict[tuple[str, ...], DivergenceReport]] = {}
+    _counts: ClassVar[Counter[str]] = Counter()
+    _refusal: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._told = {}
+        cls._told, cls._counts, cls._refusal = {}, Counter(), ""
         cls.TestCase.settings = _SETTINGS
+        cls.TestCase.tearDown = lambda _case: cls._must_have_checked()  # type: ignore[method-assign, assignment]
 
     @classmethod
     def _supplied(cls) -> Supply:
@@ -69,6 +74,25 @@ class LockstepMachine(RuleBasedStateMachine):
         if supply is not None:
             supply.close()
 
+    @classmethod
+    def _must_have_checked(cls) -> None:
+        """Raises AssertionError if all scenarios together have tested nothing, and nothing else has failed."""
+        counts, cls._counts = cls._counts, Counter()
+        if cls._told or not counts["scenarios"] or counts["checked"]:
+            return
+        if not counts["refused"]:
+            raise AssertionError("nothing was checked: the capabilities of the implementation name too little")
+        refused = counted(counts["refused"], "operation")
+        raise AssertionError(f"nothing was checked: {refused} refused; the first: {cls._refusal}")
+
+    def _count(self) -> None:
+        kind, lockstep = type(self), self._lockstep
+        kind._counts["scenarios"] += 1
+        kind._counts["checked"] += sum(not isinstance(step.operation, Disk) for step in lockstep.steps)
+        kind._counts["refused"] += len(lockstep.refused)
+        for operation, reason in lockstep.refused[:1]:
+            kind._refusal = kind._refusal or shortened(f"{print_operation(operation)}: {reason}")
+
     def __init__(self) -> None:
         super().__init__()
         self._made = self._supplied()
@@ -76,7 +100,8 @@ class LockstepMachine(RuleBasedStateMachine):
         self._has_told = False
         self._drawn = False
         try:
-            self.scenario = Scenario(self._made.fresh(), self._disagreed)
+            self._lockstep = self._made.fresh()
+            self.scenario = Scenario(self._lockstep, self._disagreed)
         except VerdictError as disagreement:
             self._disagreed(disagreement)
 
@@ -99,6 +124,7 @@ class LockstepMachine(RuleBasedStateMachine):
         if not hasattr(self, "scenario"):
             return
         self.scenario.end()
+        self._count()
         if not self.scenario.over and self._found is None:
             self._reset()
         self._tell()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from snapmerge import Divergence, Step, counted, print_outcome, print_trace, shortened
+from snapmerge import Died, Divergence, Step, counted, print_operation, print_outcome, print_trace, shortened
 from snapmerge_specs.lockstep.report import DivergenceReport
 from snapmerge_specs.promises.checker import broken_promise
 
@@ -57,9 +57,25 @@ def cut_off_text(found: DivergenceReport) -> str | None:
 def divergence_text(found: DivergenceReport, *rows: tuple[str, str]) -> str:
     """The report of a divergence; ``rows`` are further lines, such as how to replay it."""
     more = [(name, text) for name, text in (("known", cut_off_text(found)), ("breaks", breaks(found))) if text]
-    rows = (("allowed", allowed_text(found.divergence)), ("seen", seen_text(found.divergence.step)), *more, *rows)
+    rows = (("allowed", allowed_text(found.divergence)), ("seen", _seen_lines(found.divergence.step)), *more, *rows)
     body = "".join(f"{name:<10}{text}\n" for name, text in rows)
-    return f"DIVERGED from the model; the shortest trace that was found:\n\n{print_trace(found.trace)}\n{body}"
+    return f"DIVERGED from the model; the shortest trace that was found:\n\n{_trace_text(found.trace)}\n{body}"
+
+
+def _trace_text(trace: Sequence[Step]) -> str:
+    """The trace without the last words of what died in its last step, which have lines of their own below."""
+    *before, last = trace
+    if not isinstance(last.outcome, Died):
+        return print_trace(trace)
+    return f"{print_trace(before)}{print_operation(last.operation)} -> died\n"
+
+
+def _seen_lines(step: Step) -> str:
+    """What was seen; last words in lines, each of them bounded and its control characters escaped."""
+    if not isinstance(step.outcome, Died):
+        return seen_text(step)
+    lines = (shortened(line.rstrip(), OUTCOME_MAX) for line in step.outcome.text.strip().split("\n"))
+    return "\n          ".join(["died", *(line if line.isprintable() else repr(line)[1:-1] for line in lines)])
 
 
 class DivergenceError(AssertionError):

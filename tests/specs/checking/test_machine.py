@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from snapmerge import Capabilities, Operation, Outcome, Write, parse_operation
+from snapmerge import Capabilities, Operation, OperationError, Outcome, Write, operation_word, parse_operation
 from snapmerge_adapters import Memory, Process
 from snapmerge_specs import DEFECTS, DivergenceError, LockstepMachine, VerdictError, assert_agrees
 
@@ -148,10 +148,10 @@ def _failure(kind: type[LockstepMachine]) -> str:
 @pytest.mark.parametrize(
     ("deadly", "words", "trace"),
     [
-        ('word == "flush"', ["reset"], r"disk \w+ 1 -> ok\nflush \w+ -> died .*"),
-        ('word == "flush"', [], r"disk \w+ 1 -> ok\nflush \w+ -> died .*"),
-        ('word == "reset" and disks > 1', ["reset"], r"disk \w+ 1 -> ok\ndisk \w+ 1 -> ok\nreset -> died .*"),
-        ('word == "reset"', ["reset"], r"reset -> died .*"),
+        ('word == "flush"', ["reset"], r"disk \w+ 1 -> ok\nflush \w+ -> died"),
+        ('word == "flush"', [], r"disk \w+ 1 -> ok\nflush \w+ -> died"),
+        ('word == "reset" and disks > 1', ["reset"], r"disk \w+ 1 -> ok\ndisk \w+ 1 -> ok\nreset -> died"),
+        ('word == "reset"', ["reset"], r"reset -> died"),
     ],
 )
 def test_a_program_that_dies_is_told_as_by_a_check(
@@ -167,9 +167,49 @@ def test_a_program_that_dies_is_told_as_by_a_check(
     if shared and not words:
         assert "TypeError: an implementation without reset is made anew for each scenario, not given again" in text
         return
-    assert re.search(rf"\n\n{trace}\n\nallowed   ok\nseen      died .*no more", text), text
+    assert re.search(rf"\n\n{trace}\n\nallowed   ok\nseen      died\n          .*\n          no more\n", text), text
     assert re.search(r"replay    snapmerge_specs.assert_agrees\('.*', Dying.implementation\)\n", text)
     assert "Flaky" not in text
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        ({"disk", "write", "read", "flush"}, r"nothing was checked: \d+ operations refused; the first: disk .*: no"),
+        ({"write", "read", "flush"}, r"nothing was checked: \d+ operations refused; the first: \w+ .*: no"),
+        ({"read"}, None),
+    ],
+)
+def test_one_that_refuses_everything_has_not_passed(refused: set[str], says: str | None) -> None:
+    class Refusing(Forgetful):
+        def apply(self, operation: Operation) -> Outcome:
+            if operation_word(operation) in refused:
+                raise OperationError("no")
+            return Memory.apply(self, operation)
+
+    class Refused(LockstepMachine):
+        implementation = staticmethod(Refusing)
+
+    Refused.TestCase.settings = settings(Refused.TestCase.settings, max_examples=5, database=None)
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Refused.TestCase)(result)
+    assert result.testsRun == 1
+    texts = [text for _, text in (*result.failures, *result.errors)]
+    assert len(texts) == (says is not None)
+    assert says is None or re.search(says, texts[0])
+
+
+def test_one_that_has_too_little_has_not_passed() -> None:
+    class Little(Memory):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, operations=frozenset({"disk", "reset"}))
+
+    class TooLittle(LockstepMachine):
+        implementation = staticmethod(Little)
+
+    TooLittle.TestCase.settings = settings(TooLittle.TestCase.settings, max_examples=5, database=None)
+    assert "nothing was checked: the capabilities of the implementation name too little" in _failure(TooLittle)
 
 
 def test_what_happens_once_is_told_all_the_same(tmp_path: Path) -> None:
