@@ -23,6 +23,8 @@ __all__ = [
 _NOBODY: Final = ""
 """In ``Device.pairs``: a device has had the store, and has it no more, so the handover from it can't take place."""
 
+_UNKNOWN_HANDOVER: Final = "whether there is a snapshot that it waits for is not known"
+
 
 def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
     """Records that a table was accepted as a device's inactive one, and a new store for it on the disk."""
@@ -40,8 +42,10 @@ def loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
                     device.pairs[line.cow] = store.server
                 else:
                     shadow.lose(store, f"snapshots of several origins have {line.cow}")
-            elif _has_dead(shadow.devices.values(), line):
+            elif (dead := _has_dead(shadow.devices.values(), line)) is not False:
                 device.pairs[line.cow] = _NOBODY
+                if dead is None and store is not None:
+                    shadow.lose(store, _UNKNOWN_HANDOVER)
 
 
 def may_be_loaded(shadow: Shadow, device: Device, lines: tuple[Line, ...]) -> None:
@@ -68,13 +72,17 @@ def _keep_lines(device: Device) -> None:
 def _shares(shadow: Shadow, server: str, line: Line) -> bool:
     """Whether a device's snapshot has the same origin as a line: only then is there a handover between them."""
     device = shadow.devices.get(server)
-    return device is not None and _has_dead([device], line)
+    return device is not None and bool(_has_dead([device], line))
 
 
-def _has_dead(devices: Iterable[Device], line: Line) -> bool:
-    """Whether the live table of one of these devices has a snapshot or merge with the line's origin and COW device."""
+def _has_dead(devices: Iterable[Device], line: Line) -> bool | None:
+    """Whether the live table of one of these devices has a snapshot or merge with the line's origin and COW device.
+
+    None: one may have, as its live table is not known.
+    """
     pair = (line.lower, line.cow)
-    return any(one.has_store and (one.lower, one.cow) == pair for device in devices for one in device.live)
+    having = [one for one in devices if any(live.has_store and (live.lower, live.cow) == pair for live in one.live)]
+    return any(device.certain for device in having) or (None if having else False)
 
 
 def _mark_cows(shadow: Shadow) -> None:
@@ -181,8 +189,10 @@ def _activate(shadow: Shadow, device: Device, line: Line, pair: str | None) -> N
     others = [other for other in shadow.devices.values() if other is not device]
     if store.server is not None and store.server != device.name and not _shares(shadow, store.server, line):
         shadow.lose(store, f"snapshots of several origins have {line.cow}")
-    if pair is None and store.server is None and _has_dead(others, line):
+    if pair is None and store.server is None and (dead := _has_dead(others, line)) is not False:
         pair = _NOBODY
+        if dead is None:
+            shadow.lose(store, _UNKNOWN_HANDOVER)
     if pair is not None and store.server != pair and not store.lost:  # what it was to take over was gone (MERGE-26)
         device.cancelled |= {line.cow}
         return

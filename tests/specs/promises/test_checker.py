@@ -321,12 +321,36 @@ load snap "0 4 snapshot base cow P 1" -> ok
 resume snap -> ok
 read snap 0 4 -> error EIO
 """
+MAY_BE_LIVE = """\
+disk base 4 -> ok
+disk cow 16 -> ok
+write base 0 4 #1 -> ok
+create bare
+create origin "0 4 snapshot-origin base" -> ok
+create snap "0 4 snapshot base cow P 1" -> ok
+write snap 0 1 #101 -> ok
+suspend snap -> ok
+load bare "0 4 snapshot base cow P 1" -> ok
+clear bare -> ok
+remove snap -> ok
+load origin "0 4 snapshot-merge base cow P 1" -> ok
+resume origin -> ok
+read origin 0 4 -> #101 #2+3
+"""
 
 
 @pytest.mark.spec("PROMISE-8")
 @pytest.mark.parametrize(
     "trace",
-    [f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n", STARTED, HALF_MADE, JOINED, REFUSED_AND_CLEARED, HANDED_OVER],
+    [
+        f"{DOUBT}crash -> ok\nread base 0 1 -> #0\n",
+        STARTED,
+        HALF_MADE,
+        JOINED,
+        REFUSED_AND_CLEARED,
+        HANDED_OVER,
+        MAY_BE_LIVE,
+    ],
 )
 def test_nothing_is_said_where_a_user_may_count_on_nothing(trace: str) -> None:
     assert broken_promise(parse_trace(trace)) is None
