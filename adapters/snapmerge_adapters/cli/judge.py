@@ -300,8 +300,10 @@ def _differs(recorded: Step, seen: Step) -> bool:
 
 def _replay_code(played: list[_Played], broken: dict[str, Any] | None, *, strict: bool, promises: bool) -> int:
     code = _code(played[-1].verdict)
-    if promises or broken is not None:
-        return DIVERGED if broken is not None else AGREES
+    if broken is not None:
+        return DIVERGED
+    if promises:
+        return AGREES if code == DIVERGED else code  # what is undecided is undecided for the promises, too
     return DIVERGED if code == AGREES and strict and any(one.differs for one in played) else code
 
 

@@ -122,6 +122,15 @@ def test_judge_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "given up after 99 worlds; fewer operations under way at once" in out
 
 
+@pytest.mark.parametrize("options", [[], ["--promises"]])
+def test_replay_that_gives_up_is_2(monkeypatch: pytest.MonkeyPatch, options: list[str]) -> None:
+    (step,) = parse_trace("disk base 8 -> ok")
+    gives_up = iter([(step, Undecided(step, 99))])
+    monkeypatch.setattr(judge_command, "replay", lambda *_trace, **_budget: gives_up)
+    Path("one.trace").write_text("disk base 8\n")
+    assert main(["replay", "one.trace", "--adapter", "memory", *options]) == 2
+
+
 def test_many_allowed_outcomes_are_cut_short() -> None:
     (step,) = parse_trace("read base 0 1")
     allowed = [outcome.outcome for number in range(20) for outcome in parse_trace(f"read base 0 1 -> #{number}")]
