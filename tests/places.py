@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 MODEL: Final = ROOT / "model" / "snapmerge"
 FOLDERS: Final = {
     "trace": ROOT / "adapters" / "snapmerge_adapters" / "protocol",
+    "control": ROOT / "specs" / "snapmerge_specs" / "search",
     "recipes": ROOT / "specs" / "snapmerge_specs" / "recipes",
 }
 """The folders outside of the model that do what the statements of a page say."""
@@ -33,6 +34,7 @@ PAGES: Final = tuple(
         "devices",
         "world",
         "oracle",
+        "control",
         "recipes",
     )
 )

@@ -41,9 +41,24 @@ from snapmerge.machine.registry import DEVICE_ARGUMENTS, MAINLINE, TARGETS, step
 from snapmerge.machine.snapshot.rules import SnapshotRules
 from snapmerge.messages import counted, shortened, shown
 from snapmerge.oracle.budget import Budget
+from snapmerge.oracle.held import HeldDivergence, HeldOracle
 from snapmerge.oracle.modelled import OTHER_TARGETS, check_modelled
 from snapmerge.oracle.oracle import Divergence, Oracle, Undecided, Verdict, alike
 from snapmerge.oracle.schedules import outcomes
+from snapmerge.trace.control import (
+    CONTROL_WORDS,
+    Answer,
+    Control,
+    ControlStep,
+    Hold,
+    Pending,
+    check_held,
+    numbered_controlled_trace,
+    parse_control,
+    parse_controlled_trace,
+    print_control,
+    print_controlled_trace,
+)
 from snapmerge.trace.kinds import possible
 from snapmerge.trace.lines import (
     OPERATION_WORDS,
@@ -98,17 +113,20 @@ from snapmerge.trace.payload import (
     sector_bytes,
     tags_from,
 )
-from snapmerge.trace.port import Capabilities, Choices, Implementation, Scheduled
+from snapmerge.trace.port import Capabilities, Choices, Controlled, Implementation, Scheduled
+from snapmerge.trace.requests import Request, RequestKind, Requests, parse_requests, print_request, print_requests
 from snapmerge.units import SECTOR_BYTES, Chunk, Sector, Sectors
+from snapmerge.world.control import answered, calmed, ended_keys, quiet, requests
 from snapmerge.world.disk import Disk as DiskState
 from snapmerge.world.disk import Unknown
 from snapmerge.world.moves import advance, fail, finish, moves, settle
 from snapmerge.world.power import crashes, cut_power, newest_contents, resolve
-from snapmerge.world.session import Choose, Raw, Result, Session, operate, settled
+from snapmerge.world.session import Choose, Raw, Result, Session, blocked, operate, poll, settled, submit
 from snapmerge.world.state import World, add_disk, deliver, start_world
 
 __all__ = [
     "CONCEPT",
+    "CONTROL_WORDS",
     "DEVICE_ARGUMENTS",
     "MAINLINE",
     "OPERATION_WORDS",
@@ -116,6 +134,7 @@ __all__ = [
     "SECTOR_BYTES",
     "TARGETS",
     "AddDisk",
+    "Answer",
     "Bio",
     "Blocked",
     "Budget",
@@ -128,6 +147,9 @@ __all__ = [
     "ClearTable",
     "ConceptRules",
     "Content",
+    "Control",
+    "ControlStep",
+    "Controlled",
     "Count",
     "Crash",
     "Create",
@@ -154,6 +176,9 @@ __all__ = [
     "Finished",
     "Flush",
     "Heal",
+    "HeldDivergence",
+    "HeldOracle",
+    "Hold",
     "Implementation",
     "Io",
     "Line",
@@ -169,6 +194,7 @@ __all__ = [
     "OperationError",
     "Oracle",
     "Outcome",
+    "Pending",
     "Plain",
     "Raw",
     "Read",
@@ -176,6 +202,9 @@ __all__ = [
     "Remove",
     "RemoveDevice",
     "Reply",
+    "Request",
+    "RequestKind",
+    "Requests",
     "Requeue",
     "Reset",
     "Result",
@@ -211,7 +240,11 @@ __all__ = [
     "add_disk",
     "advance",
     "alike",
+    "answered",
     "as_seen",
+    "blocked",
+    "calmed",
+    "check_held",
     "check_modelled",
     "content_of",
     "contents",
@@ -220,23 +253,35 @@ __all__ = [
     "cut_power",
     "data_bytes",
     "deliver",
+    "ended_keys",
     "fail",
     "finish",
     "inner",
     "moves",
     "newest_contents",
+    "numbered_controlled_trace",
     "numbered_trace",
     "operate",
     "operation_word",
     "outcomes",
+    "parse_control",
+    "parse_controlled_trace",
     "parse_operation",
     "parse_outcome",
+    "parse_requests",
     "parse_trace",
+    "poll",
     "possible",
+    "print_control",
+    "print_controlled_trace",
     "print_operation",
     "print_outcome",
+    "print_request",
+    "print_requests",
     "print_trace",
+    "quiet",
     "read_store",
+    "requests",
     "resolve",
     "sector_bytes",
     "settle",
@@ -247,6 +292,7 @@ __all__ = [
     "status_line",
     "step",
     "store_problems",
+    "submit",
     "table_line",
     "tags_from",
 ]

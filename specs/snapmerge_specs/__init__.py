@@ -28,7 +28,7 @@ from snapmerge_specs.lockstep.texts import (
     some_text,
 )
 from snapmerge_specs.mistakes.defects import DEFECTS, Defect
-from snapmerge_specs.mistakes.findings import FINDINGS, CutOff, Explanation, Finding, explanation
+from snapmerge_specs.mistakes.findings import FINDINGS, CutOff, Explanation, Finding, explanation, with_finding
 from snapmerge_specs.mistakes.traces import finding_trace
 from snapmerge_specs.promises.checker import BrokenPromise, Promises, broken_promise
 from snapmerge_specs.properties.invariants import INVARIANTS, broken
@@ -50,7 +50,10 @@ from snapmerge_specs.recipes import (
 )
 from snapmerge_specs.scenarios.coverage import NAMES as REACHED_NAMES
 from snapmerge_specs.scenarios.scenario import Scenario
+from snapmerge_specs.search.controlled import ControlledExploration, explore_controlled, explore_script, held_finding
 from snapmerge_specs.search.explore import Exploration, Violation, explore
+from snapmerge_specs.search.held import HeldJudge, judge_held, model_scope
+from snapmerge_specs.search.scope import Scope, scope_of
 from snapmerge_specs.search.scripts import SCRIPTS
 
 TYPE_CHECKING = False  # as in the module typing, without the time that its import takes
@@ -78,6 +81,7 @@ __all__ = [
     "Backup",
     "BrokenPromise",
     "Compared",
+    "ControlledExploration",
     "CutOff",
     "Defect",
     "DivergenceError",
@@ -87,6 +91,7 @@ __all__ = [
     "Finding",
     "FindingMet",
     "Generation",
+    "HeldJudge",
     "Invariant",
     "Kept",
     "Load",
@@ -105,6 +110,7 @@ __all__ = [
     "Round",
     "Scenario",
     "ScheduledStep",
+    "Scope",
     "Script",
     "Shape",
     "StepInvariant",
@@ -123,19 +129,26 @@ __all__ = [
     "cut_off_text",
     "explanation",
     "explore",
+    "explore_controlled",
+    "explore_script",
     "finding_trace",
     "follow",
     "generation_of",
     "generations",
+    "held_finding",
     "judge",
+    "judge_held",
+    "model_scope",
     "monitored",
     "register",
     "replay",
     "rollback_wrong",
+    "scope_of",
     "seen_text",
     "shrink",
     "some_text",
     "view",
+    "with_finding",
 ]
 
 register(LINUX)

@@ -12,10 +12,14 @@ from snapmerge import (
     MAINLINE,
     Capabilities,
     Choices,
+    Control,
+    Controlled,
+    Died,
     Implementation,
     Operation,
     OperationError,
     Outcome,
+    Requests,
     Reset,
     Rules,
     Scheduled,
@@ -72,6 +76,14 @@ class _Outspoken:
         except OperationError as error:
             raise RefusedError(one_line(str(error))) from error
 
+    def control(self, control: Control) -> Requests | Died:
+        if not isinstance(self._inner, Controlled):
+            raise RefusedError("its disks are not under control")
+        try:
+            return self._inner.control(control)
+        except OperationError as error:
+            raise RefusedError(one_line(str(error))) from error
+
     def close(self) -> None:
         self._inner.close()
 
@@ -91,7 +103,7 @@ class _OutspokenScheduled(_Outspoken):
         self._scheduled.follow(schedule)
 
 
-def _outspoken(inner: Implementation) -> Implementation:
+def _outspoken(inner: Implementation) -> Controlled:
     return _OutspokenScheduled(inner) if isinstance(inner, Scheduled) else _Outspoken(inner)
 
 
@@ -138,16 +150,16 @@ def _check_directory(directory: Path) -> None:
 
 
 @contextmanager
-def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Make]:
+def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Callable[[], Controlled]]:
     """The function that makes the implementation, which is closed at the end, with its files removed.
 
     ``rules`` are those of adapters that are the model.
     """
-    made: list[Implementation] = []
+    made: list[Controlled] = []
     with contextlib.ExitStack() as stack:
         make = _maker(options, stack, rules)
 
-        def closing() -> Implementation:
+        def closing() -> Controlled:
             while made:
                 made.pop().close()
             made.append(_outspoken(make()))
@@ -161,7 +173,7 @@ def maker(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Make]:
 
 
 @contextmanager
-def implementation(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Implementation]:
+def implementation(options: Namespace, rules: Rules = MAINLINE) -> Iterator[Controlled]:
     """The one implementation that the options name, closed in the end."""
     with maker(options, rules) as make:
         yield make()

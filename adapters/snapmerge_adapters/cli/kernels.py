@@ -11,7 +11,7 @@ from snapmerge_adapters.cli.errors import AGREES, UNABLE
 from snapmerge_adapters.cli.show import one_line, table
 from snapmerge_adapters.guest.guest import Guest, find_kernel
 from snapmerge_adapters.guest.kernels import Kernel, kernels
-from snapmerge_adapters.kernel.devicemapper import snapshot_targets
+from snapmerge_adapters.kernel.abilities import snapshot_targets
 from snapmerge_adapters.unavailable import Unavailable
 
 __all__ = ["run_kernels"]

@@ -3,16 +3,15 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from snapmerge import (
-    OPERATION_WORDS,
     SECTOR_BYTES,
-    TARGETS,
     Blocked,
     Capabilities,
+    Control,
     Crash,
     Died,
     Disk,
@@ -20,28 +19,35 @@ from snapmerge import (
     Fault,
     Finish,
     Heal,
+    Hold,
     Operation,
     OperationError,
     Outcome,
     Plain,
+    Requests,
     Reset,
+    Settle,
     Start,
+    check_held,
     operation_word,
+    print_control,
     print_operation,
     shortened,
 )
 from snapmerge_adapters.cleanup import close_at_exit
+from snapmerge_adapters.kernel.abilities import capabilities_of
 from snapmerge_adapters.kernel.blockio import Buffers, block_size, is_free
+from snapmerge_adapters.kernel.controller import Controller
 from snapmerge_adapters.kernel.disks import Backing, Disks, backing_sectors
 from snapmerge_adapters.kernel.guard import Guard
-from snapmerge_adapters.kernel.jobs import Job, Worker
+from snapmerge_adapters.kernel.jobs import Job, Poll, Worker
 from snapmerge_adapters.kernel.kmsg import KernelLog, trouble
 from snapmerge_adapters.kernel.libdm import DmError, Libdm, Target, errno_name
 from snapmerge_adapters.kernel.operator import Operator, Place
 from snapmerge_adapters.kernel.stillness import Stillness, stuck_tasks
 from snapmerge_adapters.unavailable import Unavailable
 
-__all__ = ["DeviceMapper", "snapshot_targets"]
+__all__ = ["DeviceMapper"]
 
 _RESET_SECONDS: Final = 10.0
 _NAPS: Final = 10
@@ -85,14 +91,16 @@ class DeviceMapper:
         disks = Disks(libdm, under, prefix, buffers)
         self._place: Final = Place(libdm, disks, buffers, prefix, hang, alone is not None)
         self._operator: Final = Operator(self._place)
-        self._started: dict[int, tuple[Plain, Operator, Job[Outcome]]] = {}
+        self._started: dict[int, tuple[Plain, Operator, Job[Outcome] | Poll[Outcome]]] = {}
         self._hang, self._patience = hang, patience
         self._bound = Worker() if alone is None else Guard(lambda operation: alone(_hang_of(operation)), hang)
         self._watch = KernelLog()
         self._seed = seed
         self._died: Died | None = None
         self._closed = False
-        self._capabilities = _capabilities(under, versions)
+        controlled = alone is not None and volatile
+        self._controller: Final = Controller(disks, possible=controlled, patience=hang)
+        self._capabilities = capabilities_of(under, versions, controlled=controlled)
         self._watch.forget()
         close_at_exit(self)
 
@@ -125,6 +133,8 @@ class DeviceMapper:
         return Died(f"{shortened(print_operation(operation))}: {bad}") if bad else outcome
 
     def _do(self, operation: Operation) -> Outcome:
+        if self._controller.held:
+            check_held(operation, self._place.disks.names().values())
         match operation:
             case Start(key, inner):
                 return self._start(key, inner)
@@ -161,6 +171,29 @@ class DeviceMapper:
             disks.heal(disk)
         return Done()
 
+    # --- disks under control -----------------------------------------------------------------------------------
+
+    def control(self, control: Control) -> Requests | Died:
+        """Tells the disks.  Raises OperationError."""
+        if self._died is not None or self._closed:
+            return self._died or Died("closed")
+        if isinstance(control, Hold) and self._started:
+            raise OperationError("finish what was started before the disks hold their requests")
+        try:
+            self._controller.tell(control)
+            self._quiet()
+        except TimeoutError as error:
+            self._died = Died(f"hang: {error}\n{stuck_tasks()}")
+            return self._died
+        if bad := trouble(self._watch.lines()):
+            self._died = Died(f"{print_control(control)}: {bad}")
+            return self._died
+        ended = sorted(key for key, (_, _, job) in self._started.items() if job.ended(0))
+        return Requests(self._controller.requests(), tuple(ended))
+
+    def _quiet(self) -> None:
+        self._controller.wait(job.begin for _, _, job in self._started.values() if isinstance(job, Poll))
+
     # --- what may block ----------------------------------------------------------------------------------------
 
     def _start(self, key: int, operation: Plain) -> Outcome:
@@ -170,6 +203,8 @@ class DeviceMapper:
             raise OperationError(f"{operation_word(operation)} never blocks: do it without start")
         self._operator.close_devices()  # an operation under way keeps its device open, so that a remove is refused
         operator = Operator(self._place, started=True)
+        if self._controller.held:
+            return self._start_controlled(key, operator, operation)
         job = Job(lambda: operator.do(operation)).start()
         if job.ended_or_waits() and isinstance(error := job.error(), OperationError):
             operator.close()
@@ -177,12 +212,29 @@ class DeviceMapper:
         self._started[key] = (operation, operator, job)
         return Done()
 
+    def _start_controlled(self, key: int, operator: Operator, operation: Plain) -> Outcome:
+        if isinstance(operation, Settle):
+            self._started[key] = (operation, operator, Poll(lambda: operator.settled(operation)))
+            return Done()
+        job = Job(lambda: operator.do(operation)).start()
+        self._started[key] = (operation, operator, job)
+        self._quiet()
+        if isinstance(error := job.error(), OperationError):
+            del self._started[key]
+            operator.close()
+            raise error
+        return Done()
+
     def _finish(self, key: int) -> Outcome:
         if key not in self._started:
             raise OperationError(f"nothing was started under {key}")
         _, operator, job = self._started[key]
         # In several naps: whatever could end it gets its turn in each, even on a machine that was away for a while.
-        if not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):
+        if self._controller.held:
+            self._quiet()
+            if not job.ended(0):
+                return Blocked()
+        elif not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):
             return Blocked()
         del self._started[key]
         operator.close()  # its operator has had the device open until now
@@ -193,11 +245,13 @@ class DeviceMapper:
 
     def _crash(self) -> Outcome:
         self._place.disks.power_off(self._seed)
+        self._controller.release()
         outcome = self._remove_devices()
         self._place.disks.power_on()
         return outcome
 
     def _reset(self) -> Outcome:
+        self._controller.release()
         outcome = self._remove_devices()
         if isinstance(outcome, Done):
             self._place.disks.forget()
@@ -228,7 +282,7 @@ class DeviceMapper:
                 if self._place.libdm.info(self._place.prefix + device).suspended:
                     self._turn_into_error(device)
         for key, (_, operator, job) in list(self._started.items()):
-            if job.ended(0.02):
+            if isinstance(job, Poll) or job.ended(0.02):  # a question that nobody asks any more does not hold up
                 operator.close()
                 del self._started[key]
         return not self._started
@@ -261,6 +315,7 @@ class DeviceMapper:
         self._operator.close()
         self._bound.close()
         self._watch.close()
+        self._controller.close()
 
     def _ending(self, call: Callable[[], Outcome]) -> Outcome:
         """Bounds the time that ``close`` takes: with a broken kernel it may hang."""
@@ -293,42 +348,3 @@ def _versions(libdm: Libdm) -> dict[str, str]:
         return libdm.versions()
     except DmError as error:
         raise Unavailable(f"this kernel has no device-mapper that answers: {errno_name(error.errno)}") from None
-
-
-def snapshot_targets(versions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The snapshot targets of a kernel that the model has, sorted by name, each with its version."""
-    return tuple((name, versions[name]) for name in sorted(TARGETS & set(versions)) if name.startswith("snapshot"))
-
-
-_TABLE_WORDS: Final = frozenset({"N", "PO", "discard_zeroes_cow", "discard_passdown_origin", "refusals"})
-
-
-def _capabilities(backing: Backing, versions: dict[str, str]) -> Capabilities:
-    targets = TARGETS & set(versions)
-    words = set(OPERATION_WORDS)
-    if not backing.volatile:
-        words -= {"crash"}
-    if not backing.nbd:
-        words -= {"fault", "heal"}
-    about = ", ".join(f"{name} {version}" for name, version in snapshot_targets(versions))
-    return Capabilities(
-        frozenset(words),
-        frozenset(targets),
-        frozenset({"read", "write", "flush"} if backing.nbd else ()),
-        _features(backing) | _TABLE_WORDS,
-        backing.sectors,
-        f"Linux {os.uname().release}, {about}",
-        tuple(sorted((name, version) for name, version in versions.items())),
-    )
-
-
-def _features(backing: Backing) -> frozenset[str]:
-    features = set()
-    if KernelLog().readable:
-        features.add("texts")
-    with contextlib.suppress(OSError):
-        device = Path(backing.path).stat().st_rdev
-        path = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/queue/discard_max_bytes"
-        if int(Path(path).read_text()) > 0:
-            features.add("discard")
-    return frozenset(features)

@@ -14,6 +14,7 @@ from typing import Final
 from snapmerge import SECTOR_BYTES, OperationError, counted
 from snapmerge_adapters.kernel.blockio import Buffers, device_size, open_direct, zero
 from snapmerge_adapters.kernel.faulty_disk import FaultyDisk, Storage
+from snapmerge_adapters.kernel.gate import Gate
 from snapmerge_adapters.kernel.libdm import Libdm, Target
 from snapmerge_adapters.kernel.nbd import NbdDevice
 
@@ -59,11 +60,16 @@ class Disks:
         self._idle: list[Slice] = []
         self._made = 0
         self._nbd_unused: list[str] = list(backing.nbd)
+        self.gate: Final = Gate()
         self._nbd_idle: list[NbdDevice] = []  # connected, each as large as the backing
 
     def get(self, name: str) -> Slice | None:
         """The disk of this name."""
         return self._used.get(name)
+
+    def name_of(self, fault: FaultyDisk) -> str:
+        """The name of the disk that has this fault injection."""
+        return next(name for name, disk in self._used.items() if disk.fault and disk.fault[0] is fault)
 
     def names(self) -> dict[str, str]:
         """The disks' names by their major:minor."""
@@ -143,7 +149,7 @@ class Disks:
             return faulty, device
         if not self._nbd_unused:
             raise OperationError(f"no more than {counted(len(self._backing.nbd), 'disk')} can have faults at a time")
-        device = NbdDevice(self._nbd_unused[-1], faulty, self._backing.sectors)
+        device = NbdDevice(self._nbd_unused[-1], faulty, self._backing.sectors, self.gate)
         self._nbd_unused.pop()
         return faulty, device
 

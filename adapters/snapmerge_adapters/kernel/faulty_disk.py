@@ -50,7 +50,8 @@ class FaultyDisk:
         self._volatile: Final = volatile
         self._lock: Final = threading.Lock()  # between the kernel's requests and the setting of faults
         self._faults: list[_Range] = []
-        self._cache: list[tuple[int, bytes]] = []  # one entry a sector, in the order of the writes
+        self._cache: dict[int, tuple[int, bytes]] = {}  # one entry a sector, numbered in the order of the writes
+        self._next = 0
         self._newest: dict[int, bytes] = {}
         self._powered = True
 
@@ -105,28 +106,36 @@ class FaultyDisk:
 
     def _put(self, sector: int, data: bytes, *, durable: bool) -> None:
         if not durable:
-            parts = list(_sectors(sector, data))
-            self._cache.extend(parts)
-            self._newest.update(parts)
+            for entry in _sectors(sector, data):
+                self._cache[self._next] = entry
+                self._next += 1
+            self._newest.update(_sectors(sector, data))
             return
         self._storage.write(sector, data)
         if self._newest:  # what was cached for these sectors is older than what is stored now
             covered = range(sector, sector + len(data) // SECTOR_BYTES)
-            self._cache = [entry for entry in self._cache if entry[0] not in covered]
+            self._cache = {number: entry for number, entry in self._cache.items() if entry[0] not in covered}
             for at in covered:
                 self._newest.pop(at, None)
 
-    def flush(self) -> None:
-        """Makes durable all that was written."""
+    @property
+    def mark(self) -> int:
+        """The number of writes of sectors that the cache has taken so far."""
+        return self._next
+
+    def flush(self, mark: int | None = None) -> None:
+        """Makes durable all that was written; with a mark, what was written until then."""
         with self._lock:
             if not self._powered or any(fault.kind == "flush" for fault in self._faults):
                 raise _fail()
-            self._store(self._newest.items())
+            end = self._next if mark is None else mark
+            self._store(dict(entry for number, entry in self._cache.items() if number < end).items())
+            self._cache = {number: entry for number, entry in self._cache.items() if number >= end}
+            self._newest = dict(self._cache.values())
 
     def _store(self, sectors: Iterable[tuple[int, bytes]]) -> None:
         for at, data in sectors:
             self._storage.write(at, data)
-        self._cache, self._newest = [], {}
 
     def power_off(self, seed: str) -> None:
         """Loses the power: keeps what was durable and a random part of what was not; requests fail from now on.
@@ -136,12 +145,13 @@ class FaultyDisk:
         """
         with self._lock:
             self._powered = False
-            entries = sorted(set(self._cache))
+            entries = sorted(set(self._cache.values()))
             content = hashlib.sha256(b"".join(sector.to_bytes(8) + data for sector, data in entries))
             choice = random.Random(f"{seed} {content.hexdigest()}")
             odds = choice.choice((0.0, 0.5, 1.0))
             kept = {entry for entry in entries if choice.random() < odds}
-            self._store([entry for entry in self._cache if entry in kept])
+            self._store([entry for entry in self._cache.values() if entry in kept])
+            self._cache, self._newest = {}, {}
 
     def power_on(self) -> None:
         """Has power again."""
@@ -151,7 +161,7 @@ class FaultyDisk:
     def forget(self) -> None:
         """Removes the faults and the cache; the stored data remain."""
         with self._lock:
-            self._faults, self._cache, self._newest, self._powered = [], [], {}, True
+            self._faults, self._cache, self._newest, self._powered = [], {}, {}, True
 
 
 def _sectors(sector: int, data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-__all__ = ["Job", "Worker", "is_waiting"]
+__all__ = ["Job", "Poll", "Worker", "is_waiting"]
 
 T = TypeVar("T")
 
@@ -78,6 +78,39 @@ class Job(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._result[0]
+
+
+class Poll(Generic[T]):
+    """A question that is asked again and again until its answer is not None.
+
+    Each time it is asked by a job of its own, as the answer may be long in coming.
+    """
+
+    def __init__(self, ask: Callable[[], T | None]) -> None:
+        self._ask = ask
+        self._asked: Job[T | None] | None = None
+        self._answer: T | None = None
+
+    def begin(self) -> None:
+        """Asks, unless an answer is due or has been given."""
+        if self._answer is None and self._asked is None:
+            self._asked = Job(self._ask).start()
+
+    def ended(self, seconds: float) -> bool:
+        """Whether the answer to what was asked has come, and was not None."""
+        if self._asked is not None and self._asked.ended(seconds):
+            self._answer, self._asked = self._asked.result(), None
+        return self._answer is not None
+
+    def error(self) -> Exception | None:
+        """None: a question has no errors."""
+        return None
+
+    def result(self) -> T:
+        """The answer; it must have come."""
+        if self._answer is None:
+            raise ValueError("there is no answer")
+        return self._answer
 
 
 class Worker:

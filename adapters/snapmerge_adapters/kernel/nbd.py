@@ -5,7 +5,6 @@ the NBD specification; the ioctls are those of ``include/uapi/linux/nbd.h``.
 """
 
 import contextlib
-import enum
 import errno
 import fcntl
 import os
@@ -16,9 +15,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from snapmerge import SECTOR_BYTES
+from snapmerge import SECTOR_BYTES, RequestKind
 from snapmerge_adapters.kernel.blockio import device_size
 from snapmerge_adapters.kernel.faulty_disk import FaultyDisk
+from snapmerge_adapters.kernel.gate import Gate, Held
 
 __all__ = ["NbdDevice"]
 
@@ -32,8 +32,8 @@ _REPLY_MAGIC: Final = 0x67446698
 _FUA: Final = 1 << 16
 
 
-class _Command(enum.IntEnum):
-    READ, WRITE, STOP, FLUSH, TRIM = range(5)
+_KINDS: Final[dict[int, RequestKind]] = {0: "read", 1: "write", 3: "flush", 4: "discard"}
+"""By the number of the command; 2 is the last one, a disconnection."""
 
 
 _PATIENCE: Final = 5.0
@@ -45,9 +45,11 @@ class NbdDevice:
     ``disk`` may be exchanged for another one while no I/O is under way.
     """
 
-    def __init__(self, path: str, disk: FaultyDisk, size: int) -> None:
+    def __init__(self, path: str, disk: FaultyDisk, size: int, gate: Gate) -> None:
         self.path: Final = path
         self.disk = disk
+        self._gate: Final = gate
+        self._answering: Final = threading.Lock()
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         # One bio must be one request, or a fault would fail its neighbours.
         queue = Path("/sys/block", Path(path).name, "queue")
@@ -86,31 +88,21 @@ class NbdDevice:
                 pass
 
     def _answer(self) -> bool:
-        _, kind, handle, start, length = _REQUEST.unpack(self._receive(_REQUEST.size))
-        if kind & 0xFFFF == _Command.STOP:
+        _, command, handle, start, length = _REQUEST.unpack(self._receive(_REQUEST.size))
+        kind = _KINDS.get(command & 0xFFFF)
+        if kind is None:
             return False
-        payload = self._receive(length) if kind & 0xFFFF == _Command.WRITE else b""
-        data, error = b"", 0
-        try:
-            data = self._do(kind, start // SECTOR_BYTES, length // SECTOR_BYTES, payload)
-        except OSError as failure:
-            error = failure.errno or errno.EIO
-        self._ours.sendall(_REPLY.pack(_REPLY_MAGIC, error, handle) + data)
-        return True
+        if kind == "write" and command & _FUA:
+            kind = "fua"
+        payload = self._receive(length) if kind in ("write", "fua") else bytes(length) if kind == "discard" else b""
 
-    def _do(self, kind: int, sector: int, count: int, payload: bytes) -> bytes:
-        match kind & 0xFFFF:
-            case _Command.READ:
-                return self.disk.read(sector, count)
-            case _Command.WRITE:
-                self.disk.write(sector, payload, fua=bool(kind & _FUA))
-            case _Command.FLUSH:
-                self.disk.flush()
-            case _Command.TRIM:
-                self.disk.write(sector, bytes(count * SECTOR_BYTES), fua=bool(kind & _FUA))
-            case _:
-                raise OSError(errno.EINVAL, "unknown request")
-        return b""
+        def reply(error: int, data: bytes) -> None:
+            with self._answering:
+                self._ours.sendall(_REPLY.pack(_REPLY_MAGIC, error, handle) + data)
+
+        sector, count = start // SECTOR_BYTES, length // SECTOR_BYTES
+        self._gate.enter(Held(self.disk, kind, sector, count, payload, reply, self.disk.mark))
+        return True
 
     def _receive(self, size: int) -> bytes:
         data = self._ours.recv(size, socket.MSG_WAITALL)

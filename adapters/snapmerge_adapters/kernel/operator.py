@@ -222,6 +222,14 @@ class Operator:
                 break
         return self._hung(name, before, f"and has not changed for {self._place.settle_seconds:g} s")
 
+    def settled(self, operation: Settle) -> Outcome | None:
+        """What ``settle`` would end with now; None: the device's merge has not ended."""
+        try:
+            _, targets = self._libdm.status(self._full(operation.device))
+        except DmError as error:
+            return Failed(errno_name(error.errno))
+        return None if any(map(_merging, targets)) else Done()
+
     def _device(self, name: str) -> str:
         return name.removeprefix(self._place.prefix)
 

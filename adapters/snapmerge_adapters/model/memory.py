@@ -6,30 +6,48 @@ happen.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from random import Random
+from typing import assert_never
 
 from snapmerge import (
     MAINLINE,
     OPERATION_WORDS,
     TARGETS,
+    Answer,
     Capabilities,
     Choices,
     Choose,
+    Control,
     Crash,
     Disk,
+    Done,
+    Hold,
     MachineError,
     Operation,
     OperationError,
     Outcome,
+    Pending,
     Raw,
+    Requests,
     Reset,
     Result,
     Rules,
     Session,
     World,
+    answered,
+    blocked,
+    calmed,
+    check_held,
     counted,
+    ended_keys,
     operate,
+    poll,
+    print_control,
+    requests,
     resolve,
+    settled,
+    submit,
 )
 
 __all__ = ["Memory", "as_outcome", "check_room", "model_capabilities"]
@@ -143,18 +161,22 @@ class Memory:
         self._given: Sequence[Choices] | None = None
         self._left: Iterator[Choices] | None = None
         self._session = Session.new(rules)
+        self._held = False
         self._about = "the model in memory" + ("" if seed is None else f", schedules drawn from {seed}")
         self.choices: Choices = ()
 
     @property
     def capabilities(self) -> Capabilities:
         """Everything."""
-        return model_capabilities(self._about)
+        plain = model_capabilities(self._about)
+        return replace(plain, features=plain.features | {"controlled"})
 
     def apply(self, operation: Operation) -> Outcome:
         """Carries the operation out.  Raises OperationError if it is invalid now, or would block for ever."""
         if isinstance(operation, Disk):
             check_room(self._session.world, operation, self.capabilities.sectors_max)
+        if self._held and not isinstance(operation, Reset):
+            return self._beside(operation)
         choose = self._chooser()
         try:
             result, session = operate(self._session, operation, choose)
@@ -164,8 +186,44 @@ class Memory:
             self.choices = () if choose is None else tuple(choose.choices)
         if isinstance(operation, Reset):
             self._begin()
+            self._held = False
         self._session = session
         return as_outcome(result)
+
+    def control(self, control: Control) -> Requests:
+        """Tells the disks.  Raises OperationError when no such request is pending."""
+        match control:
+            case Hold() if self._session.tasks:
+                raise OperationError("finish what was started before the disks hold their requests")
+            case Hold() if not self._held:
+                self._held = True
+                self._session = settled(self._session)
+            case Hold():
+                pass
+            case _ if not self._held:
+                raise OperationError(f"the disks hold no requests; write hold before {print_control(control)}")
+            case Pending():
+                pass
+            case Answer(request, error):
+                after = next(answered(self._session, request, error=error), None)
+                if after is None:
+                    raise OperationError(f"no such request is pending: {print_control(control)}")
+                self._session = after
+            case _:
+                assert_never(control)
+        self._session = calmed(self._session)
+        return Requests(requests(self._session.world), tuple(sorted(ended_keys(self._session))))
+
+    def _beside(self, operation: Operation) -> Outcome:
+        """Does an operation beside requests that are held."""
+        check_held(operation, self._session.world.disks)
+        key, session = submit(self._session, operation)
+        session = calmed(session)
+        if key is None:
+            self._session = session
+            return Done()
+        self._session, result = poll(session, key)
+        return blocked(operation) if result is None else as_outcome(result)
 
     def _begin(self) -> None:
         """The schedule begins anew."""

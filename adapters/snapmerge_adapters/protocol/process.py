@@ -8,19 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Final, Self, TypeVar
 
 from snapmerge import (
     Capabilities,
+    Control,
     Died,
     Operation,
     OperationError,
     Outcome,
+    Requests,
     Reset,
     TraceError,
     parse_outcome,
+    parse_requests,
+    print_control,
     print_operation,
 )
 from snapmerge_adapters.cleanup import close_at_exit
@@ -37,6 +41,8 @@ from snapmerge_adapters.texts import cut, last_words
 from snapmerge_adapters.unavailable import Unavailable
 
 __all__ = ["Process"]
+
+T = TypeVar("T")
 
 _CLOSE_SECONDS: Final = 2.0
 _KILL_SECONDS: Final = 6.0  # the supervisor takes five at most
@@ -185,13 +191,21 @@ class Process:
         """
         if isinstance(operation, Reset) and "reset" in self._capabilities.operations:
             self._revive()
+        return self._do(print_operation(operation), parse_outcome)
+
+    def control(self, control: Control) -> Requests | Died:
+        """Tells the program about its disks.  Raises as ``apply`` does."""
+        if "controlled" not in self._capabilities.features:
+            raise OperationError(f"{self._name} has no disks under control")
+        return self._do(print_control(control), parse_requests)
+
+    def _do(self, line: str, parse: Callable[[str], T]) -> T | Died:
         if self._closed:
             raise Unavailable(f"{self._name} was closed: {self._how_to_begin()}")
         if self._died is not None:
             return self._died
-        line = print_operation(operation)
         try:
-            return self._outcome(self._ask({"do": line}))
+            return self._answer(self._ask({"do": line}), parse)
         except (_GoneError, ProtocolError, TraceError) as error:
             self._kill()  # first: the last words of a program that never stops writing could not be read
             return self._die(f"{cut(line, _LINE_QUOTED)}: {cut(str(error))}\n{self._last_words()}")
@@ -210,10 +224,10 @@ class Process:
         self._died = Died(last_words(text))
         return self._died
 
-    def _outcome(self, reply: Message) -> Outcome:
+    def _answer(self, reply: Message, parse: Callable[[str], T]) -> T | Died:
         match answer_from(reply):
             case "saw", text:
-                return parse_outcome(text)
+                return parse(text)
             case "illegal", reason:
                 raise OperationError(cut(reason))
             case _, text:

@@ -4,7 +4,18 @@ import traceback
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from snapmerge import Died, Implementation, OperationError, TraceError, parse_operation, print_outcome
+from snapmerge import (
+    Control,
+    Controlled,
+    Died,
+    Implementation,
+    OperationError,
+    TraceError,
+    parse_control,
+    parse_operation,
+    print_outcome,
+    print_requests,
+)
 from snapmerge_adapters.protocol.messages import MESSAGE_MAX, Decoder, Message, ProtocolError, encode, hello
 
 __all__ = ["say_died", "serve"]
@@ -56,9 +67,16 @@ def _reply(implementation: Implementation, request: Message) -> Message:
     if not isinstance(line, str):
         return {"illegal": 'a request is {"do": "OPERATION"} or {"close": true}'}
     try:
+        if isinstance(implementation, Controlled) and (control := parse_control(line)) is not None:
+            return _reply_of_disks(implementation, control)
         outcome = implementation.apply(parse_operation(line))
     except (OperationError, TraceError) as error:
         return {"illegal": str(error)}
     except Exception:  # noqa: BLE001  # any error is reported to the other side
         return {"died": traceback.format_exc()}
     return {"died": outcome.text} if isinstance(outcome, Died) else {"saw": print_outcome(outcome)}
+
+
+def _reply_of_disks(implementation: Controlled, control: Control) -> Message:
+    seen = implementation.control(control)
+    return {"died": seen.text} if isinstance(seen, Died) else {"saw": print_requests(seen)}

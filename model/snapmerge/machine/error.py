@@ -56,5 +56,6 @@ ERROR: Final[TargetType[ErrorTarget]] = TargetType(
     works=plain.works,
     settled=plain.settled,
     locked=plain.locked,
+    busy=plain.busy,
     claims=None,
 )

@@ -78,5 +78,6 @@ LINEAR: Final[TargetType[LinearTarget]] = TargetType(
     works=plain.works,
     settled=plain.settled,
     locked=plain.locked,
+    busy=plain.busy,
     claims=None,
 )

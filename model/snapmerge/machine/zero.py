@@ -60,5 +60,6 @@ ZERO: Final[TargetType[ZeroTarget]] = TargetType(
     works=plain.works,
     settled=plain.settled,
     locked=plain.locked,
+    busy=plain.busy,
     claims=None,
 )

@@ -5,7 +5,7 @@ every operation and outcome, and printing is canonical.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, assert_never, get_args
 
 from snapmerge.errors import TraceError
@@ -13,7 +13,8 @@ from snapmerge.messages import shown
 from snapmerge.records import dataclass
 from snapmerge.trace import operations as op
 from snapmerge.trace.outcomes import Blocked, Count, Data, Died, Done, Failed, Line, Outcome, Records
-from snapmerge.trace.payload import TAG_MAX, Digest, Seen
+from snapmerge.trace.payload import TAG_MAX, Seen
+from snapmerge.trace.runs import parse_run, print_runs
 from snapmerge.trace.words import (
     SECTORS_MAX,
     Word,
@@ -38,6 +39,9 @@ __all__ = [
     "print_operation",
     "print_outcome",
     "print_trace",
+    "sectors_of",
+    "split_step",
+    "trace_lines",
 ]
 
 
@@ -182,51 +186,14 @@ def operation_word(operation: op.Operation) -> str:
 # --- outcomes ----------------------------------------------------------------------------------------------------
 
 
-def _print_seen(sectors: tuple[Seen, ...]) -> Iterator[str]:
-    """Run-length code (TRACE-8): ``#t``, ``#txN`` (N times t), ``#t+N`` (t, t+1, ... N of them), ``~digest[xN]``."""
-    at, most = 0, SECTORS_MAX  # a longer run is written as several: parsing refuses it
-    while at < len(sectors):
-        first = sectors[at]
-        equal = ascending = 1
-        while equal < most and at + equal < len(sectors) and sectors[at + equal] == first:
-            equal += 1
-        if isinstance(first, Digest):
-            yield f"~{first}" + (f"x{equal}" if equal > 1 else "")
-            at += equal
-            continue
-        while ascending < most and at + ascending < len(sectors) and sectors[at + ascending] == first + ascending:
-            ascending += 1
-        length = max(equal, ascending)
-        yield f"#{first}" + ("" if length == 1 else f"x{equal}" if equal > 1 else f"+{ascending}")
-        at += length
-
-
-_RUN: Final = re.compile(r"(?:#(\d{1,10})|~([0-9a-f]{16}))(?:([x+])([1-9]\d{0,8}))?\Z", re.ASCII)
-
-
 def _parse_data(words: list[Word]) -> Data:
     sectors: list[Seen] = []
     for word in words:
-        run = _parse_run(word)
+        run = parse_run(word)
         if len(sectors) + len(run) > SECTORS_MAX:  # checked first: a short line can name any number
             raise word.refused(f"more than {SECTORS_MAX} sectors in one outcome")
         sectors += run
     return Data(tuple(sectors))
-
-
-def _parse_run(word: Word) -> Sequence[Seen]:
-    match = _RUN.match(word)
-    if match is None or (match[2] and match[3] == "+"):
-        raise word.refused(f"not a run of sectors: {word.shown()}; write #TAG, #TAGxN, #TAG+N, ~DIGEST or ~DIGESTxN")
-    length = int(match[4] or 1)
-    if length > SECTORS_MAX:
-        raise word.refused(f"a run of {length} sectors is too long; at most {SECTORS_MAX}")
-    if match[2]:
-        return (Digest(match[2]),) * length
-    tag = int(match[1])
-    if tag + (length - 1 if match[3] == "+" else 0) > TAG_MAX:
-        raise word.refused(f"a tag beyond {TAG_MAX} in {word.shown()}")
-    return range(tag, tag + length) if match[3] == "+" else (tag,) * length
 
 
 def _print_records(seen: Records) -> str:
@@ -260,7 +227,7 @@ def print_outcome(outcome: Outcome) -> str:
         case Failed(errno, text):
             return f"error {errno}" + ("" if text is None else f" {quote(text)}")
         case Data(sectors):
-            return " ".join(_print_seen(sectors))
+            return " ".join(print_runs(sectors))
         case Line(text):
             return quote(text)
         case Count(value):
@@ -319,7 +286,7 @@ def _parse_line(text: str) -> Line:
 _QUOTED_OR_ARROW: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|( -> )')
 
 
-def _split(line: str) -> tuple[str, str | None]:
+def split_step(line: str) -> tuple[str, str | None]:
     """The operation's and the outcome's part, each in its column; an arrow inside quotes is none."""
     for match in _QUOTED_OR_ARROW.finditer(line):
         if match[1]:
@@ -344,22 +311,27 @@ def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
 
 
 def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) -> tuple[tuple[int, Step], ...]:
-    """The steps with the numbers of their lines, from 1 on, after a byte order mark (TRACE-15), bounded (TRACE-13)."""
-    text = _decode(trace) if isinstance(trace, bytes) else trace
+    """The steps of a trace as ``parse_trace`` gives them, each with the number of its line; bounded (TRACE-13)."""
     steps = []
     sectors = 0
-    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in trace_lines(trace):
         try:
             step = _step(line)
-            sectors += _sectors(step)
+            sectors += sectors_of(step)
             if sectors > sectors_max:
                 raise TraceError(f"the trace up to here names {sectors} sectors; at most {sectors_max}")
         except TraceError as error:
             raise TraceError(error.reason, line=number, column=error.column) from None
         steps.append((number, step))
     return tuple(steps)
+
+
+def trace_lines(trace: str | bytes) -> Iterator[tuple[int, str]]:
+    """The lines that are steps, with their numbers, after a byte order mark (TRACE-15).  Raises TraceError."""
+    text = _decode(trace) if isinstance(trace, bytes) else trace
+    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield number, line
 
 
 def _decode(data: bytes) -> str:
@@ -377,11 +349,11 @@ def _decode(data: bytes) -> str:
 
 
 def _step(line: str) -> Step:
-    operation, outcome = _split(line)
+    operation, outcome = split_step(line)
     return Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome))
 
 
-def _sectors(step: Step) -> int:
+def sectors_of(step: Step) -> int:
     """How many sectors a step reads, writes, discards and shows, which bounds its cost."""
     operation = op.inner(step.operation)
     asked = operation.count if isinstance(operation, op.Read | op.Write | op.Discard) else 0

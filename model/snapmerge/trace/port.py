@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from snapmerge.trace.control import Control
 from snapmerge.trace.operations import Operation
-from snapmerge.trace.outcomes import Outcome
+from snapmerge.trace.outcomes import Died, Outcome
+from snapmerge.trace.requests import Requests
 
-__all__ = ["Capabilities", "Choices", "Implementation", "Scheduled"]
+__all__ = ["Capabilities", "Choices", "Controlled", "Implementation", "Scheduled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,8 @@ class Capabilities:
 
     ``operations`` are the first words of trace lines; ``targets`` those of table lines; ``faults`` what ``fault``
     can fail; ``features`` free words: ``texts`` (failures carry the kernel's message), ``discard`` (disks take
-    discards).  ``sectors_max`` bounds the disks' sizes together.  ``about`` says which implementation
-    this is, for people: a kernel's release with its targets' versions, say.
+    discards), ``controlled`` (``Controlled``).  ``sectors_max`` bounds the disks' sizes together.  ``about`` says
+    which implementation this is, for people: a kernel's release with its targets' versions, say.
     """
 
     operations: frozenset[str]
@@ -60,6 +62,19 @@ class Implementation(Protocol):
 
     def close(self) -> None:
         """Release everything: devices, files, processes.  May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Controlled(Implementation, Protocol):
+    """An implementation whose disks are under control, if its features have the word ``controlled``."""
+
+    def control(self, control: Control) -> Requests | Died:
+        """Tells the disks; the requests that wait when the implementation can do nothing more by itself.
+
+        Raises:
+            snapmerge.OperationError: it makes no sense here; nothing has changed.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ The model does what is right.  A check that meets a finding counts it and contin
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 from snapmerge import (
     MAINLINE,
@@ -35,7 +36,7 @@ from snapmerge.machine.snapshot.store_io import write_header
 from snapmerge.records import dataclass, replace
 from snapmerge_specs.lockstep.lockstep import judge
 
-__all__ = ["FINDINGS", "CutOff", "Explanation", "Finding", "explanation"]
+__all__ = ["FINDINGS", "CutOff", "Explanation", "Finding", "explanation", "with_finding"]
 
 
 def _never(_operation: Operation) -> bool:
@@ -183,6 +184,14 @@ FINDINGS: tuple[Finding, ...] = (
         may_die=_merges_transient,
     ),
 )
+
+
+def with_finding(rules: Rules, finding: Finding) -> Rules:
+    """Linux' rules, with what other findings have changed, and with the transition that this one changes."""
+    plain, other = MAINLINE.part(SnapshotRules), finding.rules.part(SnapshotRules)
+    names = [field.name for field in fields(plain)]
+    changes = {name: getattr(other, name) for name in names if getattr(other, name) is not getattr(plain, name)}
+    return rules.changed(SnapshotRules, **changes)
 
 
 _WORK = 2_000

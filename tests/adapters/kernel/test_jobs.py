@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snapmerge_adapters.kernel.jobs import is_waiting
+from snapmerge_adapters.kernel.jobs import Poll, is_waiting
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,21 @@ def test_a_task_waits_when_it_sleeps_for_more_than_a_grace_period(
 
 def test_a_task_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     assert is_waiting(tmp_path / "gone")
+
+
+def test_a_question_is_asked_again_until_it_has_an_answer() -> None:
+    answers: list[int | None] = [None, None, 7, 8]
+    poll = Poll(lambda: answers.pop(0))
+    assert not poll.ended(0)  # nothing was asked
+    for left in (3, 2):
+        poll.begin()
+        assert not poll.ended(10)
+        assert len(answers) == left
+    with pytest.raises(ValueError, match="no answer"):
+        poll.result()
+    poll.begin()
+    assert poll.ended(10)
+    poll.begin()  # it has its answer
+    assert poll.ended(10)
+    assert poll.result() == 7
+    assert poll.error() is None

@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapmerge import Count, Died, Done, Events, OperationError, Reset
+from snapmerge import (
+    Answer,
+    Count,
+    Died,
+    Done,
+    Events,
+    Hold,
+    OperationError,
+    Pending,
+    Request,
+    Requests,
+    Reset,
+)
 from snapmerge_adapters import Process, Unavailable
 
 GREETING = (
@@ -54,6 +66,35 @@ def test_it_asks_and_hears(program: Program) -> None:
         process.apply(Reset())
     process.close()
     process.close()
+
+
+@pytest.mark.spec("CONTROL-11")
+def test_a_program_may_have_disks_under_control(program: Program) -> None:
+    process = program(
+        """
+        replies = {
+            "hold": {"saw": "cow:flush ended:2"},
+            "answer cow:flush error": {"illegal": "no such request"},
+            "pending": {"saw": "gibberish"},
+        }
+        for line in sys.stdin:
+            print(json.dumps(replies[json.loads(line)["do"]]), flush=True)
+        """,
+        greeting=GREETING.replace('"about"', '"features": ["controlled"], "about"'),
+    )
+    flush = Request("cow", "flush")
+    assert process.control(Hold()) == Requests((flush,), (2,))
+    with pytest.raises(OperationError, match="no such request"):
+        process.control(Answer(flush, error=True))
+    died = process.control(Pending())
+    assert isinstance(died, Died)
+    assert "not a request: 'gibberish'" in died.text
+
+
+def test_a_program_without_disks_under_control_is_not_asked(program: Program) -> None:
+    process = program("time.sleep(60)")
+    with pytest.raises(OperationError, match="has no disks under control"):
+        process.control(Hold())
 
 
 def test_pieces_are_put_together(program: Program) -> None:

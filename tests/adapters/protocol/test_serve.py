@@ -3,7 +3,21 @@ import json
 
 import pytest
 
-from snapmerge import Capabilities, Count, Died, Events, Operation, OperationError, Outcome, Reset
+from snapmerge import (
+    Answer,
+    Capabilities,
+    Control,
+    Count,
+    Died,
+    Events,
+    Hold,
+    Operation,
+    OperationError,
+    Outcome,
+    Request,
+    Requests,
+    Reset,
+)
 from snapmerge_adapters import serve
 
 
@@ -25,9 +39,20 @@ class Toy:
         raise AssertionError("serve does not close")
 
 
-def answers(*lines: str) -> list[dict[str, object]]:
+class ControlledToy(Toy):
+    def control(self, control: Control) -> Requests | Died:
+        match control:
+            case Hold():
+                return Requests((Request("cow", "flush"),), (2,))
+            case Answer():
+                raise OperationError("no such request")
+            case _:
+                return Died("bye")
+
+
+def answers(*lines: str, toy: Toy | None = None) -> list[dict[str, object]]:
     out = io.BytesIO()
-    serve(Toy(), io.BytesIO("".join(f"{line}\n" for line in lines).encode()), out)
+    serve(toy or Toy(), io.BytesIO("".join(f"{line}\n" for line in lines).encode()), out)
     greeting, *replies = [json.loads(line) for line in out.getvalue().splitlines()]
     assert greeting["snapmerge"] == 1
     return replies
@@ -64,3 +89,18 @@ def test_a_defect_of_the_implementation_is_its_death() -> None:
 def test_a_reset_is_passed_on() -> None:
     with pytest.raises(OperationError):
         Toy().apply(Reset())
+
+
+@pytest.mark.spec("CONTROL-11")
+def test_disks_under_control_are_told_and_seen() -> None:
+    lines = [f'{{"do": "{line}"}}' for line in ("hold", "answer cow:flush", "answer cow", "events dev", "pending")]
+    seen, refused, nonsense, count, died = answers(*lines, toy=ControlledToy())
+    assert seen == {"saw": "cow:flush ended:2"}
+    assert refused == {"illegal": "no such request"}
+    assert "not a request" in str(nonsense["illegal"])
+    assert (count, died) == ({"saw": "3"}, {"died": "bye"})
+
+
+def test_disks_that_are_not_under_control_are_not_told() -> None:
+    (reply,) = answers('{"do": "hold"}')
+    assert list(reply) == ["illegal"]

@@ -172,6 +172,7 @@ _CONCEPT_MERGE: Final[TargetType[ConceptMerge]] = TargetType(
     works=lambda merge: merge.works,
     settled=lambda merge: not merge.active or merge.is_over,
     locked=plain.locked,
+    busy=plain.busy,
     claims=claims.is_claimed,
 )
 

@@ -90,6 +90,7 @@ class TargetType(Generic[T]):
         works: whether it has work of its own, such as a merge.
         settled: whether its status shows that this work has ended, well or badly.
         locked: whether a question for its status has to wait for a lock.
+        busy: whether the thread that makes its copies is busy with something else, so that they show late (CONTROL-5).
         claims: whether it forbids writes to a device; the last argument is the device that wants to write.  None: it
             forbids none.
     """
@@ -123,6 +124,7 @@ class TargetType(Generic[T]):
     works: "Callable[[T], bool]"
     settled: "Callable[[T], bool]"
     locked: "Callable[[T], bool]"
+    busy: "Callable[[T], bool]"
     claims: "Callable[[Draft, T, str, str | None], bool] | None"
 
 

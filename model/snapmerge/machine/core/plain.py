@@ -9,6 +9,7 @@ from snapmerge.machine.core.state import Piece, Resuming, Stack, Target
 
 __all__ = [
     "at_rest",
+    "busy",
     "data_only",
     "destroy",
     "end_io",
@@ -98,6 +99,11 @@ def works(_target: Target) -> bool:
 
 def locked(_target: Target) -> bool:
     """False: no lock is held while its status is asked for."""
+    return False
+
+
+def busy(_target: Target) -> bool:
+    """False: it makes no copies."""
     return False
 
 

@@ -65,6 +65,7 @@ __all__ = [
     "PENDING",
     "PendingTrigger",
     "area_written",
+    "busy",
     "copied",
     "dropped",
     "fill",
@@ -211,6 +212,11 @@ def _filled(d: Draft, snap_id: int, old: int, *, ok: bool) -> None:
 # --- recorded, committed -----------------------------------------------------------------------------------------
 
 
+def busy(snap: SnapshotTarget) -> bool:
+    """Whether its thread writes an area, or waits for readers: it commits nothing then (EXC-12, CONTROL-5)."""
+    return snap.writing or bool(snap.publishing)
+
+
 def _commit_ready(d: Draft, snap_id: int) -> None:
     """Commits what is copied, in the order of allocation (EXC-9, STORE-6), until one is not copied.
 
@@ -218,7 +224,7 @@ def _commit_ready(d: Draft, snap_id: int) -> None:
     """
     while True:
         snap = snapshot(d, snap_id)
-        if snap.writing or snap.publishing or not snap.order:
+        if busy(snap) or not snap.order:
             return
         stage = snap.pending[snap.order[0]].stage
         if stage not in (PendingStage.COPIED, PendingStage.FAILED):

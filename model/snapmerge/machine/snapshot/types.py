@@ -170,6 +170,7 @@ ORIGIN: Final[TargetType[OriginTarget]] = TargetType(
     works=plain.works,
     settled=plain.settled,
     locked=plain.locked,
+    busy=plain.busy,
     claims=None,
 )
 
@@ -203,6 +204,7 @@ SNAPSHOT: Final[TargetType[SnapshotTarget]] = TargetType(
     works=_works,
     settled=_settled,
     locked=lambda snap: snap.dropping,
+    busy=copy_out.busy,
     claims=None,
 )
 
