@@ -30,7 +30,7 @@ def test_it_has_every_option_and_exit_code() -> None:
     for action in make_parser()._actions:
         for command in action.choices or ():
             assert f".SS snapmerge {command}" in text
-    assert all(text.count(rf"\fB{option}\fR") == 1 for option in ("--adapter", "--save", "--rounds", "--version"))
+    assert all(text.count(rf"\fB{option}\fR") == 1 for option in ("--adapter", "--runs", "--rounds", "--version"))
 
 
 @pytest.mark.skipif(os.environ.get("SNAPMERGE_TEST_INSTALLED") != "1", reason="only a wheel installs it")

@@ -13,7 +13,7 @@ import pytest
 from snapmerge import MAINLINE, Budget, Data, Operation, Outcome, Rules
 from snapmerge_adapters import Kernel, Memory, Unavailable
 from snapmerge_adapters.cli.main import main
-from snapmerge_specs import FINDINGS
+from snapmerge_specs import DEFECTS, FINDINGS
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "json.md"
 TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -159,6 +159,14 @@ def test_replay(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_documented("replay", objects)
 
 
+def test_explore(shown: Shown) -> None:
+    flushless = next(defect.rules for defect in DEFECTS if defect.name == "skips flush")
+    objects = [shown("explore", "--list"), shown("explore", "merge"), shown("explore", "merge", "--adapter", "memory")]
+    objects.append(shown("explore", "merge", "--adapter", "memory", rules=flushless))
+    objects.append(shown("explore", "diverged-merge.trace"))
+    assert_documented("explore", objects)
+
+
 def test_kernels(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     def unavailable(**_: object) -> None:
         raise Unavailable("it does not boot")
@@ -198,8 +206,8 @@ def test_errors(shown: Shown) -> None:
 
 
 def test_every_section_is_compared() -> None:
-    commands = {"check", "judge", "replay", "kernels", "findings", "recipe rollback", "recipe backup", "Errors"}
-    assert FIELDS.keys() == commands
+    commands = {"check", "explore", "judge", "replay", "kernels", "findings", "recipe rollback", "recipe backup"}
+    assert FIELDS.keys() == commands | {"Errors"}
 
 
 @pytest.mark.parametrize("found", [{}, {"command": 3, "error": ""}, {"command": "", "error": "", "more": 1}])

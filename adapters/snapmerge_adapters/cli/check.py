@@ -3,7 +3,6 @@
 import json
 import secrets
 import shlex
-import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +25,9 @@ from snapmerge_adapters.cli.adapters import RefusedError, check_options, maker, 
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, UNABLE, CommandError
 from snapmerge_adapters.cli.generation import budget_of, rules_of
 from snapmerge_adapters.cli.judge import last_words_text, seen_briefly
+from snapmerge_adapters.cli.saving import save_directory, save_new
 from snapmerge_adapters.cli.schedules import schedule_text
 from snapmerge_adapters.cli.show import Bar, coloured, complain, one_line, table
-from snapmerge_adapters.kept_file import keep_new
 from snapmerge_adapters.texts import cut
 from snapmerge_specs import (
     OUTCOME_MAX,
@@ -49,15 +48,13 @@ from snapmerge_specs import (
 
 __all__ = ["run_check"]
 
-_NAMES_MAX = 1000
-
 
 def run_check(options: Namespace) -> int:
     """Checks, and prints a table or an object of what was found."""
     check_options(options)
     if options.promises and not generation_of(rules_of(options)).in_kernels:
         raise CommandError("--promises is for the kernel's snapshot-merge; that of 2009 has properties of its own")
-    save = _save_directory(options.save)
+    save = save_directory(options.save)
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     report = _run(options, seed)
     saved = _Saved.of(report, save)
@@ -118,18 +115,6 @@ def _run(options: Namespace, seed: int) -> Report:
 # --- the trace of a divergence -----------------------------------------------------------------------------------
 
 
-def _save_directory(name: str | None) -> Path | None:
-    """Where the trace is to go; made now, so that a long check does not end with a folder that can't be made."""
-    if name is None:
-        return None
-    directory = Path(name)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"--save {name}: {error.strerror}; name a directory that can be written") from None
-    return directory
-
-
 @dataclass(frozen=True, slots=True)
 class _Saved:
     """Where the traces of what was found are."""
@@ -166,28 +151,7 @@ def _broken_heading(report: Report, broken: PromiseReport) -> str:
 
 
 def _save(report: Report, name: str, head: str, trace: Sequence[Step], directory: Path | None) -> Path:
-    """Writes the trace into the directory: the one asked for, else the current one, else a temporary one."""
-    text = head + print_trace(trace)
-    places = [directory] if directory is not None else [Path(), Path(tempfile.gettempdir())]
-    problems = []
-    for place in places:
-        try:
-            return _write_new(place, f"{name}-{report.seed}", text)
-        except OSError as error:
-            problems.append(f"{place}: {error.strerror}")
-    raise CommandError(f"something was found, but the trace can't be saved; {'; '.join(problems)}\n{text}")
-
-
-def _write_new(directory: Path, name: str, text: str) -> Path:
-    """Into a file that was not there: nothing of the user's is overwritten."""
-    for number in range(1, _NAMES_MAX):
-        path = directory / (f"{name}.trace" if number == 1 else f"{name}-{number}.trace")
-        try:
-            keep_new(path, text)
-        except FileExistsError:
-            continue
-        return path
-    raise FileExistsError(17, f"there are {_NAMES_MAX} traces of this name already: {name}")
+    return save_new(f"{name}-{report.seed}", head + print_trace(trace), directory)
 
 
 def _replay_command(options: Namespace, found: DivergenceReport | PromiseReport, path: Path) -> str:

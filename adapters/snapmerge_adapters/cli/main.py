@@ -18,6 +18,7 @@ from snapmerge_adapters.cleanup import ENDING
 from snapmerge_adapters.cli.adapters import check_options, implementation
 from snapmerge_adapters.cli.check import run_check
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, INTERRUPTED, UNABLE, CommandError
+from snapmerge_adapters.cli.explore import run_explore
 from snapmerge_adapters.cli.findings import finding_ids, run_findings
 from snapmerge_adapters.cli.generation import rules_of
 from snapmerge_adapters.cli.judge import run_judge, run_replay
@@ -94,8 +95,8 @@ def _parse(argv: list[str]) -> Namespace:
     parser = make_parser()
     options = parser.parse_args(words)
     options.program = program
-    if program is not None and options.command not in ("check", "replay", "recipe"):
-        parser.error(f"{options.command} takes no command after --; check, replay and recipe do")
+    if program is not None and options.command not in ("check", "explore", "replay", "recipe"):
+        parser.error(f"{options.command} takes no command after --; check, explore, replay and recipe do")
     if program == []:
         parser.error("after -- there is no command")
     return options
@@ -189,6 +190,7 @@ def _run_completion(options: Namespace) -> int:
 
 COMMANDS: Final[Commands] = {
     "check": run_check,
+    "explore": run_explore,
     "replay": run_replay,
     "judge": run_judge,
     "script": _run_script,

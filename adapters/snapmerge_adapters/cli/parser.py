@@ -46,6 +46,12 @@ _EXAMPLES: Final = {
   snapmerge check --seed 7 -- ./my-implementation    any program that speaks the protocol
   snapmerge check --promises -- ./my-implementation  it need not do what Linux does, but it must not lose data
   snapmerge check --adapter devicemapper --disk /dev/loop0   this machine's kernel; /dev/loop0 is overwritten""",
+    "explore": """\
+  snapmerge explore                                  the model: every schedule and power cut of every scope
+  snapmerge explore --adapter guest                  every schedule on a real kernel, request by request
+  snapmerge explore merge overflow -- ./my-implementation
+  snapmerge explore my-scope.trace --adapter memory
+  snapmerge explore diverged-merge.trace --adapter guest --volatile   plays a schedule that was found""",
     "replay": """\
   snapmerge replay bug.trace --adapter guest
   snapmerge replay bug.trace -- ./my-implementation --verbose
@@ -133,6 +139,7 @@ def make_parser(ids: Sequence[str] = ()) -> argparse.ArgumentParser:
 _Format: Final = argparse.RawDescriptionHelpFormatter
 _USAGE: Final = {
     "check": " [-- COMMAND [ARGUMENT ...]]",
+    "explore": " [SCOPE|FILE ...] [-- COMMAND [ARGUMENT ...]]",
     "replay": " TRACE [-- COMMAND [ARGUMENT ...]]",
     "judge": " TRACE ...",
     "script": " TRACE",
@@ -157,6 +164,18 @@ def _check(parser: argparse.ArgumentParser) -> None:
     option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")
     _budget(parser, 5)
     _promises(parser)
+    _json(parser)
+    _implementation(parser)
+
+
+def _explore(parser: argparse.ArgumentParser) -> None:
+    text = "a scope's name; or a file (- is standard input): a trace to explore, or to play if it has lines of control"
+    _complete(parser.add_argument("scopes", nargs="*", metavar="SCOPE|FILE", help=f"{text} (default: all scopes)"))
+    option = parser.add_argument
+    option("--list", action="store_true", help="list the scopes")
+    save = option("--save", metavar="DIR", help="where the trace of a divergence goes (default: the current directory)")
+    _complete(save, _FOLDER)
+    option("--strict", action="store_true", help="a known finding that is met ends in exit code 1, too")
     _json(parser)
     _implementation(parser)
 
@@ -230,6 +249,7 @@ def _completion(parser: argparse.ArgumentParser) -> None:
 _FOUND: Final = " and ".join(entries.place for entries in GENERATIONS)
 _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]]] = {
     "check": (_check, "hold an implementation against the model in many random scenarios"),
+    "explore": (_explore, "take the model, or an implementation under control, through every schedule of small scopes"),
     "replay": (_replay, "play a trace on an implementation; compare with the model and with the record"),
     "judge": (_judge, "say whether the model allows every outcome that these traces have recorded"),
     "script": (_script, "print the trace as a shell script of dmsetup and dd, to run as root on a real machine"),

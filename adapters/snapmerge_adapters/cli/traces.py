@@ -1,13 +1,14 @@
 """Trace files, read with the line number of each step, so that every message can name the place."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from snapmerge import (
     Capabilities,
+    ControlStep,
     Create,
     Discard,
     Disk,
@@ -21,6 +22,7 @@ from snapmerge import (
     TraceError,
     alike,
     counted,
+    numbered_controlled_trace,
     numbered_trace,
     operation_word,
     print_operation,
@@ -29,7 +31,17 @@ from snapmerge import (
 from snapmerge_adapters.cli.errors import CommandError
 from snapmerge_adapters.model.memory import model_capabilities
 
-__all__ = ["Trace", "check_capabilities", "lacking", "read_trace", "same_outcome"]
+__all__ = [
+    "ControlledTrace",
+    "Trace",
+    "check_capabilities",
+    "lacking",
+    "read_controlled_trace",
+    "read_trace",
+    "same_outcome",
+]
+
+T = TypeVar("T")
 
 _BYTES_MAX: Final = 64 << 20
 
@@ -50,16 +62,35 @@ class Trace:
 def read_trace(path: str, *, bytes_max: int = _BYTES_MAX) -> Trace:
     """The trace in a file, or on standard input for ``-``.  Raises CommandError."""
     name = "<stdin>" if path == "-" else path
-    data = _read(path, name, bytes_max)
+    lines, steps = zip(*_numbered(name, _read(path, name, bytes_max), numbered_trace), strict=True)
+    return Trace(name, steps, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlledTrace:
+    """A trace that may have lines about the disks, and where it is from."""
+
+    name: str
+    steps: tuple[Step | ControlStep, ...]
+    lines: tuple[int, ...]
+
+
+def read_controlled_trace(path: str, *, bytes_max: int = _BYTES_MAX) -> ControlledTrace:
+    """The same for a trace that may have lines about the disks."""
+    name = "<stdin>" if path == "-" else path
+    lines, steps = zip(*_numbered(name, _read(path, name, bytes_max), numbered_controlled_trace), strict=True)
+    return ControlledTrace(name, steps, lines)
+
+
+def _numbered(name: str, data: bytes, parse: Callable[[bytes], tuple[tuple[int, T], ...]]) -> tuple[tuple[int, T], ...]:
     try:
-        numbered = numbered_trace(data)
+        numbered = parse(data)
     except TraceError as error:
         column = f":{error.column}" if error.column else ""
         raise CommandError(f"{name}:{error.line}{column}: {error.reason}") from None
     if not numbered:
         raise CommandError(f"{name}: there are no steps in it; a trace has lines such as: disk base 64")
-    lines, steps = zip(*numbered, strict=True)
-    return Trace(name, steps, lines)
+    return numbered
 
 
 def _read(path: str, name: str, bytes_max: int) -> bytes:

@@ -40,7 +40,7 @@ class Scope:
         """The operation that begins step ``at``: under control each is begun with ``start``, if it may take time."""
         operation = self.explored[at]
         if isinstance(operation, sm.Finish):
-            raise sm.OperationError(f"finish has no place in a scope: what has started ends by itself")
+            raise sm.OperationError("finish has no place in a scope: what has started ends by itself")
         return operation if isinstance(operation, (sm.Start, *_AT_ONCE)) else sm.Start(self.KEY, operation)
 
     def waits(self, at: int) -> bool:
