@@ -1,5 +1,7 @@
 """Controlled traces are judged step by step."""
 
+from pathlib import Path
+
 import pytest
 
 import snapmerge as sm
@@ -132,3 +134,12 @@ def test_an_error_and_a_divergence_are_not_noted() -> None:
     with pytest.raises(sm.OperationError):
         judge.observe(senseless)
     assert judge.observe(right) is None
+
+
+@pytest.mark.spec("MERGE-27")
+def test_a_snapshot_that_is_made_during_a_merge_changes() -> None:
+    path = Path(__file__).parents[3] / "specs" / "traces" / "control" / "snapshot-made-during-merge.trace"
+    trace = sm.parse_controlled_trace(path.read_bytes())
+    assert judge_held(trace) is None
+    reads = [step.outcome for step in trace if isinstance(step, sm.Step) and isinstance(step.outcome, sm.Data)]
+    assert reads == [sm.Data((21, 2)), sm.Data((21, 22))]
