@@ -53,6 +53,8 @@ def run_explore(options: Namespace) -> int:
     what = chosen(options.scopes)
     if not generation_of(rules_of(options)).in_kernels:
         raise CommandError("explore is for the kernel's snapshot-merge; that of 2009 has no scopes yet")
+    if options.schedule is not None or options.schedule_seed is not None:
+        raise CommandError("explore goes through every schedule; leave out --schedule and --schedule-seed")
     if options.adapter is None and not options.program:
         check_options(Namespace(**{**vars(options), "adapter": "memory"}))
         return _model(options, what)

@@ -150,6 +150,7 @@ def test_the_scopes_are_listed(run: Run) -> None:
         (["merge", "--adapter", "file"], "has no disks under control (the feature controlled); --adapter memory and"),
         (["full-area", "--adapter", "memory"], "full area: there is one schedule only"),
         (["merge", "--generation", "concept"], "explore is for the kernel's snapshot-merge"),
+        (["merge", "--adapter", "memory", "--schedule-seed", "3"], "explore goes through every schedule; leave out"),
         (["merge", "--kernel", "x"], "--kernel is not for --adapter memory"),
         (["bad.trace"], "bad.trace:1:8: not a request: 'nothing';"),
         (["finish.trace", "--adapter", "memory"], "finish has no place in a scope"),
