@@ -14,6 +14,15 @@ from typing import Final
 
 __all__ = ["Quiet"]
 
+_SLEEPS: Final = (b"msleep", b"usleep_range")
+"""The kernel functions in which device-mapper sleeps: the first in Linux 6.1, the second later."""
+
+_GRACE: Final = b"synchronize_"
+"""A task in such a function waits for a grace period of RCU, which ends by itself."""
+
+_KTHREADD, _UNNAMED = "2", b"kthreadd\n"
+"""The task that makes all kernel threads, and the name that each of them has at first."""
+
 _PERIOD: Final = 0.001
 _SLEEPS_SECONDS: Final = 1.0
 """A task that sleeps for longer than that is not waited for: it waits for something else."""
@@ -33,15 +42,27 @@ class Quiet:
         return os.open(f"{self._proc}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
     def wait(self) -> None:
-        """Returns when the kernel is quiet.  Raises TimeoutError if something still runs after ``patience`` seconds."""
+        """Returns when the kernel is quiet.  Raises TimeoutError if something still runs after ``patience`` seconds.
+
+        What a task does after it has slept may be what another one waits for.  So they sleep again, until none of them
+        has gone on.
+        """
         self._idle()
-        before = dict(self._sleeping())
-        deadline = time.monotonic() + _SLEEPS_SECONDS
-        while before and time.monotonic() < deadline:
-            time.sleep(_PERIOD)
+        before: dict[str, bytes] = {}
+        now = dict(self._sleeping())
+        while now.keys() != before.keys():
+            before = now
+            self._sleep_again(before)
             self._idle()
             now = dict(self._sleeping())
-            before = {task: count for task, count in before.items() if now.get(task) == count}
+
+    def _sleep_again(self, sleeping: dict[str, bytes]) -> None:
+        """Returns when each of these tasks has slept once more, or no longer sleeps."""
+        deadline = time.monotonic() + _SLEEPS_SECONDS
+        while sleeping and time.monotonic() < deadline:
+            time.sleep(_PERIOD)
+            now = dict(self._sleeping())
+            sleeping = {task: count for task, count in sleeping.items() if now.get(task) == count}
 
     def _idle(self) -> None:
         """Returns when no task but this one could run, twice in a row."""
@@ -59,14 +80,18 @@ class Quiet:
         return tasks.partition(b"/")[0], newest
 
     def _sleeping(self) -> Iterator[tuple[str, bytes]]:
-        """The tasks in ``msleep``, each with how often it has slept."""
+        """The tasks that sleep for a time, each with how often it has slept."""
         if self._newest_now != self._newest:
             self._newest = self._newest_now
             self._list()
         for task, fd in list(self._tasks.items()):
             try:
-                if os.pread(fd, 300, 0).rpartition(b")")[2][1:2] == b"D" and b"msleep" in self._read(task, "stack"):
-                    yield task, self._switches(task)
+                if os.pread(fd, 300, 0).rpartition(b")")[2][1:2] == b"D":
+                    stack = self._read(task, "stack")
+                    if _GRACE in stack:
+                        yield task, b"until it ends"
+                    elif any(name in stack for name in _SLEEPS):
+                        yield task, self._switches(task)
             except OSError:  # it has ended
                 os.close(self._tasks.pop(task))
 
@@ -82,10 +107,13 @@ class Quiet:
         for name in os.listdir(self._proc):
             if name.isdigit() and name not in self._tasks:
                 try:
-                    if self._read(name, "comm").startswith(b"kworker"):
-                        yield name
+                    comm = self._read(name, "comm")
                 except OSError:
                     continue
+                if comm.startswith(b"kworker"):
+                    yield name
+                elif comm == _UNNAMED and name != _KTHREADD:
+                    self._newest = b""  # so that it is listed when it has its name
 
     def _read(self, task: str, name: str) -> bytes:
         fd = self._open(f"{task}/{name}")

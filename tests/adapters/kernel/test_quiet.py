@@ -18,10 +18,12 @@ class Proc:
     def load(self, running: str, newest: int = 7) -> None:
         (self.path / "loadavg").write_text(f"0.00 0.01 0.05 {running}/40 {newest}\n")
 
-    def task(self, number: int, *, state: str = "D", stack: str = "msleep+0x1/0x2", slept: int = 1) -> None:
+    def task(
+        self, number: int, *, state: str = "D", stack: str = "msleep+0x1/0x2", slept: int = 1, comm: str = "kworker/0:1"
+    ) -> None:
         folder = self.path / str(number)
         folder.mkdir(exist_ok=True)
-        (folder / "comm").write_text("kworker/0:1\n")
+        (folder / "comm").write_text(f"{comm}\n")
         (folder / "stat").write_text(f"{number} (kworker) {state} 2 0\n")
         (folder / "stack").write_text(f"[<0>] {stack}\n")
         (folder / "status").write_text(f"Name:\tkworker\nvoluntary_ctxt_switches:\t{slept}\nx:\t1\n")
@@ -57,9 +59,10 @@ def test_while_another_task_can_run_it_is_not_quiet(proc: Proc, looking: Callabl
 
 
 @pytest.mark.spec("CONTROL-1")
-def test_a_task_that_sleeps_has_looked_once_more(proc: Proc, looking: Callable[..., Quiet]) -> None:
+@pytest.mark.parametrize("sleep", ["msleep", "usleep_range_state"])
+def test_a_task_that_sleeps_has_looked_once_more(proc: Proc, looking: Callable[..., Quiet], sleep: str) -> None:
     """It is waited for until it has slept again."""
-    proc.task(12)
+    proc.task(12, stack=f"{sleep}+0x1/0x2")
     quiet, ended = looking(), threading.Event()
 
     def wait() -> None:
@@ -85,6 +88,33 @@ def test_a_new_task_is_noticed(proc: Proc, looking: Callable[..., Quiet]) -> Non
     quiet.wait()
     proc.task(14)
     proc.load("1", newest=14)
+    waiting = threading.Thread(target=quiet.wait)
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    proc.task(14, slept=2)
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+def test_a_grace_period_is_waited_for_to_its_end(proc: Proc, looking: Callable[..., Quiet]) -> None:
+    proc.task(12, stack="synchronize_srcu+0x1/0x2")
+    waiting = threading.Thread(target=looking().wait)
+    waiting.start()
+    proc.task(12, stack="synchronize_srcu+0x1/0x2", slept=2)
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    proc.task(12, stack="dm_wait_for_completion+0x1/0x2", slept=2)
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
+def test_a_thread_that_has_no_name_yet_is_looked_at_again(proc: Proc, looking: Callable[..., Quiet]) -> None:
+    proc.task(2, comm="kthreadd", state="S")
+    proc.task(14, comm="kthreadd", state="R")
+    quiet = looking()
+    quiet.wait()
+    proc.task(14)
     waiting = threading.Thread(target=quiet.wait)
     waiting.start()
     waiting.join(0.1)

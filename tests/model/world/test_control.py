@@ -91,6 +91,19 @@ def test_several_flushes_show_as_one_or_more_and_end_one_or_more() -> None:
     assert ended == {(1,), (2,), (1, 2)}
 
 
+@pytest.mark.spec("CONTROL-4")
+def test_a_flush_may_wait_for_a_write_whose_preflush_has_ended() -> None:
+    copied = "start 1 write origin 0 1 #11", "answer base:read:0+1", "answer cow:write:2+1"
+    before = session_after(*copied, "start 2 flush snap")
+    assert shown(before) == "cow:flush cow:flush"
+    assert not may_show(before, "idle")
+    during = session_after(*copied, "answer cow:flush", "start 2 flush snap")
+    write = next(request for request in sm.requests(during.world) if request.kind == "fua")
+    assert may_show(during, sm.print_request(write))
+    assert may_show(during, f"{sm.print_request(write)} cow:flush")
+    assert not may_show(during, "cow:flush")
+
+
 @pytest.mark.spec("CONTROL-5")
 def test_copies_show_late_while_their_thread_is_busy() -> None:
     first = "start 1 write origin 0 1 #11", "answer base:read:0+1", "answer cow:write:2+1"
