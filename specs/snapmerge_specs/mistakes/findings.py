@@ -80,7 +80,8 @@ class Finding:
     ``needs``: whether an operation can be the one that ``rules`` carry out differently, or a condition of that; a trace
     in which no operation is shows nothing of the finding.
     ``death``: a part of the kernel's last words if it dies of the misbehaviour; ``rules`` are then those it follows
-    until it dies.  ``may_die``: whether an operation can lead to that death.
+    until it dies.  ``may_die``: whether an operation can lead to that death.  ``cause``: the same of the first of its
+    last words, by which a death in such an operation is known when the rest is missing.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Finding:
     rules: Rules
     needs: Callable[[Operation], bool]
     death: str = ""
+    cause: str = ""
     may_die: Callable[[Operation], bool] = _never
 
     def concerns(self, about: str) -> bool:
@@ -171,6 +173,7 @@ FINDINGS: tuple[Finding, ...] = (
         MAINLINE,
         needs=_never,  # it shows in the death alone
         death="blk_stack_limits",
+        cause="Kernel mode signal 8",
         may_die=_zeroes_small_chunks,
     ),
     Finding(
@@ -218,7 +221,7 @@ def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Explanation
     steps, budget = tuple(trace), budget.at_once(_WORK)
     last = steps[-1].outcome if steps else None
     if isinstance(last, Died):
-        left, steps = [finding for finding in FINDINGS if finding.death and finding.death in last.text], steps[:-1]
+        left, steps = [finding for finding in FINDINGS if _dies_so(finding, steps[-1].operation, last)], steps[:-1]
     else:
         left = [finding for finding in FINDINGS if any(finding.needs(step.operation) for step in steps)]
     for bounds in (budget.at_once(1), budget):  # one world: nothing is searched
@@ -227,6 +230,13 @@ def explanation(trace: Iterable[Step], budget: Budget = Budget()) -> Explanation
             return found
         left = [finding for finding, does in explains if does is None]
     return CutOff(tuple(finding.name for finding in left)) if left else None
+
+
+def _dies_so(finding: Finding, operation: Operation, died: Died) -> bool:
+    """Whether these can be a kernel's last words if it dies of the misbehaviour; a panic may hang before it is told."""
+    if finding.cause and finding.cause in died.text and finding.may_die(operation):
+        return True
+    return bool(finding.death) and finding.death in died.text
 
 
 def _explains(finding: Finding, steps: tuple[Step, ...], budget: Budget) -> bool | None:

@@ -161,6 +161,9 @@ def test_a_kernel_that_dies_of_a_finding_is_recognised_by_its_last_words() -> No
     finding = next(finding for finding in FINDINGS if finding.death)
     steps = _trace(finding)[:3]
     assert explanation([*steps[:2], Step(steps[2].operation, Died(f"panic at {finding.death}+0x474"))]) == finding
+    cut_short = Died(f"Kernel panic - not syncing: {finding.cause}")
+    assert explanation([*steps[:2], Step(steps[2].operation, cut_short)]) == finding
+    assert explanation([*steps[:1], Step(steps[1].operation, cut_short)]) is None
     assert explanation([*steps[:2], Step(steps[2].operation, Died("panic elsewhere"))]) is None
 
 
