@@ -91,9 +91,10 @@ class Store:
     """An exception store, and the snapshot that is kept with it, in sectors of the origin's disk.
 
     ``disk``, ``offset``: where the origin is; ``through``: the devices between; ``line``: its table line, None until it
-    is live.  ``chunk``: the chunk size, 0 if it is not known.  ``server``: the device with the store in its live table,
-    None if there is none; ``active_since``: when that became live.  ``empty``: it holds no exception, so its snapshot
-    equals the origin.  ``lost``: why nothing is promised about it any more.  ``solid``: its header is durable.
+    is live.  ``chunk``: the chunk size, 0 if it is not known.  ``made``: when its first table was constructed.
+    ``server``: the device with the store in its live table, None if there is none; ``active_since``: when that became
+    live.  ``empty``: it holds no exception, so its snapshot equals the origin.  ``lost``: why nothing is promised about
+    it any more.  ``solid``: its header is durable.
 
     ``may_be_invalid``, ``invalid``, ``for_good``: it may be invalid, was seen to be, and is so durably; ``suspect``: it
     may be invalid in memory only.  ``merged``: a merge of it has begun; ``torn``: metadata writes of that merge may
@@ -108,6 +109,7 @@ class Store:
     cow: str
     kind: str
     chunk: int
+    made: int
     line: Line | None = None
     disk: str = ""
     offset: int = 0

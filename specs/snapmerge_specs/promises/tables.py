@@ -131,10 +131,10 @@ def _enter(shadow: Shadow, line: Line, chunk: int) -> None:
     if line.kind == "N":
         cow.header = "unknown"
         if store is None or store.kind != "N" or store.server is None:
-            shadow.stores[line.cow] = Store(line.cow, "N", chunk)
+            shadow.stores[line.cow] = Store(line.cow, "N", chunk, shadow.time)
         return
     if store is None or (store.server is None and store.kind == "N"):
-        shadow.stores[line.cow] = store = Store(line.cow, line.kind, chunk)
+        shadow.stores[line.cow] = store = Store(line.cow, line.kind, chunk, shadow.time)
         if cow.header != "zero":
             shadow.lose(store, f"nobody knows what {line.cow} held")
         cow.header = "store"

@@ -68,6 +68,7 @@ def what_is_broken(shadow: Shadow, place: Place, sector: int, content: Seen) -> 
     volume = disk.volume if store is None else store.volume
     after_cut = disk.cut >= 0 and volume.volatile.get(sector, -1) <= disk.cut
     if store is not None:
+        after_cut = after_cut and disk.cut > store.made  # one before there was a snapshot has taken nothing from it
         below = disk.volume.now[sector]
         if store.discarded and content == 0 and below is not None and 0 not in below:  # the zero is a discard's
             return "SNAP-12"

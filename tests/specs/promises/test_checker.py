@@ -118,6 +118,14 @@ write origin 2 1 #50 -> ok
 """
 
 
+def test_a_power_cut_before_there_was_a_snapshot_is_not_to_blame() -> None:
+    written = "write base 0 8 #1 -> ok\n"
+    text = SNAPSHOT.replace(written, f"{written}flush base -> ok\ncrash -> ok\n") + "read snap 2 1 -> #50\n"
+    broken = broken_promise(parse_trace(text))
+    assert broken is not None
+    assert broken.statement == "SNAP-1"
+
+
 @pytest.mark.parametrize(
     ("line", "statement"),
     [
