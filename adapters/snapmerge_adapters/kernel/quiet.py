@@ -87,13 +87,17 @@ class Quiet:
         for task, fd in list(self._tasks.items()):
             try:
                 if os.pread(fd, 300, 0).rpartition(b")")[2][1:2] == b"D":
-                    stack = self._read(task, "stack")
+                    slept, stack = self._switches(task), self._read(task, "stack")
                     if _GRACE in stack:
                         yield task, b"until it ends"
-                    elif any(name in stack for name in _SLEEPS):
-                        yield task, self._switches(task)
+                    elif any(name in stack for name in _SLEEPS) or self._has_moved(task, fd, slept):
+                        yield task, slept
             except OSError:  # it has ended
                 os.close(self._tasks.pop(task))
+
+    def _has_moved(self, task: str, fd: int, slept: bytes) -> bool:
+        """Whether a task has woken while it was looked at, so that its stack says nothing."""
+        return self._switches(task) != slept or os.pread(fd, 300, 0).rpartition(b")")[2][1:2] != b"D"
 
     def _list(self) -> None:
         for task in [*self._workers(), *(f"self/task/{thread}" for thread in os.listdir(f"{self._proc}/self/task"))]:
