@@ -47,14 +47,15 @@ class Quiet:
         What a task does after it has slept may be what another one waits for.  So they sleep again, until none of them
         has gone on.
         """
-        self._idle()
         before: dict[str, bytes] = {}
-        now = dict(self._sleeping())
-        while now.keys() != before.keys():
+        while (now := self._at_rest()).keys() != before.keys():
+            self._sleep_again(now)
             before = now
-            self._sleep_again(before)
-            self._idle()
-            now = dict(self._sleeping())
+
+    def _at_rest(self) -> dict[str, bytes]:
+        """The tasks that sleep for a time when no task can run."""
+        self._idle()
+        return dict(self._sleeping())
 
     def _sleep_again(self, sleeping: dict[str, bytes]) -> None:
         """Returns when each of these tasks has slept once more, or no longer sleeps."""
@@ -86,7 +87,7 @@ class Quiet:
             self._list()
         for task, fd in list(self._tasks.items()):
             try:
-                if os.pread(fd, 300, 0).rpartition(b")")[2][1:2] == b"D":
+                if _is_uninterruptible(fd):
                     slept, stack = self._switches(task), self._read(task, "stack")
                     if _GRACE in stack:
                         yield task, b"until it ends"
@@ -97,7 +98,7 @@ class Quiet:
 
     def _has_moved(self, task: str, fd: int, slept: bytes) -> bool:
         """Whether a task has woken while it was looked at, so that its stack says nothing."""
-        return self._switches(task) != slept or os.pread(fd, 300, 0).rpartition(b")")[2][1:2] != b"D"
+        return self._switches(task) != slept or not _is_uninterruptible(fd)
 
     def _list(self) -> None:
         for task in [*self._workers(), *(f"self/task/{thread}" for thread in os.listdir(f"{self._proc}/self/task"))]:
@@ -134,3 +135,8 @@ class Quiet:
         for fd in (self._loadavg, *self._tasks.values()):
             os.close(fd)
         self._tasks.clear()
+
+
+def _is_uninterruptible(fd: int) -> bool:
+    """Whether a task sleeps so that no signal wakes it; ``fd``: its file ``stat``."""
+    return os.pread(fd, 300, 0).rpartition(b")")[2][1:2] == b"D"

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def looking(proc: Proc) -> Iterator[Callable[..., Quiet]]:
         one.close()
 
 
+@contextmanager
+def waited_for(quiet: Quiet, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """What is done in the block is waited for, and what is done ``meanwhile`` does not suffice."""
+    waiting = threading.Thread(target=quiet.wait)
+    waiting.start()
+    meanwhile()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    yield
+    waiting.join(10)
+    assert not waiting.is_alive()
+
+
 def test_it_is_quiet_when_one_task_runs(looking: Callable[..., Quiet]) -> None:
     looking().wait()
 
@@ -63,18 +77,8 @@ def test_while_another_task_can_run_it_is_not_quiet(proc: Proc, looking: Callabl
 def test_a_task_that_sleeps_has_looked_once_more(proc: Proc, looking: Callable[..., Quiet], sleep: str) -> None:
     """It is waited for until it has slept again."""
     proc.task(12, stack=f"{sleep}+0x1/0x2")
-    quiet, ended = looking(), threading.Event()
-
-    def wait() -> None:
-        quiet.wait()
-        ended.set()
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    assert not ended.wait(0.1)
-    proc.task(12, slept=2)
-    assert ended.wait(10)
-    waiting.join()
+    with waited_for(looking()):
+        proc.task(12, slept=2)
 
 
 def test_a_task_that_waits_for_something_else_is_not_waited_for(proc: Proc, looking: Callable[..., Quiet]) -> None:
@@ -88,25 +92,15 @@ def test_a_new_task_is_noticed(proc: Proc, looking: Callable[..., Quiet]) -> Non
     quiet.wait()
     proc.task(14)
     proc.load("1", newest=14)
-    waiting = threading.Thread(target=quiet.wait)
-    waiting.start()
-    waiting.join(0.1)
-    assert waiting.is_alive()
-    proc.task(14, slept=2)
-    waiting.join(10)
-    assert not waiting.is_alive()
+    with waited_for(quiet):
+        proc.task(14, slept=2)
 
 
 def test_a_grace_period_is_waited_for_to_its_end(proc: Proc, looking: Callable[..., Quiet]) -> None:
     proc.task(12, stack="synchronize_srcu+0x1/0x2")
-    waiting = threading.Thread(target=looking().wait)
-    waiting.start()
-    proc.task(12, stack="synchronize_srcu+0x1/0x2", slept=2)
-    waiting.join(0.1)
-    assert waiting.is_alive()
-    proc.task(12, stack="dm_wait_for_completion+0x1/0x2", slept=2)
-    waiting.join(10)
-    assert not waiting.is_alive()
+    quiet = looking()
+    with waited_for(quiet, meanwhile=lambda: proc.task(12, stack="synchronize_srcu+0x1/0x2", slept=2)):
+        proc.task(12, stack="dm_wait_for_completion+0x1/0x2", slept=2)
 
 
 def test_a_thread_that_has_no_name_yet_is_looked_at_again(proc: Proc, looking: Callable[..., Quiet]) -> None:
@@ -115,10 +109,5 @@ def test_a_thread_that_has_no_name_yet_is_looked_at_again(proc: Proc, looking: C
     quiet = looking()
     quiet.wait()
     proc.task(14)
-    waiting = threading.Thread(target=quiet.wait)
-    waiting.start()
-    waiting.join(0.1)
-    assert waiting.is_alive()
-    proc.task(14, slept=2)
-    waiting.join(10)
-    assert not waiting.is_alive()
+    with waited_for(quiet):
+        proc.task(14, slept=2)
