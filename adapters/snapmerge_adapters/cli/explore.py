@@ -14,18 +14,15 @@ from snapmerge import (
     ControlStep,
     Died,
     OperationError,
-    Requests,
     Step,
     counted,
     print_controlled_trace,
     print_operation,
-    print_outcome,
-    print_requests,
 )
 from snapmerge_adapters.cli.adapters import check_options, implementation, options_again
 from snapmerge_adapters.cli.errors import AGREES, DIVERGED, CommandError
 from snapmerge_adapters.cli.generation import rules_of
-from snapmerge_adapters.cli.played import Played, played
+from snapmerge_adapters.cli.played import Played, allowed_texts, played
 from snapmerge_adapters.cli.saving import save_directory, save_new
 from snapmerge_adapters.cli.scopes import SCOPES, check_scope, chosen, word_of
 from snapmerge_adapters.cli.show import Bar, coloured, one_line, table
@@ -172,8 +169,9 @@ class _Explored:
             name, text = f"diverged-{_file_word(self.script)}", head + print_controlled_trace(found.trace)
             path = save_new(name, text, directory)
             replay = f"snapmerge explore {shlex.quote(str(path))} {options_again(options)}"
+            allowed = () if found.divergence is None else allowed_texts(found.divergence)
             rows = [("saved", str(path)), ("replay", replay)]
-            fields["divergence"] = _diverged(options, found.trace, _allowed(found), rows)
+            fields["divergence"] = _diverged(options, found.trace, allowed, rows)
         return fields
 
     def _text(self) -> str:
@@ -205,13 +203,8 @@ def _explored(script: Script, made: Controlled) -> _Explored:
         raise CommandError(f"{script.name}: can't be explored: {one_line(str(error))}") from error
     finally:
         bar.clear()
-    states, _ = model_scope(scope_of(script, found.rules))
+    states = model_scope(scope_of(script, found.rules))
     return _Explored(script, found, len(found.states & states), len(states), time.monotonic() - began)
-
-
-def _allowed(found: ControlledExploration) -> list[str]:
-    allowed = () if found.divergence is None else found.divergence.allowed
-    return [print_requests(one) if isinstance(one, Requests) else print_outcome(one) for one in allowed]
 
 
 # --- controlled traces -------------------------------------------------------------------------------------------
@@ -229,7 +222,7 @@ def _played(options: Namespace, seen: Played, made: Controlled | None) -> dict[s
         "findings": list(seen.findings),
     }
     if seen.allowed is not None:
-        fields["divergence"] = _diverged(options, seen.steps, list(seen.allowed), [])
+        fields["divergence"] = _diverged(options, seen.steps, seen.allowed, [])
     return fields
 
 
@@ -241,7 +234,7 @@ def _line(script: Script, text: str) -> None:
 
 
 def _diverged(
-    options: Namespace, trace: Sequence[Step | ControlStep], allowed: list[str], rows: list[tuple[str, str]]
+    options: Namespace, trace: Sequence[Step | ControlStep], allowed: Sequence[str], rows: list[tuple[str, str]]
 ) -> dict[str, Any]:
     """Prints a divergence, which is the last step; as an object."""
     text = print_controlled_trace(trace)
@@ -253,7 +246,7 @@ def _diverged(
         death = [("died", one_line(seen.text))] if isinstance(seen, Died) else []
         print(table([*death, *(("allowed", cut(one, OUTCOME_MAX)) for one in allowed)]), end="")
         print("".join(f"{name:<10}{text}\n" for name, text in rows), end="", flush=True)  # to be copied: not wrapped
-    return {"trace": text, "allowed": allowed, **dict(rows)}
+    return {"trace": text, "allowed": list(allowed), **dict(rows)}
 
 
 def _end(options: Namespace, about: str, lines: list[dict[str, Any]]) -> int:

@@ -7,6 +7,7 @@ from snapmerge import (
     MAINLINE,
     Controlled,
     ControlStep,
+    Divergence,
     HeldDivergence,
     OperationError,
     Requests,
@@ -22,7 +23,7 @@ from snapmerge_adapters.cli.show import one_line
 from snapmerge_adapters.cli.traces import ControlledTrace
 from snapmerge_specs import HeldJudge, held_finding, with_finding
 
-__all__ = ["Played", "played"]
+__all__ = ["Played", "allowed_texts", "played"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ def played(trace: ControlledTrace, made: Controlled | None) -> Played:
         if isinstance(verdict, Undecided):
             raise CommandError(f"{trace.name}:{line}: the model has too many states here to decide")
         if verdict is not None:
-            allowed = [print_requests(a) if isinstance(a, Requests) else print_outcome(a) for a in verdict.allowed]
-            return Played(trace.name, tuple(seen), tuple(allowed), tuple(met))
+            return Played(trace.name, tuple(seen), allowed_texts(verdict), tuple(met))
     return Played(trace.name, tuple(seen), None, tuple(met))
+
+
+def allowed_texts(verdict: HeldDivergence | Divergence) -> tuple[str, ...]:
+    """What the model allows in place of what was seen, as a trace writes it."""
+    return tuple(print_requests(one) if isinstance(one, Requests) else print_outcome(one) for one in verdict.allowed)
 
 
 def _done(step: Step | ControlStep, made: Controlled) -> Step | ControlStep:

@@ -17,8 +17,9 @@ from snapmerge import (
     Sector,
     Sectors,
     as_seen,
+    check_control,
     contents,
-    print_control,
+    not_pending,
 )
 from snapmerge_adapters.kernel.disks import Disks
 from snapmerge_adapters.kernel.gate import Held
@@ -42,24 +43,21 @@ class Controller:
         """Whether requests are held."""
         return self._gate.closed
 
-    def tell(self, control: Control) -> None:
-        """Does what is told.  Raises OperationError."""
+    def tell(self, control: Control, *, started: bool) -> None:
+        """Does what is told.  ``started``: whether operations were started and not finished.  Raises OperationError."""
         if not self._possible:
             raise OperationError("these disks are not under control")
+        check_control(control, held=self.held, started=started)
         match control:
             case Hold() if not self.held:
                 self.wait()  # for what a merge does by itself
                 self._gate.hold()
-            case Hold():
-                pass
-            case _ if not self.held:
-                raise OperationError(f"the disks hold no requests; write hold before {print_control(control)}")
-            case Pending():
+            case Hold() | Pending():
                 pass
             case Answer(request, error):
                 held = next((h for h in self._gate.held() if self._request(h).place == request), None)
                 if held is None:
-                    raise OperationError(f"no such request is pending: {print_control(control)}")
+                    raise not_pending(control)
                 self._gate.answer(held, error=error)
             case _:
                 assert_never(control)

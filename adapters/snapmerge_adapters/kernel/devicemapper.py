@@ -19,7 +19,6 @@ from snapmerge import (
     Fault,
     Finish,
     Heal,
-    Hold,
     Operation,
     OperationError,
     Outcome,
@@ -177,10 +176,8 @@ class DeviceMapper:
         """Tells the disks.  Raises OperationError."""
         if self._died is not None or self._closed:
             return self._died or Died("closed")
-        if isinstance(control, Hold) and self._started:
-            raise OperationError("finish what was started before the disks hold their requests")
         try:
-            self._controller.tell(control)
+            self._controller.tell(control, started=bool(self._started))
             self._quiet()
         except TimeoutError as error:
             self._died = Died(f"hang: {error}\n{stuck_tasks()}")
@@ -231,7 +228,8 @@ class DeviceMapper:
         _, operator, job = self._started[key]
         # In several naps: whatever could end it gets its turn in each, even on a machine that was away for a while.
         if self._controller.held:
-            self._quiet()
+            if not job.ended(0):
+                self._quiet()
             if not job.ended(0):
                 return Blocked()
         elif not any(job.ended(self._patience / _NAPS) for _ in range(_NAPS)):

@@ -38,12 +38,13 @@ from snapmerge import (
     answered,
     blocked,
     calmed,
+    check_control,
     check_held,
     counted,
     ended_keys,
+    not_pending,
     operate,
     poll,
-    print_control,
     requests,
     resolve,
     settled,
@@ -191,23 +192,18 @@ class Memory:
         return as_outcome(result)
 
     def control(self, control: Control) -> Requests:
-        """Tells the disks.  Raises OperationError when no such request is pending."""
+        """Tells the disks.  Raises OperationError if they can't be told this now."""
+        check_control(control, held=self._held, started=bool(self._session.tasks))
         match control:
-            case Hold() if self._session.tasks:
-                raise OperationError("finish what was started before the disks hold their requests")
             case Hold() if not self._held:
                 self._held = True
                 self._session = settled(self._session)
-            case Hold():
-                pass
-            case _ if not self._held:
-                raise OperationError(f"the disks hold no requests; write hold before {print_control(control)}")
-            case Pending():
+            case Hold() | Pending():
                 pass
             case Answer(request, error):
                 after = next(answered(self._session, request, error=error), None)
                 if after is None:
-                    raise OperationError(f"no such request is pending: {print_control(control)}")
+                    raise not_pending(control)
                 self._session = after
             case _:
                 assert_never(control)

@@ -12,10 +12,9 @@ When none is left, that is a divergence (CONTROL-3), and the set stays as it was
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from snapmerge.errors import OperationError
 from snapmerge.oracle.agreement import agreeing, asked, newest_outcome
 from snapmerge.records import dataclass
-from snapmerge.trace.control import Answer, Control, ControlStep, Hold, Pending, check_held, print_control
+from snapmerge.trace.control import Answer, Control, ControlStep, Hold, Pending, check_held, not_pending
 from snapmerge.trace.lines import Step
 from snapmerge.trace.operations import Operation
 from snapmerge.trace.outcomes import Done, Outcome
@@ -48,7 +47,7 @@ class HeldOracle:
         """
         after = quiet(self._told(control))
         if not after:
-            raise OperationError(f"no such request is pending: {print_control(control)}")
+            raise not_pending(control)
         kept = frozenset(session for session in after if seen is None or _agrees(session, seen))
         if not kept:
             return HeldDivergence(ControlStep(control, seen), tuple(dict.fromkeys(map(_shown, after))))

@@ -50,7 +50,9 @@ __all__ = [
     "ControlStep",
     "Hold",
     "Pending",
+    "check_control",
     "check_held",
+    "not_pending",
     "numbered_controlled_trace",
     "parse_control",
     "parse_controlled_trace",
@@ -90,6 +92,29 @@ class ControlStep:
 
     control: Control
     seen: Requests | Died | None = None
+
+
+def check_control(control: Control, *, held: bool, started: bool) -> None:
+    """Checks that the disks can be told this now (CONTROL-9).
+
+    Args:
+        control: what they are told.
+        held: whether they hold their requests.
+        started: whether an operation was started and not finished.
+
+    Raises:
+        OperationError: they can't.
+    """
+    if isinstance(control, Hold):
+        if started:
+            raise OperationError("finish what was started before the disks hold their requests")
+    elif not held:
+        raise OperationError(f"the disks hold no requests; write hold before {print_control(control)}")
+
+
+def not_pending(control: Control) -> OperationError:
+    """The error of an answer to a request that does not wait (CONTROL-9)."""
+    return OperationError(f"no such request is pending: {print_control(control)}")
 
 
 _AT_ONCE: Final = (Finish, Fault, Heal, Table, Events, Reset)

@@ -125,18 +125,18 @@ class _Explorer:
         self._implementation = implementation
         self._found = ControlledExploration()
         self._root = Node(sm.quiet((scope.start,)))
-        self._paths: dict[Node, tuple[Action, ...]] = {self._root: ()}
-        self._left: dict[Node, list[Action]] = {self._root: self._actions(self._root)}
+        self._paths: dict[Node, tuple[Action, ...]] = {}
+        self._left: dict[Node, list[Action]] = {}
         self._misses: Counter[Node] = Counter()
         self._trace: list[Step | ControlStep] = []
         self._path: list[Action] = []
         self._node = self._root
         self._oracle = HeldOracle(self._root.sessions)
+        self._arrive(self._root)
 
     def run(self, progress: Progress) -> ControlledExploration:
         """Until every action of every node has been tried."""
         found = self._found
-        found.states |= {(0, False, session) for session in self._root.sessions}
         try:
             while (target := next((node for node, left in self._left.items() if left), None)) is not None:
                 progress(found, sum(map(len, self._left.values())))

@@ -47,29 +47,23 @@ class HeldJudge:
     def _control(self, step: ControlStep) -> HeldDivergence | None:
         if isinstance(step.seen, sm.Died):
             return HeldDivergence(step, ())
+        sm.check_control(step.control, held=self._held is not None, started=bool(self._before.keys))
         if self._held is None:
-            if not isinstance(step.control, sm.Hold):
-                raise sm.OperationError(
-                    f"the disks hold no requests; write hold before {sm.print_control(step.control)}"
-                )
-            if self._before.keys:
-                raise sm.OperationError("finish what was started before the disks hold their requests")
             self._held = HeldOracle((sm.settled(Session(self._before.world)),))
         return self._held.control(step.control, step.seen)
 
 
-def model_scope(scope: Scope) -> tuple[set[State], int]:
-    """All states of the model in a scope, and how many actions they have together."""
+def model_scope(scope: Scope) -> set[State]:
+    """All states of the model in a scope."""
     first: list[State] = [(0, False, session) for session in sm.quiet((scope.start,))]
-    seen, left, actions = set(first), first, 0
+    seen, left = set(first), first
     while left:
         state = left.pop()
         for action in _actions(scope, state):
-            actions += 1
             new = set(_after(scope, state, action)) - seen
             seen |= new
             left += new
-    return seen, actions
+    return seen
 
 
 def _actions(scope: Scope, state: State) -> Iterator[Begin | Answer]:

@@ -48,7 +48,7 @@ def script_of(name: str) -> Script:
 
 
 def counts(script: Script, found: ControlledExploration) -> tuple[int, ...]:
-    states, _ = model_scope(scope_of(script, found.rules))
+    states = model_scope(scope_of(script, found.rules))
     assert found.states <= states
     return found.runs, found.actions, found.nodes, found.tried, len(found.states), len(states)
 
