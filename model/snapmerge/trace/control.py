@@ -11,16 +11,15 @@ from snapmerge.errors import OperationError, TraceError
 from snapmerge.messages import shown
 from snapmerge.records import dataclass
 from snapmerge.trace.lines import (
-    TRACE_SECTORS_MAX,
     Step,
+    numbered_steps,
     operation_word,
     parse_outcome,
-    parse_trace,
+    parse_step,
     print_outcome,
     print_trace,
     sectors_of,
     split_step,
-    trace_lines,
 )
 from snapmerge.trace.operations import (
     Crash,
@@ -185,21 +184,12 @@ def parse_controlled_trace(trace: str | bytes) -> tuple[Step | ControlStep, ...]
 
 def numbered_controlled_trace(trace: str | bytes) -> tuple[tuple[int, Step | ControlStep], ...]:
     """The steps of a controlled trace, each with the number of its line; bounded (TRACE-13).  Raises TraceError."""
-    steps: list[tuple[int, Step | ControlStep]] = []
-    sectors = 0
-    for number, line in trace_lines(trace):
-        try:
-            step = _step(line)
-            sectors += sectors_of(step) if isinstance(step, Step) else _seen_sectors(step)
-            if sectors > TRACE_SECTORS_MAX:
-                raise TraceError(f"the trace up to here names {sectors} sectors; at most {TRACE_SECTORS_MAX}")
-        except TraceError as error:
-            raise TraceError(error.reason, line=number, column=error.column) from None
-        steps.append((number, step))
-    return tuple(steps)
+    return numbered_steps(trace, _step, _sectors)
 
 
-def _seen_sectors(step: ControlStep) -> int:
+def _sectors(step: Step | ControlStep) -> int:
+    if isinstance(step, Step):
+        return sectors_of(step)
     return sum(len(request.payload) for request in step.seen.requests) if isinstance(step.seen, Requests) else 0
 
 
@@ -207,7 +197,7 @@ def _step(line: str) -> Step | ControlStep:
     text, outcome = split_step(line)
     control = parse_control(text)
     if control is None:
-        return parse_trace(line)[0]
+        return parse_step(line)
     return ControlStep(control, None if outcome is None else _parse_seen(outcome))
 
 

@@ -6,7 +6,7 @@ every operation and outcome, and printing is canonical.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, assert_never, get_args
+from typing import Final, TypeVar, assert_never, get_args
 
 from snapmerge.errors import TraceError
 from snapmerge.messages import shown
@@ -31,18 +31,21 @@ from snapmerge.trace.words import (
 __all__ = [
     "OPERATION_WORDS",
     "Step",
+    "numbered_steps",
     "numbered_trace",
     "operation_word",
     "parse_operation",
     "parse_outcome",
+    "parse_step",
     "parse_trace",
     "print_operation",
     "print_outcome",
     "print_trace",
     "sectors_of",
     "split_step",
-    "trace_lines",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +315,22 @@ def parse_trace(trace: str | bytes) -> tuple[Step, ...]:
 
 def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) -> tuple[tuple[int, Step], ...]:
     """The steps of a trace as ``parse_trace`` gives them, each with the number of its line; bounded (TRACE-13)."""
+    return numbered_steps(trace, parse_step, sectors_of, sectors_max)
+
+
+def numbered_steps(
+    trace: str | bytes, parse: Callable[[str], T], sectors_of: Callable[[T], int], sectors_max: int = TRACE_SECTORS_MAX
+) -> tuple[tuple[int, T], ...]:
+    """What ``parse`` makes of each line that is a step, with the number of the line; bounded (TRACE-13).
+
+    Raises:
+        TraceError: a line can't be parsed, or the steps name more than ``sectors_max`` sectors (``sectors_of`` each).
+    """
     steps = []
     sectors = 0
-    for number, line in trace_lines(trace):
+    for number, line in _lines(trace):
         try:
-            step = _step(line)
+            step = parse(line)
             sectors += sectors_of(step)
             if sectors > sectors_max:
                 raise TraceError(f"the trace up to here names {sectors} sectors; at most {sectors_max}")
@@ -326,7 +340,7 @@ def numbered_trace(trace: str | bytes, *, sectors_max: int = TRACE_SECTORS_MAX) 
     return tuple(steps)
 
 
-def trace_lines(trace: str | bytes) -> Iterator[tuple[int, str]]:
+def _lines(trace: str | bytes) -> Iterator[tuple[int, str]]:
     """The lines that are steps, with their numbers, after a byte order mark (TRACE-15).  Raises TraceError."""
     text = _decode(trace) if isinstance(trace, bytes) else trace
     for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
@@ -348,7 +362,8 @@ def _decode(data: bytes) -> str:
     return text
 
 
-def _step(line: str) -> Step:
+def parse_step(line: str) -> Step:
+    """The step in one line.  Raises TraceError."""
     operation, outcome = split_step(line)
     return Step(parse_operation(operation), None if outcome is None else parse_outcome(outcome))
 
